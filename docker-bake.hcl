@@ -1,0 +1,62 @@
+// The one list of images. A target with a tag is an image; the sessions, the
+// tests and CI read this list through `docker buildx bake --print`.
+//
+// Labels are what an image says of itself, and the tests hold it to them:
+//   vmaf.backends   libvmaf's compute backends
+//   vmaf.parent     the image whose capabilities, and so tests, it inherits
+//   vmaf.provides   the capabilities it adds; a test names those it needs
+
+variable "REVISION" {
+  default = "unknown" // this repository's commit, set by the build sessions
+}
+
+// The libvmaf in the images; the build sessions set both from the source tree
+// they are given.
+variable "LIBVMAF_VERSION" {
+  default = "3.2.0"
+}
+
+group "default" {
+  targets = ["cpu", "cuda12"]
+}
+
+target "_common" {
+  context = "."
+  labels = {
+    "org.opencontainers.image.vendor"   = "vmaf-images"
+    "org.opencontainers.image.revision" = REVISION
+    "org.opencontainers.image.version"  = LIBVMAF_VERSION
+  }
+}
+
+target "_production" {
+  inherits   = ["_common"]
+  dockerfile = "docker/Dockerfile.production-gpu"
+}
+
+target "cpu" {
+  inherits = ["_production"]
+  target   = "final-cpu"
+  tags     = ["vmaf:cpu"]
+  labels = {
+    "org.opencontainers.image.title"       = "vmaf:cpu"
+    "org.opencontainers.image.description" = "libvmaf and FFmpeg for any machine, no GPU"
+    "org.opencontainers.image.licenses"    = "GPL-3.0-or-later AND BSD-2-Clause-Patent"
+    "vmaf.backends"                        = "cpu"
+    "vmaf.provides"                        = "vmaf ffmpeg runtime"
+  }
+}
+
+target "cuda12" {
+  inherits = ["_production"]
+  target   = "final-cuda12"
+  tags     = ["vmaf:cuda12"]
+  labels = {
+    "org.opencontainers.image.title"       = "vmaf:cuda12"
+    "org.opencontainers.image.description" = "libvmaf and FFmpeg with CUDA 12, NVENC and NVDEC"
+    "org.opencontainers.image.licenses"    = "LicenseRef-nonfree-not-redistributable"
+    "vmaf.backends"                        = "cpu cuda"
+    "vmaf.parent"                          = "cpu"
+    "vmaf.provides"                        = "cuda"
+  }
+}

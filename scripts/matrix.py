@@ -1,0 +1,119 @@
+"""The images, as `docker buildx bake --print` lists them."""
+
+import json
+import subprocess
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from scripts.console import UserError
+from scripts.paths import ROOT
+
+
+@dataclass(frozen=True)
+class Image:
+    """One image of docker-bake.hcl."""
+
+    name: str
+    """The bake target, and the id of its tests: `cpu`."""
+    tag: str
+    """What it is called once built: `vmaf:cpu`."""
+    dockerfile: str
+    """Relative to the checkout."""
+    stage: str
+    """The stage that it is."""
+    labels: Mapping[str, str]
+    provides: frozenset[str]
+    """Its capabilities, those of its parents included."""
+
+    @property
+    def description(self) -> str:
+        """One line for people."""
+        return self.labels["org.opencontainers.image.description"]
+
+    @property
+    def backends(self) -> frozenset[str]:
+        """libvmaf's compute backends in it."""
+        return frozenset(self.labels["vmaf.backends"].split())
+
+    @property
+    def session(self) -> str:
+        """The nox session that builds it."""
+        return f"build-{self.name}"
+
+
+def read(printed: Mapping[str, Any]) -> dict[str, Image]:
+    """Turn the JSON of `bake --print` into images by name; targets without a tag are none."""
+    targets: Mapping[str, Any] = printed["target"]
+
+    def capabilities(name: str) -> frozenset[str]:
+        labels = targets[name]["labels"]
+        own = frozenset(labels["vmaf.provides"].split())
+        parent = labels.get("vmaf.parent")
+        return own | capabilities(parent) if parent else own
+
+    return {
+        name: Image(
+            name=name,
+            tag=target["tags"][0],
+            dockerfile=target["dockerfile"],
+            stage=target.get("target", ""),
+            labels=target["labels"],
+            provides=capabilities(name),
+        )
+        for name, target in targets.items()
+        if target.get("tags")
+    }
+
+
+def bake_print(*targets: str, files: Iterable[str] = ("docker-bake.hcl",)) -> dict[str, Any]:
+    """Return what bake would build; needs the buildx client, not an engine.
+
+    Raises:
+        UserError: buildx is missing, or cannot read the bake files.
+    """
+    command = ["docker", "buildx", "bake", "--print"]
+    for file in files:
+        command += ["--file", file]
+    try:
+        done = subprocess.run(
+            [*command, *targets], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+    except FileNotFoundError:
+        done = None
+    if done is None or "buildx" in (done.stderr if done.returncode else "").split("\n")[0]:
+        raise UserError(
+            "cannot list the images",
+            "the docker client with its buildx plugin is not installed",
+            "Run `nox -s engine`, or install docker and docker-buildx (0.13 or newer).",
+        )
+    if done.returncode:
+        raise UserError(
+            "cannot list the images",
+            done.stderr.strip().splitlines()[-1],
+            "See docker-bake.hcl and its overlays; `docker buildx bake --print` says more.",
+        )
+    printed: dict[str, Any] = json.loads(done.stdout)
+    return printed
+
+
+@cache
+def images() -> dict[str, Image]:
+    """Return every image of docker-bake.hcl, by name, in the order built."""
+    return read(bake_print())
+
+
+def choose(names: Iterable[str]) -> list[Image]:
+    """Return the named images, or all where none is named.
+
+    Raises:
+        UserError: a name is not in the bake file; the message lists the valid ones.
+    """
+    known = images()
+    wanted = list(names) or list(known)
+    for name in wanted:
+        if name not in known:
+            listing = "\n".join(f"  {image.name:<14} {image.description}" for image in known.values())
+            raise UserError("no such image", f"`{name}`", f"The images are:\n{listing}")
+    return [known[name] for name in wanted]

@@ -1,0 +1,55 @@
+"""The options after `--`, one set for all sessions.
+
+`nox -s engine build-cpu verify-images -- --data-root DIR` hands the same words
+to all three sessions: each reads what concerns it and leaves the rest, and a
+word that no session knows is an error everywhere.
+"""
+
+import argparse
+from collections.abc import Sequence
+from typing import NoReturn
+
+from scripts.console import UserError
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser whose mistakes are `UserError`s with the usage in them."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise instead of exiting, so that every entry point reports alike."""
+        raise UserError("cannot read the options after --", message, self.format_help().rstrip())
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of everything that may stand after `--`."""
+    parser = _Parser(
+        prog="nox -s SESSION --", usage="nox -s SESSION... -- [options]", allow_abbrev=False
+    )
+    engine = parser.add_argument_group("engine")
+    engine.add_argument("--status", action="store_true", help="say which engine answers, and end")
+    engine.add_argument("--stop", action="store_true", help="stop the daemon this project started")
+    engine.add_argument("--data-root", metavar="DIR", help="where a started daemon keeps its data")
+    build = parser.add_argument_group("build")
+    build.add_argument("targets", nargs="*", metavar="TARGET", help="images to build or verify")
+    build.add_argument("--libvmaf", metavar="PATH|GIT_URL", help="libvmaf's source tree")
+    build.add_argument("--ffmpeg", metavar="PATH|GIT_URL", help="FFmpeg's source tree")
+    build.add_argument(
+        "--namespace", metavar="NAME", help="use a set of cache mounts of its own (a cold build)"
+    )
+    verify = parser.add_argument_group("verify-images, tests")
+    verify.add_argument(
+        "--require", choices=["all"], help="a missing image is an error instead of a skip"
+    )
+    verify.add_argument("-k", metavar="EXPRESSION", help="pytest: only tests that match")
+    verify.add_argument("-m", metavar="MARKERS", help="pytest: only tests so marked (gpu)")
+    verify.add_argument("-x", action="store_true", help="pytest: stop at the first failure")
+    return parser
+
+
+def parse(words: Sequence[str]) -> argparse.Namespace:
+    """Read the words after `--`.
+
+    Raises:
+        UserError: a word is unknown; the message carries the valid ones.
+    """
+    return parser().parse_args(words)
