@@ -60,3 +60,24 @@ target "cuda12" {
     "vmaf.provides"                        = "cuda"
   }
 }
+
+// Checks: built, never kept. `nox -s upstream-tests`.
+group "upstream-tests" {
+  targets = ["libvmaf-tests", "ffmpeg-tests"]
+}
+
+target "_check" {
+  inherits   = ["_common"]
+  dockerfile = "docker/Dockerfile.production-gpu"
+  output     = ["type=cacheonly"]
+}
+
+target "libvmaf-tests" {
+  inherits = ["_check"]
+  target   = "libvmaf-tests"
+}
+
+target "ffmpeg-tests" {
+  inherits = ["_check"]
+  target   = "ffmpeg-tests"
+}

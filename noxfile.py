@@ -26,6 +26,42 @@ def engine(session: nox.Session) -> None:
 
 
 @nox.session
+def build(session: nox.Session) -> None:
+    """Build every image of docker-bake.hcl, or those named after --."""
+    _run(session, "build", "build")
+
+
+@nox.session(name="build-cpu")
+def build_cpu(session: nox.Session) -> None:
+    """Build vmaf:cpu, libvmaf and FFmpeg for any machine (--libvmaf, --ffmpeg)."""
+    _run(session, "build", "build", "cpu")
+
+
+@nox.session(name="build-cuda12")
+def build_cuda12(session: nox.Session) -> None:
+    """Build vmaf:cuda12, with CUDA 12, NVENC and NVDEC (--libvmaf, --ffmpeg)."""
+    _run(session, "build", "build", "cuda12")
+
+
+@nox.session(name="verify-images")
+def verify_images(session: nox.Session) -> None:
+    """Prove what the built images are: no cache in a layer, users, ELF policy, real scores."""
+    _run(session, "test", "verify")
+
+
+@nox.session(name="upstream-tests", default=False)
+def upstream_tests(session: nox.Session) -> None:
+    """Run libvmaf's own tests and FFmpeg's FATE on builds made from the caches."""
+    _run(session, "build", "build", "upstream-tests")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run every test: helpers, images, and the mutants each property must catch."""
+    _run(session, "test", "verify", "--mutants")
+
+
+@nox.session
 def unit(session: nox.Session) -> None:
     """Test the helpers without Docker, in seconds."""
     session.install(*nox.project.dependency_groups(PYPROJECT, "test"))
@@ -39,3 +75,4 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     session.run("mypy")
+    session.run("python", "-m", "scripts.lint")

@@ -34,7 +34,7 @@ class Image:
 
     @property
     def backends(self) -> frozenset[str]:
-        """libvmaf's compute backends in it."""
+        """The compute backends of its libvmaf."""
         return frozenset(self.labels["vmaf.backends"].split())
 
     @property
@@ -114,6 +114,6 @@ def choose(names: Iterable[str]) -> list[Image]:
     wanted = list(names) or list(known)
     for name in wanted:
         if name not in known:
-            listing = "\n".join(f"  {image.name:<14} {image.description}" for image in known.values())
+            listing = "\n".join(f"  {i.name:<14} {i.description}" for i in known.values())
             raise UserError("no such image", f"`{name}`", f"The images are:\n{listing}")
     return [known[name] for name in wanted]

@@ -1,0 +1,69 @@
+#!/bin/sh
+# apt for build steps, run with /var/cache/apt and /var/lib/apt mounted as caches.
+#
+#   apt.sh install PACKAGE...        update the index, install without recommends
+#   apt.sh purge PACKAGE...          remove again what only this step needed
+#   apt.sh enable deb-src|non-free   add to the image's own Debian sources
+#   apt.sh download PACKAGE...       fetch into the cache, print the files
+#   apt.sh source PACKAGE            fetch a verified source package into the current folder
+set -eu
+
+# Read after the image's own settings: Debian's container images delete every
+# package after its installation, which would leave the mounted cache empty.
+# The list of automatically installed packages must not live in the mount,
+# where every other step would read it as its own.
+conf=/tmp/apt-step.conf
+cat > "$conf" <<'EOT'
+#clear DPkg::Post-Invoke;
+#clear APT::Update::Post-Invoke;
+APT::Keep-Downloaded-Packages "true";
+Binary::apt::APT::Keep-Downloaded-Packages "true";
+APT::Get::List-Cleanup "false";
+APT::Sandbox::User "root";
+Dir::State::extended_states "/tmp/apt-step.states";
+DPkg::Options { "--force-unsafe-io"; };
+EOT
+trap 'rm -f "$conf"' EXIT
+
+apt() { DEBIAN_FRONTEND=noninteractive apt-get -c "$conf" -q -y -o Dpkg::Use-Pty=0 "$@"; }
+
+verb=$1
+shift
+case $verb in
+install)
+    apt update
+    apt install --no-install-recommends "$@"
+    ;;
+purge)
+    apt purge --autoremove "$@"
+    rm -f /tmp/apt-step.states
+    ;;
+enable)
+    # A pulled image lists its sources in deb822 form, a bootstrapped one in lines.
+    for list in /etc/apt/sources.list /etc/apt/sources.list.d/*.sources; do
+        [ -s "$list" ] || continue
+        case $1 in
+        non-free) sed -i -E 's/^(deb .* main)$/\1 contrib non-free/; s/^(Components: .*main)$/\1 contrib non-free/' "$list" ;;
+        deb-src) sed -i -E 's/^deb (.*)$/&\ndeb-src \1/; s/^Types: deb$/Types: deb deb-src/' "$list" ;;
+        *) echo "apt.sh: cannot enable '$1'" >&2 && exit 2 ;;
+        esac
+    done
+    ;;
+download)
+    apt update >&2
+    cd /var/cache/apt/archives
+    apt download "$@" >&2
+    for package in "$@"; do
+        version=$(apt-cache -c "$conf" show --no-all-versions "$package" | sed -n 's/^Version: //p')
+        find "$PWD" -name "${package}_$(echo "$version" | sed 's/:/%3a/')_*.deb"
+    done
+    ;;
+source)
+    apt update
+    apt source --download-only "$@"
+    ;;
+*)
+    sed -n '2,8s/^# \{0,1\}//p' "$0" >&2
+    exit 2
+    ;;
+esac

@@ -1,0 +1,29 @@
+# shellcheck shell=sh
+# Sourced by the recipes that compile C: the flags every binary is built with,
+# the accounts of the shared compiler cache, and the staging roots.
+
+# Hardening that Debian's own packages have too.
+export LDFLAGS='-Wl,-z,relro -Wl,-z,now'
+
+# A build tree never stays in a layer.
+trap 'rm -rf /build/*' EXIT
+
+# The statistics of this step alone: the mount is locked, nobody else counts.
+ccache --zero-stats >/dev/null
+
+# Prints what the cache did for this step; the build sessions collect the line.
+ccache_report() {
+    ccache --print-stats | awk '
+        $1 ~ /^(direct_cache_hit|preprocessed_cache_hit|cache_miss)$/ { n[$1] = $2 }
+        END {
+            printf "#measure {\"ccache\": {\"direct_cache_hit\": %d, ", n["direct_cache_hit"]
+            printf "\"preprocessed_cache_hit\": %d, \"cache_miss\": %d}}\n", n["preprocessed_cache_hit"], n["cache_miss"]
+        }'
+}
+
+# Moves what only a compiler reads from /out/runtime to /out/dev.
+split_dev() {
+    mkdir -p /out/dev/usr/local/lib
+    mv /out/runtime/usr/local/include /out/dev/usr/local/
+    mv /out/runtime/usr/local/lib/pkgconfig /out/dev/usr/local/lib/
+}

@@ -1,0 +1,101 @@
+#!/bin/sh
+# Builds or tests FFmpeg from /src for one variant.
+#
+#   ffmpeg.sh build|test VARIANT
+#
+# build leaves /out/runtime (programs, libraries), /out/dev and /out/manifest;
+# test runs checkasm and the FATE tests that need no sample files.
+set -eu
+. /run/recipes/compile.sh
+verb=$1
+variant=$2
+options=
+
+# feature "VARIANT..." "FLAGS WHERE IT IS ON" "FLAGS WHERE IT IS OFF"
+feature() {
+    case " $1 " in
+    *' all '* | *" $variant "*) options="$options $2" ;;
+    *) options="$options $3" ;;
+    esac
+}
+
+#       on in     on                                           off
+feature all      "--enable-gpl --enable-version3"             ""
+feature cuda12   "--enable-nonfree"                           "--disable-nonfree"
+feature all      "--enable-libvmaf"                           "--disable-libvmaf"
+feature all      "--enable-libx264 --enable-libx265"          "--disable-libx264 --disable-libx265"
+feature all      "--enable-libaom --enable-libsvtav1"         "--disable-libaom --disable-libsvtav1"
+feature all      "--enable-libdav1d --enable-libvpx"          "--disable-libdav1d --disable-libvpx"
+feature all      "--enable-libwebp"                           "--disable-libwebp"
+feature all      "--enable-libopus --enable-libvorbis"        "--disable-libopus --disable-libvorbis"
+feature all      "--enable-libmp3lame --enable-libsoxr"       "--disable-libmp3lame --disable-libsoxr"
+feature all      "--enable-libass --enable-libfreetype"       "--disable-libass --disable-libfreetype"
+feature all      "--enable-libfontconfig --enable-libfribidi" "--disable-libfontconfig --disable-libfribidi"
+feature all      "--enable-libharfbuzz --enable-libzimg"      "--disable-libharfbuzz --disable-libzimg"
+feature all      "--enable-libxml2 --enable-openssl"          "--disable-libxml2 --disable-openssl"
+feature all      "--enable-zlib --enable-bzlib --enable-lzma" "--disable-zlib --disable-bzlib --disable-lzma"
+feature cuda12   "--enable-ffnvcodec --enable-cuda"           "--disable-ffnvcodec --disable-cuda"
+feature cuda12   "--enable-nvenc --enable-nvdec"              "--disable-nvenc --disable-nvdec"
+feature cuda12   "--enable-cuvid --enable-cuda-nvcc"          "--disable-cuvid --disable-cuda-nvcc"
+feature none     ""                                           "--disable-cuda-llvm"
+
+export PATH="/usr/local/cuda/bin:$PATH" NVCC_PREPEND_FLAGS='-ccbin g++-13'
+mkdir -p /build/ffmpeg/probes && cd /build/ffmpeg
+
+# --tempprefix gives configure's probes names that do not change, so that the
+# compiler cache knows them. The word list is meant to be split.
+# shellcheck disable=SC2086
+/src/configure --prefix=/usr/local --tempprefix=/build/ffmpeg/probes/probe \
+    --cc='ccache gcc' --cxx='ccache g++' --extra-ldflags="$LDFLAGS" \
+    --enable-shared --disable-static --enable-pic --extra-ldexeflags=-pie \
+    --disable-autodetect --enable-pthreads --disable-debug --disable-doc --disable-ffplay \
+    $options || { tail -n 30 ffbuild/config.log && exit 1; }
+
+# Variants share the compiler cache only where they pass it the same words: a
+# .pc file that repeats a flag, or gives a system folder another name, would
+# part them. Each flag once, folders by their real name, system folders dropped.
+python3 - <<'EOT'
+import os
+import re
+from pathlib import Path
+
+def canonical(line: str) -> str:
+    name, _, value = line.partition("=")
+    if not re.fullmatch(r"(CPPFLAGS|CFLAGS|CXXFLAGS)", name):
+        return line
+    words = [
+        "-I" + os.path.realpath(word[2:]) if word.startswith("-I/") else word
+        for word in value.split()
+    ]
+    return f"{name}=" + " ".join(dict.fromkeys(w for w in words if w != "-I/usr/include"))
+
+config = Path("ffbuild/config.mak")
+config.write_text("\n".join(map(canonical, config.read_text().splitlines())) + "\n")
+EOT
+
+make -j"$(nproc)" --silent
+
+if [ "$verb" = test ]; then
+    ccache_report
+    LD_LIBRARY_PATH=$(printf '%s:' "$PWD"/lib*)/usr/local/lib
+    export LD_LIBRARY_PATH
+    make --silent -k -j"$(nproc)" fate 2>&1 | tee /out/fate.log | grep -vE '^(TEST|GEN)' || true
+    tests=$(grep -c '^TEST' /out/fate.log)
+    failed=$(grep -cE '^make.*Error' /out/fate.log || true)
+    echo "FATE without samples: $tests tests, $failed failed"
+    [ "$tests" -gt 1000 ] && [ "$failed" = 0 ]
+    exit
+fi
+
+make --silent install DESTDIR=/out/runtime
+split_dev
+rm -r /out/runtime/usr/local/share/ffmpeg
+mkdir -p /out/manifest
+sed -n 's/^#define FFMPEG_CONFIGURATION "\(.*\)"$/\1/p' config.h | sed 's/\\"/"/g' >/build/configuration
+jq --rawfile configure /build/configuration '. + {configure: ($configure | rtrimstr("\n"))}' \
+    /src/source.json >/out/manifest/ffmpeg.json
+ccache_report
+
+# Starts, and knows the filter it is here for.
+export LD_LIBRARY_PATH=/out/runtime/usr/local/lib:/usr/local/lib
+/out/runtime/usr/local/bin/ffmpeg -hide_banner -filters 2>/dev/null | grep -qw libvmaf

@@ -1,0 +1,25 @@
+#!/bin/sh
+# Fetches libvmaf's source from the crate that carries it, verified by Cargo.lock.
+# Result: /source/{libvmaf,model}, and /source/source.json for the image's manifest.
+set -eu
+. /run/recipes/https.sh
+
+mkdir /tmp/crate && cd /tmp/crate
+cp /run/recipes/libvmaf-crate/Cargo.* . && touch none.rs
+cargo vendor --locked --quiet vendor >/dev/null
+
+crate=vendor/vmaf-head-sys
+field() { sed -n "s/^$1 = \"\\(.*\\)\"/\\1/p" | head -n 1; }
+release=$(field version <$crate/Cargo.toml)
+checksum=$(sed -n '/^name = "vmaf-head-sys"/,$p' Cargo.lock | field checksum)
+commit=$(sed -n 's/^commit: //p' $crate/vendored/VMAF_VERSION)
+version=$(sed -n "s/^ *version : '\\(.*\\)',/\\1/p" $crate/vendored/vmaf/libvmaf/meson.build | head -n 1)
+
+mkdir -p /source
+mv $crate/vendored/vmaf/libvmaf $crate/vendored/vmaf/model /source/
+cat >/source/source.json <<EOT
+{"name": "libvmaf", "version": "$version",
+ "source": "crate vmaf-head-sys $release (Netflix/vmaf $commit)", "digest": "sha256:$checksum"}
+EOT
+rm -rf /tmp/crate
+test -n "$release" && test -n "$version" && test ${#checksum} = 64 && test ${#commit} = 40

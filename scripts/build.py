@@ -1,0 +1,186 @@
+"""Build images of docker-bake.hcl, with what only this machine knows put in by an overlay."""
+
+import json
+import os
+import ssl
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import docker
+
+from scripts import bases, engine, matrix, progress, report, sources
+from scripts.console import UserError, console, say, start
+from scripts.options import parse
+from scripts.paths import RECORDS, ROOT
+
+GIB = 2**30
+NEEDED_BYTES = 15 * GIB
+"""What a cold build of cpu and cuda12 leaves on the disk, with room to spare."""
+
+_PROXIES = ("http_proxy", "https_proxy", "no_proxy", "all_proxy")
+
+
+def overlay(
+    given: Iterable[sources.Source], *, namespace: str = "", environment: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return the bake file that carries what the command and this machine add.
+
+    Secrets are no part of BuildKit's cache keys, nor are proxies, so a build
+    elsewhere with the same sources still finds every layer.
+    """
+    machine: dict[str, Any] = {
+        "secret": [f"id={name},src={path}" for name, path in _secrets(environment)],
+        "args": {
+            name: environment[name]
+            for proxy in _PROXIES
+            for name in (proxy, proxy.upper())
+            if name in environment
+        },
+    }
+    common = {
+        "args": dict(machine["args"]),
+        "secret": machine["secret"],
+        "contexts": {source.context: str(source.folder) for source in given},
+    }
+    if namespace:
+        common["args"]["BUILDKIT_CACHE_MOUNT_NS"] = namespace
+    return {"target": {"_common": common, "_bootstrap": machine}}
+
+
+def _secrets(environment: Mapping[str, str]) -> Iterable[tuple[str, Path]]:
+    """Yield the files that steps which fetch may read: CA bundle, registry settings."""
+    bundle = environment.get("SSL_CERT_FILE") or ssl.get_default_verify_paths().cafile
+    if bundle and Path(bundle).is_file():
+        yield "ca", Path(bundle)
+    cargo = Path(environment.get("CARGO_HOME") or Path.home() / ".cargo") / "config.toml"
+    if cargo.is_file():
+        yield "cargo", cargo
+    if environment.get("GOPROXY"):
+        proxy = RECORDS / "goproxy"
+        proxy.write_text(environment["GOPROXY"])
+        yield "goproxy", proxy
+
+
+def check_backends(images: Iterable[matrix.Image], libvmaf: sources.Source | None) -> None:
+    """Refuse a libvmaf tree that lacks a backend which an image promises.
+
+    Raises:
+        UserError: the first image whose promise the tree cannot keep.
+    """
+    if libvmaf is None:
+        return
+    for image in images:
+        if lacking := image.backends - libvmaf.backends:
+            raise UserError(
+                f"cannot build {image.tag} from this libvmaf",
+                f"its meson_options.txt has no {', '.join(f'enable_{b}' for b in sorted(lacking))}",
+                f"Give a tree with that backend, or build another image: "
+                f"this tree offers {', '.join(sorted(libvmaf.backends))}.",
+            )
+
+
+def check_disk(free: int | None) -> None:
+    """Refuse to start what the disk cannot hold; `free` is in bytes, None where unknown.
+
+    Raises:
+        UserError: less than NEEDED_BYTES are free.
+    """
+    if free is not None and free < NEEDED_BYTES:
+        raise UserError(
+            "not enough disk space to build",
+            f"{free / GIB:.1f} GB are free where the engine keeps its data, "
+            f"{NEEDED_BYTES / GIB:.0f} GB are needed",
+            "See `docker system df`; `docker image prune` removes untagged images, and "
+            "`nox -s engine -- --data-root DIR` puts a new engine's data elsewhere.",
+        )
+
+
+def revision() -> str:
+    """Return this checkout's commit, `-dirty` where it has been edited since."""
+    done = subprocess.run(
+        ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout.strip() or "unknown"
+
+
+def build(targets: Sequence[str], options: Mapping[str, Any], *, load: bool) -> None:
+    """Build bake targets, show how it goes, and keep a record.
+
+    Raises:
+        UserError: an option is wrong, the engine is not fit, or a stage failed;
+            what was built before keeps its tag, and the caches what was done.
+    """
+    images = [matrix.images()[name] for name in targets if name in matrix.images()]
+    answering = engine.require()
+    check_disk(engine.free_bytes(answering))
+    given = {
+        project: sources.prepare(project, options[project])
+        for project in ("libvmaf", "ffmpeg")
+        if options.get(project)
+    }
+    check_backends(images, given.get("libvmaf"))
+    kind = bases.choose()
+    if kind == "bootstrap":
+        bases.bootstrap()
+
+    RECORDS.mkdir(exist_ok=True)
+    namespace = options.get("namespace") or ""
+    machine = RECORDS / "machine.json"
+    machine.write_text(
+        json.dumps(overlay(given.values(), namespace=namespace, environment=os.environ))
+    )
+    command = ["docker", "buildx", "bake", "--progress=rawjson"]
+    for file in (*bases.OVERLAYS[kind], machine):
+        command += ["--file", str(file)]
+    if load:
+        command.append("--load")
+    os.environ["REVISION"] = revision()
+    if "libvmaf" in given:
+        os.environ["LIBVMAF_VERSION"] = given["libvmaf"].version
+
+    log = RECORDS / "logs" / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{'-'.join(targets)}.log"
+    outcome = progress.follow([*command, *targets], cwd=ROOT, log=log)
+    sizes = {} if outcome.returncode else {image.tag: _size(image.tag) for image in images}
+    earlier = report.records()
+    latest = report.record(
+        outcome,
+        targets=targets,
+        options={"bases": kind, **{name: str(value) for name, value in options.items() if value}},
+        namespace=namespace,
+        sizes=sizes,
+    )
+    latest.write()
+    if outcome.returncode:
+        raise report.failure(outcome)
+    report.summary(latest, report.hit_rate_drops(latest, earlier))
+    for image in images:
+        say(f'try it: docker run --rm -v "$PWD:/data" {image.tag} --version')
+
+
+def _size(tag: str) -> int:
+    """Return the bytes an image takes on the engine's disk."""
+    size: int = docker.from_env().images.get(tag).attrs["Size"]
+    return size
+
+
+def main(words: Sequence[str]) -> int:
+    """`scripts.build [IMAGE...|upstream-tests] [options]`; all images where none is named."""
+    options = parse(words)
+    if options.targets == ["upstream-tests"]:
+        checks = matrix.bake_print("upstream-tests")["group"]["upstream-tests"]["targets"]
+        build(checks, vars(options), load=False)
+        console.print("upstream's own tests pass", style="bold green")
+        return 0
+    build([image.name for image in matrix.choose(options.targets)], vars(options), load=True)
+    return 0
+
+
+if __name__ == "__main__":
+    start(main)
