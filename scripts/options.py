@@ -40,6 +40,15 @@ def parser() -> argparse.ArgumentParser:
     verify.add_argument(
         "--require", choices=["all"], help="a missing image is an error instead of a skip"
     )
+    verify.add_argument(
+        "--as",
+        dest="as_images",
+        metavar="NAME=TAG",
+        action="append",
+        default=[],
+        help="verify the image TAG by the tests of the image NAME",
+    )
+    verify.add_argument("--mutants", action="store_true", help=argparse.SUPPRESS)
     verify.add_argument("-k", metavar="EXPRESSION", help="pytest: only tests that match")
     verify.add_argument("-m", metavar="MARKERS", help="pytest: only tests so marked (gpu)")
     verify.add_argument("-x", action="store_true", help="pytest: stop at the first failure")

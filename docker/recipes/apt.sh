@@ -23,7 +23,9 @@ APT::Sandbox::User "root";
 Dir::State::extended_states "/tmp/apt-step.states";
 DPkg::Options { "--force-unsafe-io"; };
 EOT
-trap 'rm -f "$conf"' EXIT
+# The logs and backups of an installation are nothing an image needs.
+trap 'rm -rf "$conf" /var/log/apt /var/log/dpkg.log /var/log/alternatives.log \
+    /var/cache/debconf/*-old /var/lib/dpkg/*-old' EXIT
 
 apt() { DEBIAN_FRONTEND=noninteractive apt-get -c "$conf" -q -y -o Dpkg::Use-Pty=0 "$@"; }
 

@@ -6,6 +6,7 @@
 # build leaves /out/runtime (programs, libraries), /out/dev and /out/manifest;
 # test runs checkasm and the FATE tests that need no sample files.
 set -eu
+# shellcheck source=compile.sh
 . /run/recipes/compile.sh
 verb=$1
 variant=$2

@@ -2,6 +2,7 @@
 # Fetches libvmaf's source from the crate that carries it, verified by Cargo.lock.
 # Result: /source/{libvmaf,model}, and /source/source.json for the image's manifest.
 set -eu
+# shellcheck source=https.sh
 . /run/recipes/https.sh
 
 mkdir /tmp/crate && cd /tmp/crate

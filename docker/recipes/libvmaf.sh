@@ -7,6 +7,7 @@
 # build leaves /out/runtime (library, program, models), /out/dev (headers, .pc)
 # and /out/manifest; test runs the project's own suite and leaves its log in /out.
 set -eu
+# shellcheck source=compile.sh
 . /run/recipes/compile.sh
 verb=$1
 shift

@@ -1,0 +1,65 @@
+"""What the build driver decides before it starts anything."""
+
+from pathlib import Path
+
+import pytest
+
+from scripts import build
+from scripts.console import UserError
+from scripts.matrix import Image
+from scripts.sources import Source
+
+
+def image(backends: str) -> Image:
+    """Return an image that promises these backends."""
+    return Image("x", "vmaf:x", "Dockerfile", "x", {"vmaf.backends": backends}, frozenset())
+
+
+def source(*backends: str) -> Source:
+    """Return a libvmaf tree that offers these backends."""
+    return Source("libvmaf", Path("/copy"), "1.0", frozenset(backends))
+
+
+def test_the_overlay_replaces_the_source_stage() -> None:
+    """A given tree becomes the named context that the Dockerfile's stage gives way to."""
+    made = build.overlay([source("cpu")], environment={})
+    assert made["target"]["_common"]["contexts"] == {"libvmaf-source": "/copy"}
+    assert "contexts" not in made["target"]["_bootstrap"]
+
+
+def test_the_overlay_hands_on_proxies_and_the_ca_bundle(tmp_path: Path) -> None:
+    """Both reach the images and the bootstrapped bases."""
+    bundle = tmp_path / "ca.crt"
+    bundle.touch()
+    environment = {
+        "SSL_CERT_FILE": str(bundle),
+        "HTTP_PROXY": "http://proxy.example.org",
+        "CARGO_HOME": str(tmp_path),
+    }
+    made = build.overlay([], environment=environment)
+    for target in made["target"].values():
+        assert target["secret"] == [f"id=ca,src={bundle}"]
+        assert target["args"] == {"HTTP_PROXY": "http://proxy.example.org"}
+
+
+def test_a_namespace_separates_the_cache_mounts_of_images_only() -> None:
+    """A cold build of the images need not compile the frontend again."""
+    made = build.overlay([], namespace="cold", environment={})
+    assert made["target"]["_common"]["args"] == {"BUILDKIT_CACHE_MOUNT_NS": "cold"}
+    assert made["target"]["_bootstrap"]["args"] == {}
+
+
+def test_a_tree_without_the_backend_of_an_image_is_refused() -> None:
+    """Asked for CUDA, a tree without enable_cuda must not give a CPU image of that name."""
+    with pytest.raises(UserError, match="has no enable_cuda"):
+        build.check_backends([image("cpu cuda")], source("cpu"))
+    build.check_backends([image("cpu cuda")], source("cpu", "cuda"))
+    build.check_backends([image("cpu cuda")], None)
+
+
+def test_too_little_disk_is_refused_before_the_build() -> None:
+    """A remote engine's disk is not known, and not guessed."""
+    with pytest.raises(UserError, match=r"3\.0 GB are free"):
+        build.check_disk(3 * build.GIB)
+    build.check_disk(build.NEEDED_BYTES)
+    build.check_disk(None)
