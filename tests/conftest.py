@@ -1,0 +1,91 @@
+"""Which images are tested: a test that takes `image` runs once for each."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from scripts import clips, matrix
+from tests.images.subject import Store, Subject, is_built
+
+GPU = Path("/dev/nvidiactl")
+"""There where NVIDIA's driver is loaded."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Take the choice of images; `scripts.verify` passes on what its user said."""
+    group = parser.getgroup("images")
+    group.addoption("--image", action="append", default=[], help="a bake name; default: all")
+    group.addoption(
+        "--as", action="append", default=[], dest="as_images", help="NAME=TAG: test TAG as NAME"
+    )
+    group.addoption("--require", choices=["all"], help="an image that is not built is a failure")
+
+
+def tags(config: pytest.Config) -> Mapping[str, str]:
+    """Return the tag under which each image is tested."""
+    named = {image.name: image.tag for image in matrix.images().values()}
+    return named | dict(pair.split("=", 1) for pair in config.getoption("as_images"))
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a property for each chosen image that provides what the property needs."""
+    if "image" not in metafunc.fixturenames:
+        return
+    needs = {
+        capability for mark in metafunc.definition.iter_markers("needs") for capability in mark.args
+    }
+    chosen = [
+        pytest.param(image, id=image.name)
+        for image in matrix.choose(metafunc.config.getoption("image"))
+        if needs <= image.provides
+    ]
+    none = pytest.mark.skip(reason=f"no chosen image provides {' '.join(sorted(needs))}")
+    metafunc.parametrize(
+        "image",
+        chosen or [pytest.param(None, id="none", marks=none)],
+        indirect=True,
+        scope="session",
+    )
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what needs a GPU where there is none."""
+    if item.get_closest_marker("gpu") and not GPU.exists():
+        pytest.skip(f"no NVIDIA GPU on this machine ({GPU} is absent)")
+
+
+@pytest.fixture(scope="session")
+def store(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """Return the chosen images that are built."""
+    chosen = matrix.choose(pytestconfig.getoption("image"))
+    tag = tags(pytestconfig)
+    present = {tag[image.name]: image for image in chosen if is_built(tag[image.name])}
+    with Store(present, tmp_path_factory.mktemp("store")) as store:
+        yield store
+
+
+@pytest.fixture(scope="session")
+def image(request: pytest.FixtureRequest, pytestconfig: pytest.Config, store: Store) -> Subject:
+    """Return an image under test."""
+    wanted: matrix.Image = request.param
+    tag = tags(pytestconfig)[wanted.name]
+    if tag not in store.subjects:
+        missing = f"{tag} is not built: nox -s {wanted.session}"
+        if pytestconfig.getoption("require"):
+            pytest.fail(missing, pytrace=False)
+        pytest.skip(missing)
+    return store.subjects[tag]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return an empty folder that containers may write to, whoever they run as."""
+    tmp_path.chmod(0o777)
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def clip() -> Path:
+    """Return the real test clip."""
+    return clips.real_clip()

@@ -1,0 +1,129 @@
+"""What an image says of itself is so, and it runs the way its users run it."""
+
+import re
+
+import pytest
+
+from scripts import elf
+from tests.images.subject import OURS, Subject
+
+ENTRY_SYMBOLS = {
+    "cpu": "vmaf_init",
+    "cuda": "vmaf_cuda_state_init",
+    "sycl": "vmaf_sycl_state_init",
+    "hip": "vmaf_hip_state_init",
+}
+"""The function that opens each backend of libvmaf."""
+
+BUILD_MACHINE = re.compile(
+    r"proxy|token|secret|password|pip_|ssl_cert|cargo_http|ccache|sccache|makeflags|debian_frontend",
+    re.IGNORECASE,
+)
+
+LOCKED_DOWN = (
+    "--read-only",
+    "--network=none",
+    "--cap-drop=ALL",
+    "--security-opt=no-new-privileges",
+)
+
+SCORE_OF_A_PATTERN = (
+    *("-f", "lavfi", "-i", "testsrc2=d=0.2:s=320x192"),
+    *("-f", "lavfi", "-i", "testsrc2=d=0.2:s=320x192"),
+    *("-lavfi", "libvmaf", "-f", "null", "-"),
+)
+
+
+@pytest.mark.needs("runtime")
+def test_runs_as_vmaf(image: Subject) -> None:
+    """The user is vmaf, 1000:1000, so that mounted folders and cache mounts agree with it."""
+    assert image.config["User"] in ("vmaf", "1000", "1000:1000")
+    told = image.run("-c", "id -u; id -g; id -un", program="sh").stdout.split()
+    assert told == ["1000", "1000", "vmaf"]
+
+
+@pytest.mark.needs("runtime")
+def test_works_in_data(image: Subject) -> None:
+    """`docker run -v $PWD:/data` is the way in, so a relative path must mean /data."""
+    assert image.config["WorkingDir"] == "/data"
+    image.run("-c", "touch written", program="sh")
+
+
+@pytest.mark.needs("vmaf", "runtime")
+def test_entry_point_is_vmaf(image: Subject) -> None:
+    """The arguments of `docker run IMAGE` are vmaf's."""
+    assert (image.config["Entrypoint"], image.config.get("Cmd")) == (["vmaf"], None)
+    assert "--reference" in image.run(succeeds=False).stderr
+
+
+def test_labels_are_the_declared_ones(image: Subject) -> None:
+    """The image carries every label of the bake file; version and revision are of its build."""
+    measured = {"org.opencontainers.image.version", "org.opencontainers.image.revision"}
+    declared = {key: value for key, value in image.image.labels.items() if key not in measured}
+    assert {key: image.labels.get(key) for key in declared} == declared
+    assert all(image.labels.get(key) for key in measured), "version or revision is empty"
+
+
+@pytest.mark.needs("vmaf")
+def test_version_is_the_same_everywhere(image: Subject) -> None:
+    """The label, versions.json and the program name one version of libvmaf."""
+    told = image.run("--version", program="vmaf")
+    program = (told.stdout + told.stderr).strip().removeprefix("v")
+    label = image.labels["org.opencontainers.image.version"]
+    assert (label, image.manifest["libvmaf"]["version"]) == (program, program)
+
+
+@pytest.mark.needs("vmaf")
+def test_backends_are_in_the_library(image: Subject) -> None:
+    """The label `vmaf.backends` names the backends that libvmaf.so can open, and no other."""
+    offered = elf.exports(image.read(OURS + "lib/libvmaf.so"))
+    found = {backend for backend, symbol in ENTRY_SYMBOLS.items() if symbol in offered}
+    assert set(image.labels["vmaf.backends"].split()) == found
+
+
+@pytest.mark.needs("ffmpeg")
+def test_licence_is_that_of_the_configuration(image: Subject) -> None:
+    """GPL parts make FFmpeg GPL; a nonfree part makes it nobody's to give away."""
+    flags = image.manifest["ffmpeg"]["configure"].split()
+    licence = image.labels["org.opencontainers.image.licenses"]
+    if "--enable-nonfree" in flags:
+        assert licence == "LicenseRef-nonfree-not-redistributable"
+    else:
+        assert {"--enable-gpl", "--enable-version3"} <= set(flags)
+        assert licence.startswith("GPL-3.0-or-later")
+
+
+@pytest.mark.needs("runtime")
+def test_environment_is_the_images_own(image: Subject) -> None:
+    """Settings of the build and of the build machine end with the build."""
+    found = [name for name in image.environment if BUILD_MACHINE.search(name)]
+    assert not found, f"the environment keeps {found}"
+
+
+@pytest.mark.needs("ffmpeg", "runtime")
+@pytest.mark.parametrize("user", ["vmaf", "65534:65534"])
+def test_runs_locked_down(image: Subject, user: str) -> None:
+    """It scores as an ordinary or unknown user: nothing written, no network, no capability."""
+    options = (*LOCKED_DOWN, f"--user={user}")
+    image.run("--version", options=options)
+    image.run(*SCORE_OF_A_PATTERN, program="ffmpeg", options=options)
+
+
+def test_manifest_is_complete(image: Subject) -> None:
+    """versions.json names what we built, with the source and the digest of each."""
+    built = [entry for key, entry in image.manifest.items() if key in ("libvmaf", "ffmpeg")]
+    assert len(built) == len({"vmaf", "ffmpeg"} & image.image.provides)
+    assert all(re.fullmatch("sha256:[0-9a-f]{64}", entry["digest"]) for entry in built)
+    for key, entry in image.manifest.items():
+        empty = [field for field in ("name", "version", "source") if not entry.get(field)]
+        assert not empty, f"{key} has no {', '.join(empty)}"
+
+
+@pytest.mark.needs("ffmpeg")
+def test_manifest_is_true_of_ffmpeg(image: Subject) -> None:
+    """versions.json has the version and the configure flags that the program itself reports."""
+    told = image.run("-version", program="ffmpeg").stdout
+    version = told.split()[2]
+    configuration = told.partition("configuration: ")[2].splitlines()[0]
+    stated = image.manifest["ffmpeg"]
+    assert (stated["version"], stated["configure"]) == (version, configuration)

@@ -1,0 +1,1 @@
+"""Proof that each property of the images can fail."""

@@ -1,0 +1,403 @@
+"""A faulty image for each property: what is wrong with it, and what the failure must say.
+
+Each is a few lines on top of an image that is built, so all of them together
+take seconds. A property without one here makes the tests fail.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from scripts.layers import CACHES, DEVELOPMENT, SECRETS, TOOLS, Leftover
+from tests.images import (
+    test_contract,
+    test_cuda,
+    test_elf,
+    test_ffmpeg,
+    test_layers,
+    test_score,
+)
+from tests.mutants import patches
+
+PROPERTIES = (test_contract, test_cuda, test_elf, test_ffmpeg, test_layers, test_score)
+VERSIONS = "/usr/local/share/vmaf/versions.json"
+BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One faulty image and the property that must fail on it."""
+
+    name: str
+    breaks: Callable[..., None]
+    says: str
+    """A regular expression that the failure's message must match: it names the fault."""
+    lines: str = ""
+    """The Dockerfile after its FROM."""
+    of: str = "cpu"
+    """The image of the bake file that it is derived from."""
+    patched: Mapping[str, patches.Patch] = field(default_factory=dict)
+    """Files of that image to change, and how."""
+    given: Mapping[str, Any] = field(default_factory=dict)
+    """The arguments of a property that is parametrised."""
+
+    @property
+    def tag(self) -> str:
+        """What its image is called."""
+        return f"vmaf-mutant:{self.name}"
+
+
+def as_root(script: str) -> str:
+    """Run a script as root and leave the image's user as it was."""
+    return f"USER root\nRUN {script}\nUSER vmaf"
+
+
+def plant(path: str) -> str:
+    """Put a file into a layer."""
+    return f"COPY <<planted {path}\nplanted\nplanted"
+
+
+def wrap(program: str, script: str) -> str:
+    """Put a script in a program's place; the program itself stays beside it, as `.real`."""
+    there = f"/usr/local/bin/{program}"
+    return as_root(f"mv {there} {there}.real") + (
+        f"\nCOPY --chmod=755 <<'script' {there}\n#!/bin/sh\n{script}\nscript"
+    )
+
+
+def every(
+    leftovers: Sequence[Leftover], breaks: Callable[..., None], name: str
+) -> Sequence[Mutant]:
+    """Return a mutant for each row of a table of leftovers."""
+    return [
+        Mutant(
+            f"{name}-{number}",
+            breaks,
+            r"layer \d+ \(COPY .*\) carries " + re.escape(f"{leftover.example}: {leftover.what}"),
+            plant(leftover.example),
+        )
+        for number, leftover in enumerate(leftovers)
+    ]
+
+
+def changed_scores(perl: str) -> str:
+    """Let vmaf report other scores than those it computes."""
+    edit = f"""perl -pi -e 's/("vmaf": )([\\d.]+)/$1.({perl})/e' score.json"""
+    return wrap("vmaf", f'vmaf.real "$@" && {edit}')
+
+
+LAYERS = (
+    *every(CACHES, test_layers.test_no_cache_in_any_layer, "cache"),
+    Mutant(
+        "cache-deleted-again",
+        test_layers.test_no_cache_in_any_layer,
+        r"layer \d+ \(COPY .* carries /var/cache/apt/archives/x\.deb",
+        plant("/var/cache/apt/archives/x.deb") + "\n" + as_root("rm /var/cache/apt/archives/x.deb"),
+    ),
+    *every(TOOLS, test_layers.test_no_build_tool_in_any_layer, "tool"),
+    *every(DEVELOPMENT, test_layers.test_no_development_file_in_any_layer, "development"),
+    *every(SECRETS, test_layers.test_no_secret_in_any_layer, "secret"),
+    Mutant(
+        "proxy-certificate",
+        test_layers.test_trusts_only_debians_certificates,
+        "with 1 certificates not from Debian",
+        as_root(
+            "mkdir -p /etc/ssl/certs"
+            f" && printf -- '-----%s CERTIFICATE-----\\n' BEGIN END >>{BUNDLE}"
+        ),
+    ),
+    Mutant(
+        "setuid",
+        test_layers.test_no_setuid_program_beyond_the_base,
+        r"layer \d+ \(RUN .*\) carries /usr/local/bin/vmaf with mode 4755",
+        as_root("chmod u+s /usr/local/bin/vmaf"),
+    ),
+    Mutant(
+        "owned-by-its-user",
+        test_layers.test_our_files_are_roots_and_read_only,
+        "carries /usr/local/bin/vmaf of 1000:0",
+        as_root("chown vmaf /usr/local/bin/vmaf"),
+    ),
+    Mutant(
+        "writable",
+        test_layers.test_our_files_are_roots_and_read_only,
+        "carries /usr/local/bin/vmaf of 0:0, mode 777",
+        as_root("chmod a+w /usr/local/bin/vmaf"),
+    ),
+    Mutant(
+        "wasteful",
+        test_layers.test_later_layers_hide_little,
+        r"layer \d+ \(RUN .*\) hides /opt/data, 4194304 bytes of layer \d+ \(RUN ",
+        as_root("head -c 4M /dev/zero >/opt/data") + "\n" + as_root("rm /opt/data"),
+    ),
+)
+
+CONTRACT = (
+    Mutant("root", test_contract.test_runs_as_vmaf, "root", "USER root"),
+    Mutant(
+        "other-uid",
+        test_contract.test_runs_as_vmaf,
+        "1001",
+        as_root("sed -i 's/^vmaf:x:1000/vmaf:x:1001/' /etc/passwd"),
+    ),
+    Mutant("elsewhere", test_contract.test_works_in_data, "/data", "WORKDIR /"),
+    Mutant(
+        "data-is-roots",
+        test_contract.test_works_in_data,
+        "Permission denied",
+        as_root("chown root:root /data"),
+    ),
+    Mutant("no-entry", test_contract.test_entry_point_is_vmaf, "vmaf", "ENTRYPOINT []"),
+    Mutant(
+        "other-title",
+        test_contract.test_labels_are_the_declared_ones,
+        "something else",
+        'LABEL org.opencontainers.image.title="something else"',
+    ),
+    Mutant(
+        "other-version",
+        test_contract.test_version_is_the_same_everywhere,
+        "9.9.9",
+        "LABEL org.opencontainers.image.version=9.9.9",
+    ),
+    Mutant(
+        "version-unlike-its-program",
+        test_contract.test_version_is_the_same_everywhere,
+        "9.9.9",
+        wrap("vmaf", "echo 9.9.9"),
+    ),
+    Mutant(
+        "claims-sycl",
+        test_contract.test_backends_are_in_the_library,
+        "sycl",
+        'LABEL vmaf.backends="cpu sycl"',
+    ),
+    Mutant(
+        "claims-nonfree",
+        test_contract.test_licence_is_that_of_the_configuration,
+        "nonfree",
+        'LABEL org.opencontainers.image.licenses="LicenseRef-nonfree-not-redistributable"',
+    ),
+    Mutant(
+        "claims-mit",
+        test_contract.test_licence_is_that_of_the_configuration,
+        "MIT",
+        'LABEL org.opencontainers.image.licenses="MIT"',
+    ),
+    Mutant(
+        "keeps-ccache",
+        test_contract.test_environment_is_the_images_own,
+        "CCACHE_DIR",
+        "ENV CCACHE_DIR=/ccache",
+    ),
+    Mutant(
+        "writes-to-its-root",
+        test_contract.test_runs_locked_down,
+        "Read-only file system",
+        wrap("ffmpeg", 'touch /data/log && ffmpeg.real "$@"'),
+        given={"user": "vmaf"},
+    ),
+    Mutant(
+        "for-vmaf-alone",
+        test_contract.test_runs_locked_down,
+        "(?i)permission denied",
+        as_root("chown -R vmaf /usr/local/bin && chmod 700 /usr/local/bin/vmaf"),
+        given={"user": "65534:65534"},
+    ),
+    Mutant(
+        "no-digest",
+        test_contract.test_manifest_is_complete,
+        "sha256",
+        as_root(f"sed -i 's/sha256:/md5:/' {VERSIONS}"),
+    ),
+    Mutant(
+        "no-source",
+        test_contract.test_manifest_is_complete,
+        "has no source",
+        as_root(f"""sed -i 's/"source": "[^"]*"/"source": ""/' {VERSIONS}"""),
+    ),
+    Mutant(
+        "other-flags",
+        test_contract.test_manifest_is_true_of_ffmpeg,
+        "enable-libx264",
+        as_root(f"sed -i 's/--enable-libx264//' {VERSIONS}"),
+    ),
+)
+
+ELF = (
+    Mutant(
+        "lacks-x264",
+        test_elf.test_every_library_resolves,
+        r"/usr/local/lib/libavcodec\S+ needs libx264\.so",
+        as_root("rm /usr/lib/*/libx264.so.*"),
+    ),
+    Mutant(
+        "cache-of-libraries-is-stale",
+        test_elf.test_every_library_resolves,
+        r"/usr/local/bin/vmaf needs libvmaf\.so",
+        as_root("mv /etc/ld.so.conf.d /etc/none && ldconfig && mv /etc/none /etc/ld.so.conf.d"),
+    ),
+    Mutant(
+        "lacks-a-function",
+        test_elf.test_every_symbol_resolves,
+        "undefined symbol: vmaf_inix",
+        patched={"/usr/local/lib/libavfilter.so": patches.rename("vmaf_init", "vmaf_inix")},
+    ),
+    *(
+        Mutant(
+            patch.__name__.replace("_", "-"),
+            test_elf.test_ours_are_hardened,
+            f"/usr/local/bin/vmaf .*{says}",
+            patched={"/usr/local/bin/vmaf": patch},
+        )
+        for patch, says in (
+            (patches.fixed_address, "PIE"),
+            (patches.executable_stack, "executable stack"),
+            (patches.lazy_binding, "RELRO"),
+            (patches.text_relocations, "TEXTREL"),
+        )
+    ),
+    Mutant(
+        "relative-runpath",
+        test_elf.test_ours_search_no_folder_of_the_build,
+        "/usr/local/bin/vmaf searches",
+        patched={"/usr/local/bin/vmaf": patches.relative_runpath},
+    ),
+    Mutant(
+        "two-libvmafs",
+        test_elf.test_libvmaf_is_one_file_with_a_chain_of_names,
+        "libvmaf.so is no symbolic link but a copy",
+        as_root(
+            "cd /usr/local/lib && cp --remove-destination $(readlink -f libvmaf.so) libvmaf.so"
+        ),
+    ),
+)
+
+SCORE = (
+    Mutant(
+        "half-marks",
+        test_score.test_identical_frames_score_near_100,
+        r"50(\.0)? > 97",
+        changed_scores("50"),
+    ),
+    Mutant(
+        "upside-down",
+        test_score.test_worse_pictures_score_lower,
+        "assert .* == ",
+        changed_scores("100-$2"),
+    ),
+    Mutant(
+        "worst-quality",
+        test_score.test_a_real_clip_scores_by_its_quality,
+        "90 < ",
+        wrap("ffmpeg", """exec ffmpeg.real $(printf ' %s' "$@" | sed 's/-crf [0-9]*/-crf 51/')"""),
+    ),
+    Mutant(
+        "program-unlike-filter",
+        test_score.test_filter_and_program_agree,
+        "50",
+        changed_scores("50"),
+    ),
+    Mutant(
+        "broken-model",
+        test_score.test_models_load_from_their_files,
+        "problem loading model",
+        as_root("truncate --size=1000 /usr/local/share/vmaf/model/vmaf_v0.6.1.json"),
+    ),
+)
+
+FFMPEG = (
+    Mutant(
+        "no-x264",
+        test_ffmpeg.test_codec_goes_there_and_back,
+        "Unknown encoder 'libx264'",
+        patched={"/usr/local/lib/libavcodec.so": patches.rename("libx264", "libx26_")},
+        given={"codec": test_ffmpeg.CODECS[0]},
+    ),
+    Mutant(
+        "no-dav1d",
+        test_ffmpeg.test_codec_goes_there_and_back,
+        "Unknown decoder 'libdav1d'",
+        patched={"/usr/local/lib/libavcodec.so": patches.rename("libdav1d", "libdav1_")},
+        given={"codec": test_ffmpeg.CODECS[2]},
+    ),
+    Mutant(
+        "no-zscale",
+        test_ffmpeg.test_filter_runs,
+        "No such filter: 'zscale'",
+        patched={"/usr/local/lib/libavfilter.so": patches.rename("zscale", "zscal_")},
+        given={"name": "zscale"},
+    ),
+    Mutant(
+        "no-drawtext",
+        test_ffmpeg.test_filters_are_listed,
+        "drawtext",
+        patched={"/usr/local/lib/libavfilter.so": patches.rename("drawtext", "drawtex_")},
+    ),
+    Mutant(
+        "no-ffprobe",
+        test_ffmpeg.test_ffprobe_reads_a_clip,
+        "ffprobe",
+        as_root("rm /usr/local/bin/ffprobe"),
+    ),
+)
+
+CUDA = (
+    Mutant(
+        "no-nvenc",
+        test_cuda.test_nvidia_features_are_listed,
+        "h264_nvenc",
+        of="cuda12",
+        patched={"/usr/local/lib/libavcodec.so": patches.rename("h264_nvenc", "h264_nven_")},
+        given={"question": "-encoders"},
+    ),
+    Mutant(
+        "other-gpu",
+        test_cuda.test_kernels_are_for_the_declared_gpus,
+        "_61",
+        of="cuda12",
+        patched={"/usr/local/lib/libvmaf.so": patches.other_gpu},
+    ),
+    Mutant(
+        "asks-for-no-video",
+        test_cuda.test_asks_for_the_driver,
+        "video",
+        "ENV NVIDIA_DRIVER_CAPABILITIES=compute,utility",
+        of="cuda12",
+    ),
+    Mutant(
+        "driver-inside",
+        test_cuda.test_carries_no_driver,
+        r"layer \d+ \(COPY .*\) carries /usr/local/lib/libcuda\.so\.1",
+        plant("/usr/local/lib/libcuda.so.1"),
+        of="cuda12",
+    ),
+    Mutant(
+        "dies-without-driver",
+        test_cuda.test_ffmpeg_without_a_driver_says_so,
+        "139",
+        wrap("ffmpeg", "kill -s SEGV $$"),
+        of="cuda12",
+    ),
+    Mutant(
+        "silent-without-driver",
+        test_cuda.test_vmaf_without_a_driver_says_so,
+        "using CPU",
+        wrap("vmaf", 'exec vmaf.real "$@" 2>/dev/null'),
+        of="cuda12",
+    ),
+    Mutant(
+        "gpu-unlike-cpu",
+        test_cuda.test_gpu_and_cpu_agree,
+        "approx|±",
+        wrap(
+            "vmaf",
+            'vmaf.real "$@" || exit; case "$*" in *gpumask*)'
+            """ perl -pi -e 's/("vmaf": )[\\d.]+/${1}50/' score.json ;; esac""",
+        ),
+        of="cuda12",
+    ),
+)
+
+MUTANTS = (*LAYERS, *CONTRACT, *ELF, *SCORE, *FFMPEG, *CUDA)

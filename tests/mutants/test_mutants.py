@@ -1,0 +1,109 @@
+"""Each property fails on an image that lacks it, and says what is wrong."""
+
+import inspect
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from scripts import matrix
+from tests.conftest import tags
+from tests.images.subject import Store, docker, is_built
+from tests.mutants.catalogue import MUTANTS, PROPERTIES, Mutant
+
+
+def dockerfile(mutant: Mutant, store: Store, tag: str, context: Path) -> str:
+    """Return the mutant's Dockerfile, its patched files written to the build context."""
+    lines = [f"FROM {tag}"]
+    for number, (path, patch) in enumerate(mutant.patched.items()):
+        base = store.subjects[tag]
+        (context / str(number)).write_bytes(patch(base.read(path)))
+        lines.append(f"COPY --chmod=755 {number} {base.saved.resolve(path)}")
+    return "\n".join((*lines, mutant.lines))
+
+
+@pytest.fixture(scope="session")
+def mutants(
+    request: pytest.FixtureRequest,
+    pytestconfig: pytest.Config,
+    store: Store,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Store]:
+    """Return the images of the mutants that this run needs, built together."""
+    tag = tags(pytestconfig)
+    params = [getattr(item, "callspec", None) for item in request.session.items]
+    wanted = {
+        call.params["mutant"].tag: call.params["mutant"]
+        for call in params
+        if call and "mutant" in call.params and tag[call.params["mutant"].of] in store.subjects
+    }
+    targets = {}
+    for mutant in wanted.values():
+        context = tmp_path_factory.mktemp(mutant.name)
+        inline = dockerfile(mutant, store, tag[mutant.of], context)
+        targets[mutant.name] = {
+            "context": str(context),
+            "dockerfile-inline": inline,
+            "tags": [mutant.tag],
+        }
+    build = subprocess.run(
+        ["docker", "buildx", "bake", "--load", "--file=-", *targets],
+        input=json.dumps({"target": targets}),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert build.returncode == 0, build.stderr
+    images = {mutant.tag: matrix.images()[mutant.of] for mutant in wanted.values()}
+    try:
+        with Store(images, tmp_path_factory.mktemp("store")) as built:
+            yield built
+    finally:
+        docker("image", "rm", "--force", *wanted)
+
+
+def marks(mutant: Mutant) -> list[pytest.Mark]:
+    """Return what keeps the property from running on this machine, and so the mutant's test."""
+    mine: list[pytest.Mark] = getattr(mutant.breaks, "pytestmark", [])
+    return [mark for mark in mine if mark.name == "gpu"]
+
+
+@pytest.mark.parametrize(
+    "mutant", [pytest.param(one, id=one.name, marks=marks(one)) for one in MUTANTS]
+)
+def test_property_fails_on_mutant(
+    mutant: Mutant, request: pytest.FixtureRequest, pytestconfig: pytest.Config
+) -> None:
+    """The property, called as it is, fails on the mutant, and its message names the fault."""
+    base = matrix.images()[mutant.of]
+    tag = tags(pytestconfig)[base.name]
+    if not is_built(tag):
+        pytest.skip(f"{tag} is not built: nox -s {base.session}")
+    subject = request.getfixturevalue("mutants").subjects[mutant.tag]
+    names = set(inspect.signature(mutant.breaks).parameters) - {"image", *mutant.given}
+    others = {name: request.getfixturevalue(name) for name in names}
+    with pytest.raises(AssertionError, match=mutant.says):
+        mutant.breaks(image=subject, **mutant.given, **others)
+
+
+def test_every_property_has_a_mutant() -> None:
+    """A property that nothing has ever broken may be one that cannot fail."""
+    names = {module.__name__.rpartition(".")[2] for module in PROPERTIES}
+    files = {path.stem for path in Path(PROPERTIES[0].__file__ or "").parent.glob("test_*.py")}
+    assert names == files
+    properties = {
+        function
+        for module in PROPERTIES
+        for name, function in inspect.getmembers(module, inspect.isfunction)
+        if name.startswith("test_")
+    }
+    without = {function.__name__ for function in properties - {one.breaks for one in MUTANTS}}
+    assert not without
+
+
+def test_mutants_have_names_of_their_own() -> None:
+    """Two mutants of one name would be one image."""
+    names = [mutant.name for mutant in MUTANTS]
+    assert sorted(names) == sorted(set(names))

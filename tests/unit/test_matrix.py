@@ -1,0 +1,77 @@
+"""The list of images as the bake file gives it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from scripts import matrix
+from scripts.console import UserError
+
+
+def target(name: str, provides: str, parent: str = "") -> Mapping[str, Any]:
+    """Return a target as `bake --print` shows it."""
+    labels = {
+        "org.opencontainers.image.description": f"the {name} image",
+        "vmaf.backends": "cpu cuda",
+        "vmaf.provides": provides,
+    }
+    return {
+        "dockerfile": "Dockerfile",
+        "target": f"final-{name}",
+        "tags": [f"vmaf:{name}", f"vmaf:{name}-again"],
+        "labels": {**labels, **({"vmaf.parent": parent} if parent else {})},
+    }
+
+
+PRINTED = {
+    "target": {
+        "stage": {"dockerfile": "Dockerfile", "labels": {}},
+        "cpu": target("cpu", "vmaf ffmpeg"),
+        "cuda": target("cuda", "cuda", "cpu"),
+        "dev": target("dev", "compilers", "cuda"),
+    }
+}
+
+
+@pytest.fixture
+def bake(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the bake file be the one above."""
+    monkeypatch.setattr(matrix, "images", lambda: matrix.read(PRINTED))
+
+
+def test_a_target_without_a_tag_is_no_image() -> None:
+    """Stages that others build on have targets too."""
+    assert list(matrix.read(PRINTED)) == ["cpu", "cuda", "dev"]
+
+
+def test_an_image_is_read_from_its_target() -> None:
+    """The first tag is its name on the engine."""
+    image = matrix.read(PRINTED)["cuda"]
+    assert (image.tag, image.stage, image.session) == ("vmaf:cuda", "final-cuda", "build-cuda")
+    assert image.description == "the cuda image"
+    assert image.backends == {"cpu", "cuda"}
+
+
+def test_capabilities_are_inherited() -> None:
+    """From the parent, and from the parent's parent; never the other way."""
+    images = matrix.read(PRINTED)
+    assert images["cpu"].provides == {"vmaf", "ffmpeg"}
+    assert images["cuda"].provides == {"vmaf", "ffmpeg", "cuda"}
+    assert images["dev"].provides == {"vmaf", "ffmpeg", "cuda", "compilers"}
+
+
+@pytest.mark.usefixtures("bake")
+def test_no_name_means_all() -> None:
+    """In the order of the bake file; and names choose in their own order."""
+    assert [image.name for image in matrix.choose([])] == ["cpu", "cuda", "dev"]
+    assert [image.name for image in matrix.choose(["dev", "cpu"])] == ["dev", "cpu"]
+
+
+@pytest.mark.usefixtures("bake")
+def test_an_unknown_name_is_told_with_the_known_ones() -> None:
+    """The message is all that its reader needs."""
+    with pytest.raises(UserError) as caught:
+        matrix.choose(["cpu", "rocm"])
+    assert "`rocm`" in str(caught.value)
+    assert "cuda           the cuda image" in str(caught.value)
