@@ -5,13 +5,19 @@ still holds; docs/verify.md lists it. It tests what the engine has, says what
 it has not, and never builds.
 """
 
+import subprocess
 from collections.abc import Sequence
 
 import pytest
 
 from scripts import clips, engine, matrix, options
 from scripts.console import UserError, say, start
-from tests.images.subject import is_built
+
+
+def is_built(tag: str) -> bool:
+    """Whether the engine has the image."""
+    inspect = ["docker", "image", "inspect", tag]
+    return subprocess.run(inspect, capture_output=True, check=False).returncode == 0
 
 
 def replaced(words: Sequence[str]) -> dict[str, str]:
@@ -33,16 +39,16 @@ def replaced(words: Sequence[str]) -> dict[str, str]:
 
 
 def main(words: Sequence[str]) -> int:
-    """Run the properties on the chosen images and return pytest's exit code."""
-    parser = options.parser()
-    parser.add_argument(
-        "--mutants", action="store_true", help="prove as well that each property can fail"
-    )
-    chosen = parser.parse_args(words)
+    """Test the chosen images and return pytest's exit code.
+
+    Raises:
+        UserError: no engine answers, or it has none of the images.
+    """
+    chosen = options.parse(words)
     engine.require()
 
     instead = replaced(chosen.as_images)
-    images = matrix.choose(chosen.targets)
+    images = matrix.choose(chosen.targets or instead)
     tags = [instead.get(image.name, image.tag) for image in images]
     present = [tag for tag in tags if is_built(tag)]
     if not present:
@@ -53,7 +59,8 @@ def main(words: Sequence[str]) -> int:
     clips.real_clip()
     say(f"verifying {', '.join(present)}")
 
-    pytest_words = ["tests/images", *(["tests/mutants"] if chosen.mutants else [])]
+    everything = ["tests/unit", "tests/images", "tests/mutants"]
+    pytest_words = everything if chosen.mutants else ["tests/images"]
     pytest_words += [f"--image={image.name}" for image in images]
     pytest_words += [f"--as={pair}" for pair in chosen.as_images]
     pytest_words += [f"--require={chosen.require}"] if chosen.require else []

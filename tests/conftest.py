@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from scripts import clips, matrix
-from tests.images.subject import Store, Subject, is_built
+from scripts.verify import is_built
+from tests.images.subject import Store, Subject
 
 GPU = Path("/dev/nvidiactl")
 """There where NVIDIA's driver is loaded."""

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -48,11 +48,6 @@ def docker(*words: str, timeout: float = 120) -> subprocess.CompletedProcess[str
         timeout=timeout,
         check=False,
     )
-
-
-def is_built(tag: str) -> bool:
-    """Whether the engine has the image."""
-    return docker("image", "inspect", "--format", "{{.Id}}", tag).returncode == 0
 
 
 class Store:
@@ -146,19 +141,22 @@ class Subject:
     @cached_property
     def elves(self) -> Sequence[elf.Elf]:
         """Every program and shared library in it."""
-        found = []
-        for path, (_, entry) in self.saved.merged.items():
-            content = self.read(path) if entry.is_file else b""
-            if content.startswith(elf.MAGIC):
-                found.append(elf.read(path, content))
-        return [one for one in found if one]
+        return list(self._elves("/"))
 
-    @property
+    @cached_property
     def our_elves(self) -> Sequence[elf.Elf]:
         """Those that we built; never empty, so that no property holds for want of a file."""
-        ours = [one for one in self.elves if one.path.startswith(OURS)]
+        ours = list(self._elves(OURS))
         assert ours, f"{self.tag} has no program and no library under {OURS}"
         return ours
+
+    def _elves(self, folder: str) -> Iterator[elf.Elf]:
+        for path, (_, entry) in self.saved.merged.items():
+            if path.startswith(folder) and entry.is_file:
+                content = self.read(path)
+                one = elf.read(path, content) if content.startswith(elf.MAGIC) else None
+                if one:
+                    yield one
 
     # What it does
 

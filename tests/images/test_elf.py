@@ -29,6 +29,7 @@ def test_every_symbol_resolves(image: Subject) -> None:
     """FFmpeg is linked against a stand-in of libvmaf: the real one must offer the same names."""
     paths = " ".join(one.path for one in image.our_elves)
     told = image.host.run(f"for file in {paths}; do ldd -r $file 2>&1; done").stdout
+    assert "libc.so.6" in told, f"ldd told nothing: {told}"
     undefined = [line for line in told.splitlines() if "undefined symbol" in line]
     assert not undefined, "\n".join(undefined)
 

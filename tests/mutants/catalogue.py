@@ -55,7 +55,7 @@ def as_root(script: str) -> str:
 
 def plant(path: str) -> str:
     """Put a file into a layer."""
-    return f"COPY <<planted {path}\nplanted\nplanted"
+    return f"COPY <<end {path}\nplanted\nend"
 
 
 def wrap(program: str, script: str) -> str:
@@ -208,13 +208,13 @@ CONTRACT = (
     Mutant(
         "no-digest",
         test_contract.test_manifest_is_complete,
-        "sha256",
+        "libvmaf has digest 'md5:",
         as_root(f"sed -i 's/sha256:/md5:/' {VERSIONS}"),
     ),
     Mutant(
         "no-source",
         test_contract.test_manifest_is_complete,
-        "has no source",
+        "libvmaf has source ''",
         as_root(f"""sed -i 's/"source": "[^"]*"/"source": ""/' {VERSIONS}"""),
     ),
     Mutant(
@@ -325,7 +325,7 @@ FFMPEG = (
     Mutant(
         "no-zscale",
         test_ffmpeg.test_filter_runs,
-        "No such filter: 'zscale'",
+        "Error parsing filterchain 'zscale",
         patched={"/usr/local/lib/libavfilter.so": patches.rename("zscale", "zscal_")},
         given={"name": "zscale"},
     ),

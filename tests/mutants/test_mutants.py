@@ -2,15 +2,18 @@
 
 import inspect
 import json
+import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from scripts import matrix
+from scripts.paths import ROOT
+from scripts.verify import is_built
 from tests.conftest import tags
-from tests.images.subject import Store, docker, is_built
+from tests.images.subject import Store, docker
 from tests.mutants.catalogue import MUTANTS, PROPERTIES, Mutant
 
 
@@ -55,7 +58,8 @@ def mutants(
         text=True,
         check=False,
     )
-    assert build.returncode == 0, build.stderr
+    if build.returncode:
+        pytest.fail(f"the mutants cannot be built:\n{build.stderr}", pytrace=False)
     images = {mutant.tag: matrix.images()[mutant.of] for mutant in wanted.values()}
     try:
         with Store(images, tmp_path_factory.mktemp("store")) as built:
@@ -88,19 +92,28 @@ def test_property_fails_on_mutant(
         mutant.breaks(image=subject, **mutant.given, **others)
 
 
-def test_every_property_has_a_mutant() -> None:
-    """A property that nothing has ever broken may be one that cannot fail."""
-    names = {module.__name__.rpartition(".")[2] for module in PROPERTIES}
-    files = {path.stem for path in Path(PROPERTIES[0].__file__ or "").parent.glob("test_*.py")}
-    assert names == files
-    properties = {
-        function
+def properties() -> Mapping[str, Callable[..., None]]:
+    """Return the test functions of tests/images by name."""
+    return {
+        name: function
         for module in PROPERTIES
         for name, function in inspect.getmembers(module, inspect.isfunction)
         if name.startswith("test_")
     }
-    without = {function.__name__ for function in properties - {one.breaks for one in MUTANTS}}
-    assert not without
+
+
+def test_every_property_has_a_mutant() -> None:
+    """A property that nothing has ever broken may be one that cannot fail."""
+    names = {module.__name__.rpartition(".")[2] for module in PROPERTIES}
+    assert names == {path.stem for path in (ROOT / "tests" / "images").glob("test_*.py")}
+    broken = {mutant.breaks.__name__ for mutant in MUTANTS}
+    assert not properties().keys() - broken
+
+
+def test_every_property_is_documented() -> None:
+    """docs/verify.md lists what is held, no more and no less."""
+    rows = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs" / "verify.md").read_text(), re.MULTILINE)
+    assert sorted(f"test_{row}" for row in rows) == sorted(properties())
 
 
 def test_mutants_have_names_of_their_own() -> None:
