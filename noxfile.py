@@ -16,7 +16,16 @@ PYPROJECT = nox.project.load_toml("pyproject.toml")
 def _run(session: nox.Session, group: str, module: str, *words: str) -> None:
     """Install a dependency group and run a module of scripts/ with the user's options."""
     session.install(*nox.project.dependency_groups(PYPROJECT, group))
-    session.run("python", "-m", f"scripts.{module}", *words, *session.posargs)
+    session.run(
+        "python",
+        "-m",
+        f"scripts.{module}",
+        *words,
+        *session.posargs,
+        # Ctrl-C is passed to BuildKit, which takes a moment to end its steps cleanly.
+        interrupt_timeout=60,
+        terminate_timeout=60,
+    )
 
 
 @nox.session
@@ -76,3 +85,9 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "format", "--check")
     session.run("mypy")
     session.run("python", "-m", "scripts.lint")
+
+
+@nox.session(default=False)
+def picture(session: nox.Session) -> None:
+    """Draw docs/images.svg, the matrix of images, from docker-bake.hcl."""
+    _run(session, "picture", "picture")

@@ -104,6 +104,6 @@ def _mmdebstrap(made: Path) -> None:
     raise UserError(
         "cannot bootstrap the base image",
         failure,
-        "It takes root, mmdebstrap and a Debian mirror (`nox -s engine` installs mmdebstrap); "
+        "It takes root, mmdebstrap (`apt-get install mmdebstrap`) and a Debian mirror; "
         "or set VMAF_BASES=registry where a container registry is within reach.",
     )

@@ -110,7 +110,7 @@ def revision() -> str:
     return done.stdout.strip() or "unknown"
 
 
-def build(targets: Sequence[str], options: Mapping[str, Any], *, load: bool) -> None:
+def build(targets: Sequence[str], options: Mapping[str, Any]) -> None:
     """Build bake targets, show how it goes, and keep a record.
 
     Raises:
@@ -139,8 +139,8 @@ def build(targets: Sequence[str], options: Mapping[str, Any], *, load: bool) -> 
     command = ["docker", "buildx", "bake", "--progress=rawjson"]
     for file in (*bases.OVERLAYS[kind], machine):
         command += ["--file", str(file)]
-    if load:
-        command.append("--load")
+    # The same as --load, which would export the stand-ins for the bases as well.
+    command += [f"--set={image.name}.output=type=docker" for image in images]
     os.environ["REVISION"] = revision()
     if "libvmaf" in given:
         os.environ["LIBVMAF_VERSION"] = given["libvmaf"].version
@@ -175,10 +175,10 @@ def main(words: Sequence[str]) -> int:
     options = parse(words)
     if options.targets == ["upstream-tests"]:
         checks = matrix.bake_print("upstream-tests")["group"]["upstream-tests"]["targets"]
-        build(checks, vars(options), load=False)
+        build(checks, vars(options))
         console.print("upstream's own tests pass", style="bold green")
         return 0
-    build([image.name for image in matrix.choose(options.targets)], vars(options), load=True)
+    build([image.name for image in matrix.choose(options.targets)], vars(options))
     return 0
 
 

@@ -668,7 +668,9 @@ def start_daemon(data_root: Path | None) -> Engine:
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            env=environment(),
+            # BuildKit clips a step's output, which could lose the figures at its end.
+            env=environment()
+            | {"BUILDKIT_STEP_LOG_MAX_SIZE": "-1", "BUILDKIT_STEP_LOG_MAX_SPEED": "-1"},
         )
     return wait(lambda: process.poll() is None, lambda: last_lines(DAEMON_LOG))
 

@@ -8,13 +8,13 @@ set -eu
 
 cuda=/usr/local/cuda
 mkdir -p $cuda/bin $cuda/nvvm/bin $cuda/lib64 /manifest /tmp/sdk
-/run/recipes/apt.sh download nvidia-cuda-toolkit nvidia-cuda-dev >/tmp/packages
-while read -r package; do
+unpack() { # PACKAGE PATTERN...
+    package=$(/run/recipes/apt.sh download "$1") && shift
     dpkg-deb --fsys-tarfile "$package" | tar -x -C /tmp/sdk --wildcards \
-        --exclude='*/compute-sanitizer' --exclude='*/nvdisasm' --exclude='*/cuda-gdb' \
-        './usr/bin/*' './usr/include/*' './usr/lib/nvidia-cuda-toolkit/*' \
-        './usr/lib/x86_64-linux-gnu/libcuda*.a' || exit 1
-done </tmp/packages
+        --exclude='*/compute-sanitizer' --exclude='*/nvdisasm' --exclude='*/cuda-gdb' "$@"
+}
+unpack nvidia-cuda-dev './usr/include/*' './usr/lib/x86_64-linux-gnu/libcuda*.a'
+unpack nvidia-cuda-toolkit './usr/bin/*' './usr/include/*' './usr/lib/nvidia-cuda-toolkit/*'
 cd /tmp/sdk/usr
 rm bin/nvcc lib/nvidia-cuda-toolkit/bin/gcc lib/nvidia-cuda-toolkit/bin/g++ \
     lib/nvidia-cuda-toolkit/bin/nvcc.profile
@@ -23,19 +23,20 @@ mv lib/nvidia-cuda-toolkit/bin/* bin/* $cuda/bin/
 mv lib/nvidia-cuda-toolkit/libdevice $cuda/nvvm/
 mv include $cuda/
 mv lib/x86_64-linux-gnu/*.a $cuda/lib64/
+# -isystem, as newer releases of CUDA have it: glibc 2.41 declares four functions
+# that CUDA 12.4 declares otherwise, which is an error only in ordinary headers.
 cat >$cuda/bin/nvcc.profile <<'EOT'
 TOP                = $(_HERE_)/..
 CICC_PATH          = $(TOP)/nvvm/bin
 NVVMIR_LIBRARY_DIR = $(TOP)/nvvm/libdevice
 PATH              += $(CICC_PATH):$(_HERE_):
-INCLUDES          += "-I$(TOP)/include" $(_SPACE_)
+INCLUDES          += -isystem "$(TOP)/include" $(_SPACE_)
 LIBRARIES         =+ $(_SPACE_) "-L$(TOP)/lib64"
 EOT
-toolkit=$(head -n 1 /tmp/packages)
 cat >/manifest/cuda.json <<EOT
-{"name": "CUDA", "version": "$(dpkg-deb -f "$toolkit" Version)",
+{"name": "CUDA", "version": "$(dpkg-deb -f "$package" Version)",
  "source": "Debian package nvidia-cuda-toolkit",
- "digest": "sha256:$(sha256sum "$toolkit" | cut -d' ' -f1)"}
+ "digest": "sha256:$(sha256sum "$package" | cut -d' ' -f1)"}
 EOT
-rm -rf /tmp/sdk /tmp/packages
+rm -rf /tmp/sdk
 $cuda/bin/nvcc --version

@@ -34,8 +34,12 @@ export PATH="/usr/local/cuda/bin:$PATH" NVCC_PREPEND_FLAGS='-ccbin g++-13'
 set -- --prefix=/usr/local --libdir=lib --buildtype=release \
     -Denable_docs=false -Denable_float=true "$@"
 
+setup() {
+    meson setup build "$@" || { tail -n 40 build/meson-logs/meson-log.txt && exit 1; }
+}
+
 if [ "$verb" = test ]; then
-    meson setup build "$@" -Denable_tests=true
+    setup "$@" -Denable_tests=true
     ninja -C build
     ccache_report
     meson test -C build --print-errorlogs
@@ -43,7 +47,7 @@ if [ "$verb" = test ]; then
     exit
 fi
 
-meson setup build "$@" --default-library=shared -Denable_tests=false
+setup "$@" --default-library=shared -Denable_tests=false
 ninja -C build
 DESTDIR=/out/runtime meson install -C build --no-rebuild --strip --quiet
 split_dev
