@@ -10,6 +10,8 @@ from tests.images.subject import OURS, Subject
 WASTE_LIMIT = 2 * 2**20
 """Bytes. An apt step rewrites dpkg's and debconf's databases and the loader's cache."""
 
+SECRET_ARGUMENT = re.compile(r"\w*(token|secret|passw|api_?key|proxy)\w*=\S", re.IGNORECASE)
+
 
 def test_no_cache_in_any_layer(image: Subject) -> None:
     """Caches live in cache mounts; a cache in a layer is pulled by everyone, deleted or not."""
@@ -34,6 +36,13 @@ def test_no_development_file_in_any_layer(image: Subject) -> None:
 def test_no_secret_in_any_layer(image: Subject) -> None:
     """What a build was lent (tokens, pip settings, certificates) belongs to nobody else."""
     found = leftovers(image.layers, SECRETS)
+    assert not found, "\n".join(found)
+
+
+def test_history_tells_no_secret(image: Subject) -> None:
+    """A build argument stays readable in `docker history`; secrets go by secret mounts."""
+    history = [step.get("created_by", "") for step in image.saved.config["history"]]
+    found = [step for step in history if SECRET_ARGUMENT.search(step)]
     assert not found, "\n".join(found)
 
 
