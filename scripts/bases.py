@@ -9,6 +9,7 @@ from pathlib import Path
 import docker
 import requests
 
+from scripts import engine
 from scripts.console import UserError, say
 from scripts.paths import RECORDS, cache_dir
 
@@ -51,7 +52,8 @@ def choose() -> str:
         say(f"bases: {forced}, as VMAF_BASES says")
         return forced
     try:
-        docker.from_env(timeout=ASK_SECONDS).images.get_registry_data(BASE)
+        client = docker.DockerClient(base_url=engine.endpoint(), timeout=ASK_SECONDS)
+        client.images.get_registry_data(BASE)
     except (docker.errors.DockerException, requests.RequestException):
         say("bases: bootstrapped from Debian packages, as no container registry answers")
         return "bootstrap"

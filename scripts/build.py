@@ -9,8 +9,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import docker
-
 from scripts import bases, engine, matrix, progress, report, sources
 from scripts.console import UserError, console, say, start
 from scripts.options import parse
@@ -166,8 +164,8 @@ def build(targets: Sequence[str], options: Mapping[str, Any]) -> None:
 
 def _size(tag: str) -> int:
     """Return the bytes an image takes on the engine's disk."""
-    size: int = docker.from_env().images.get(tag).attrs["Size"]
-    return size
+    shown = engine.output("docker", "image", "inspect", "--format", "{{.Size}}", tag)
+    return int(shown or 0)
 
 
 def main(words: Sequence[str]) -> int:

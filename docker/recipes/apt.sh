@@ -11,8 +11,8 @@ set -eu
 # Read after the image's own settings: Debian's container images delete every
 # package after its installation, which would leave the mounted cache empty.
 # The list of automatically installed packages must not live in the mount,
-# where every other step would read it as its own.
-conf=/tmp/apt-step.conf
+# where every other step would read it as its own; /dev/shm ends with the step.
+conf=/dev/shm/apt-step.conf
 cat > "$conf" <<'EOT'
 #clear DPkg::Post-Invoke;
 #clear APT::Update::Post-Invoke;
@@ -20,7 +20,7 @@ APT::Keep-Downloaded-Packages "true";
 Binary::apt::APT::Keep-Downloaded-Packages "true";
 APT::Get::List-Cleanup "false";
 APT::Sandbox::User "root";
-Dir::State::extended_states "/tmp/apt-step.states";
+Dir::State::extended_states "/dev/shm/apt-step.states";
 DPkg::Options { "--force-unsafe-io"; };
 EOT
 # The logs and backups of an installation are nothing an image needs.
@@ -38,7 +38,6 @@ install)
     ;;
 purge)
     apt purge --autoremove "$@"
-    rm -f /tmp/apt-step.states
     ;;
 enable)
     # A pulled image lists its sources in deb822 form, a bootstrapped one in lines.

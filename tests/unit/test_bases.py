@@ -50,7 +50,7 @@ def test_a_silent_registry_means_bootstrap(monkeypatch: pytest.MonkeyPatch) -> N
                     raise error
 
     monkeypatch.delenv("VMAF_BASES", raising=False)
-    monkeypatch.setattr(docker, "from_env", lambda **_: Engine)
+    monkeypatch.setattr(docker, "DockerClient", lambda **_: Engine)
     error: Exception | None = docker.errors.APIError("no route")
     assert bases.choose() == "bootstrap"
     error = None
