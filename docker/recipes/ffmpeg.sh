@@ -83,7 +83,7 @@ if [ "$verb" = test ]; then
     make --silent -k -j"$(nproc)" fate 2>&1 | tee /out/fate.log | grep -vE '^(TEST|GEN)' || true
     tests=$(grep -c '^TEST' /out/fate.log)
     failed=$(grep -cE '^make.*Error' /out/fate.log || true)
-    echo "FATE without samples: $tests tests, $failed failed"
+    printf '#measure {"tests": {"run": %d, "failed": %d}}\n' "$tests" "$failed"
     [ "$tests" -gt 1000 ] && [ "$failed" = 0 ]
     exit
 fi

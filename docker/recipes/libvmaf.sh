@@ -42,8 +42,10 @@ if [ "$verb" = test ]; then
     setup "$@" -Denable_tests=true
     ninja -C build
     ccache_report
-    meson test -C build --print-errorlogs
-    cp build/meson-logs/testlog.txt /out/
+    meson test -C build --print-errorlogs | tee /out/tests.log
+    printf '#measure {"tests": {"run": %d, "failed": %d}}\n' \
+        "$(awk '$1 == "Ok:" { print $2 }' /out/tests.log)" "$(awk '$1 == "Fail:" { print $2 }' /out/tests.log)"
+    grep -q '^Fail: *0$' /out/tests.log
     exit
 fi
 

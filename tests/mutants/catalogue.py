@@ -250,6 +250,12 @@ ELF = (
         "undefined symbol: vmaf_inix",
         patched={"/usr/local/lib/libavfilter.so": patches.rename("vmaf_init", "vmaf_inix")},
     ),
+    Mutant(
+        "built-on-a-newer-libc",
+        test_elf.test_every_symbol_resolves,
+        "GLIBC_9.34' not found",
+        patched={"/usr/local/bin/vmaf": patches.rename("GLIBC_2.34", "GLIBC_9.34")},
+    ),
     *(
         Mutant(
             patch.__name__.replace("_", "-"),
