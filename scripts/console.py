@@ -5,7 +5,11 @@ from collections.abc import Callable, Sequence
 
 from rich.console import Console
 
-console = Console(stderr=True, highlight=False)
+console = Console(
+    stderr=True,
+    highlight=False,
+    width=None if sys.stderr.isatty() else 120,  # a log has no width; tables want some
+)
 """Progress and messages go to stderr; stdout is for results."""
 
 
