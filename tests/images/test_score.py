@@ -1,5 +1,6 @@
 """It scores video, and the scores make sense."""
 
+import re
 from pathlib import Path
 from statistics import mean
 
@@ -40,6 +41,14 @@ def test_worse_pictures_score_lower(image: Subject, folder: Path) -> None:
     assert scores == sorted(scores, reverse=True), scores
     assert scores[0] > 90, scores
     assert scores[-1] < scores[0] - 20, scores
+
+
+@pytest.mark.needs("vmaf", "runtime")
+def test_score_is_printed_without_a_terminal(image: Subject, folder: Path) -> None:
+    """`docker run IMAGE -r ... -d ...` in a script answers, where the program alone is silent."""
+    clips.generate(folder / "same.y4m")
+    told = image.run("-r", "same.y4m", "-d", "same.y4m", folder=folder)
+    assert re.search(r"^vmaf_v[\w.]+: [\d.]+$", told.stdout + told.stderr, re.MULTILINE), told
 
 
 @pytest.mark.needs("vmaf", "ffmpeg")

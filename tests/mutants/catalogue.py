@@ -294,6 +294,12 @@ SCORE = (
         changed_scores("50"),
     ),
     Mutant(
+        "silent-without-a-terminal",
+        test_score.test_score_is_printed_without_a_terminal,
+        "Ran",
+        wrap("vmaf", 'exec vmaf.real "$@" 2>/dev/null'),
+    ),
+    Mutant(
         "upside-down",
         test_score.test_worse_pictures_score_lower,
         "assert .* == ",
