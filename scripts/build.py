@@ -2,7 +2,6 @@
 
 import json
 import os
-import ssl
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -18,6 +17,8 @@ GIB = 2**30
 NEEDED_BYTES = 15 * GIB
 """What a cold build of cpu and cuda12 leaves on the disk, with room to spare."""
 
+_BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
+"""Where Debian and Fedora, and their kin, keep the certificates that the host trusts."""
 _PROXIES = ("http_proxy", "https_proxy", "no_proxy", "all_proxy")
 
 
@@ -50,9 +51,9 @@ def overlay(
 
 def _secrets(environment: Mapping[str, str]) -> Iterable[tuple[str, Path]]:
     """Yield the files that steps which fetch may read: CA bundle, registry settings."""
-    bundle = environment.get("SSL_CERT_FILE") or ssl.get_default_verify_paths().cafile
-    if bundle and Path(bundle).is_file():
-        yield "ca", Path(bundle)
+    bundles = [Path(name) for name in (environment.get("SSL_CERT_FILE"), *_BUNDLES) if name]
+    if bundle := next((path for path in bundles if path.is_file()), None):
+        yield "ca", bundle
     cargo = Path(environment.get("CARGO_HOME") or Path.home() / ".cargo") / "config.toml"
     if cargo.is_file():
         yield "cargo", cargo

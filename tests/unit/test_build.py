@@ -42,6 +42,19 @@ def test_the_overlay_hands_on_proxies_and_the_ca_bundle(tmp_path: Path) -> None:
         assert target["args"] == {"HTTP_PROXY": "http://proxy.example.org"}
 
 
+def test_the_hosts_own_bundle_serves_where_none_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy's CA is mostly just installed on the host, and nothing points at it."""
+    bundle = tmp_path / "host.crt"
+    monkeypatch.setattr(build, "_BUNDLES", (str(tmp_path / "absent.crt"), str(bundle)))
+    environment = {"CARGO_HOME": str(tmp_path)}
+    assert build.overlay([], environment=environment)["target"]["_common"]["secret"] == []
+    bundle.touch()
+    secrets = build.overlay([], environment=environment)["target"]["_common"]["secret"]
+    assert secrets == [f"id=ca,src={bundle}"]
+
+
 def test_a_namespace_separates_the_cache_mounts_of_images_only() -> None:
     """A cold build of the images need not compile the frontend again."""
     made = build.overlay([], namespace="cold", environment={})
