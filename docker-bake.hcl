@@ -17,7 +17,7 @@ variable "LIBVMAF_VERSION" {
 }
 
 group "default" {
-  targets = ["cpu", "cuda12"]
+  targets = ["cpu", "cuda12", "vulkan"]
 }
 
 target "_common" {
@@ -58,6 +58,20 @@ target "cuda12" {
     "vmaf.backends"                        = "cpu cuda"
     "vmaf.parent"                          = "cpu"
     "vmaf.provides"                        = "cuda"
+  }
+}
+
+target "vulkan" {
+  inherits = ["_production"]
+  target   = "final-vulkan"
+  tags     = ["vmaf:vulkan"]
+  labels = {
+    "org.opencontainers.image.title"       = "vmaf:vulkan"
+    "org.opencontainers.image.description" = "libvmaf on the CPU, FFmpeg with Vulkan and libplacebo"
+    "org.opencontainers.image.licenses"    = "GPL-3.0-or-later AND BSD-2-Clause-Patent"
+    "vmaf.backends"                        = "cpu"
+    "vmaf.parent"                          = "cpu"
+    "vmaf.provides"                        = "vulkan"
   }
 }
 

@@ -52,6 +52,12 @@ def build_cuda12(session: nox.Session) -> None:
     _run(session, "build", "build", "cuda12")
 
 
+@nox.session(name="build-vulkan")
+def build_vulkan(session: nox.Session) -> None:
+    """Build vmaf:vulkan, with Vulkan filters and libplacebo (--libvmaf, --ffmpeg)."""
+    _run(session, "build", "build", "vulkan")
+
+
 @nox.session(name="verify-images")
 def verify_images(session: nox.Session) -> None:
     """Prove what the built images are: no cache in a layer, users, ELF policy, real scores."""

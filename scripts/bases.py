@@ -22,6 +22,7 @@ FRESH_SECONDS = 24 * 3600
 OVERLAYS = {
     "registry": ("docker-bake.hcl",),
     "bootstrap": ("docker-bake.hcl", "docker-bake.bootstrap.hcl"),
+    "vendor": ("docker-bake.hcl", "docker-bake.vendor.hcl"),
 }
 """The bake files of each choice."""
 
@@ -35,8 +36,9 @@ _SLIM = [
 def choose() -> str:
     """Return `registry` or `bootstrap`, and say which and why.
 
-    VMAF_BASES decides where it is set; otherwise the engine is asked whether it
-    reaches the base image, so that its mirrors and credentials count.
+    VMAF_BASES decides where it is set, and may be `vendor` as well; otherwise the
+    engine is asked whether it reaches the base image, so that its mirrors and
+    credentials count.
 
     Raises:
         UserError: VMAF_BASES holds another word.

@@ -32,12 +32,7 @@ def overlay(
     """
     machine: dict[str, Any] = {
         "secret": [f"id={name},src={path}" for name, path in _secrets(environment)],
-        "args": {
-            name: environment[name]
-            for proxy in _PROXIES
-            for name in (proxy, proxy.upper())
-            if name in environment
-        },
+        "args": proxies(environment),
     }
     common = {
         "args": dict(machine["args"]),
@@ -47,6 +42,16 @@ def overlay(
     if namespace:
         common["args"]["BUILDKIT_CACHE_MOUNT_NS"] = namespace
     return {"target": {"_common": common, "_bootstrap": machine}}
+
+
+def proxies(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the proxies that steps which fetch must go through."""
+    return {
+        name: environment[name]
+        for proxy in _PROXIES
+        for name in (proxy, proxy.upper())
+        if name in environment
+    }
 
 
 def _secrets(environment: Mapping[str, str]) -> Iterable[tuple[str, Path]]:

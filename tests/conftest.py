@@ -5,9 +5,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from _pytest.capture import CaptureManager
 
 from scripts import clips, matrix
 from scripts.verify import is_built
+from tests.images.lavapipe import Lavapipe
 from tests.images.subject import Store, Subject
 
 GPU = Path("/dev/nvidiactl")
@@ -88,6 +90,16 @@ def image(request: pytest.FixtureRequest, pytestconfig: pytest.Config, store: St
             pytest.fail(missing, pytrace=False)
         pytest.skip(missing)
     return store.subjects[tag]
+
+
+@pytest.fixture(scope="session")
+def lavapipe(pytestconfig: pytest.Config) -> Iterator[Lavapipe]:
+    """Return what adds a Vulkan device on the CPU to an image."""
+    capture = pytestconfig.pluginmanager.get_plugin("capturemanager")
+    assert isinstance(capture, CaptureManager)
+    lavapipe = Lavapipe(capture)
+    yield lavapipe
+    lavapipe.close()
 
 
 @pytest.fixture

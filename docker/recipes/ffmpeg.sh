@@ -38,6 +38,11 @@ feature all      "--enable-zlib --enable-bzlib --enable-lzma" "--disable-zlib --
 feature cuda12   "--enable-ffnvcodec --enable-cuda"           "--disable-ffnvcodec --disable-cuda"
 feature cuda12   "--enable-nvenc --enable-nvdec"              "--disable-nvenc --disable-nvdec"
 feature cuda12   "--enable-cuvid --enable-cuda-nvcc"          "--disable-cuvid --disable-cuda-nvcc"
+feature vulkan   "--enable-vulkan --enable-libshaderc"        "--disable-vulkan --disable-libshaderc"
+feature vulkan   "--enable-libplacebo"                        "--disable-libplacebo"
+feature "rocm6 oneapi2026" "--enable-vaapi --enable-libdrm"   "--disable-vaapi --disable-libdrm"
+feature "rocm6 oneapi2026" "--enable-opencl"                  "--disable-opencl"
+feature oneapi2026 "--enable-libvpl"                          "--disable-libvpl"
 feature none     ""                                           "--disable-cuda-llvm"
 
 export PATH="/usr/local/cuda/bin:$PATH" NVCC_PREPEND_FLAGS='-ccbin g++-13'

@@ -93,6 +93,10 @@ class Subject:
         if self._container:
             docker("rm", "--force", self._container)
 
+    def derived(self, tag: str) -> Self:
+        """Return what is called `tag`, made from this one, to be run as this one is."""
+        return type(self)(self.image, tag, self._store)
+
     # What it says of itself
 
     @cached_property

@@ -17,10 +17,19 @@ from tests.images import (
     test_ffmpeg,
     test_layers,
     test_score,
+    test_vulkan,
 )
 from tests.mutants import patches
 
-PROPERTIES = (test_contract, test_cuda, test_elf, test_ffmpeg, test_layers, test_score)
+PROPERTIES = (
+    test_contract,
+    test_cuda,
+    test_elf,
+    test_ffmpeg,
+    test_layers,
+    test_score,
+    test_vulkan,
+)
 VERSIONS = "/usr/local/share/vmaf/versions.json"
 BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 
@@ -418,4 +427,55 @@ CUDA = (
     ),
 )
 
-MUTANTS = (*LAYERS, *CONTRACT, *ELF, *SCORE, *FFMPEG, *CUDA)
+VULKAN = (
+    Mutant(
+        "no-libplacebo",
+        test_vulkan.test_vulkan_features_are_listed,
+        "libplacebo",
+        of="vulkan",
+        patched={"/usr/local/lib/libavfilter.so": patches.rename("libplacebo", "libplaceb_")},
+        given={"question": "-filters"},
+    ),
+    Mutant(
+        "no-vulkan-device",
+        test_vulkan.test_vulkan_features_are_listed,
+        "vulkan",
+        of="vulkan",
+        patched={"/usr/local/lib/libavutil.so": patches.rename("vulkan", "vulka_")},
+        given={"question": "-hwaccels"},
+    ),
+    Mutant(
+        "dies-without-vulkan",
+        test_vulkan.test_without_a_vulkan_device_says_so,
+        "139",
+        wrap("ffmpeg", "exit 139  # what is left of a segmentation fault"),
+        of="vulkan",
+    ),
+    Mutant(
+        "no-vulkan-loader",
+        test_vulkan.test_without_a_vulkan_device_says_so,
+        "VK_ERROR_INCOMPATIBLE_DRIVER",
+        patched={"/usr/local/lib/libavutil.so": patches.rename("libvulkan.so.1", "libvulkan.so.9")},
+        of="vulkan",
+    ),
+    Mutant(
+        "no-scale-vulkan",
+        test_vulkan.test_vulkan_filters_run_and_score,
+        "No such filter: 'scale_vulkan'",
+        of="vulkan",
+        patched={"/usr/local/lib/libavfilter.so": patches.rename("scale_vulkan", "scale_vulka_")},
+        given={"scaler": "scale_vulkan"},
+    ),
+    Mutant(
+        "green-pictures",
+        test_vulkan.test_vulkan_filters_run_and_score,
+        "libplacebo scores ",
+        wrap(
+            "ffmpeg", """exec ffmpeg.real $(printf ' %s' "$@" | sed s/:,disable_multiplane=1//)"""
+        ),
+        of="vulkan",
+        given={"scaler": "libplacebo"},
+    ),
+)
+
+MUTANTS = (*LAYERS, *CONTRACT, *ELF, *SCORE, *FFMPEG, *CUDA, *VULKAN)
