@@ -17,7 +17,7 @@ variable "LIBVMAF_VERSION" {
 }
 
 group "default" {
-  targets = ["cpu", "cuda12"]
+  targets = ["cpu", "cuda12", "oneapi2026"]
 }
 
 target "_common" {
@@ -58,6 +58,20 @@ target "cuda12" {
     "vmaf.backends"                        = "cpu cuda"
     "vmaf.parent"                          = "cpu"
     "vmaf.provides"                        = "cuda"
+  }
+}
+
+target "oneapi2026" {
+  inherits = ["_production"]
+  target   = "final-oneapi2026"
+  tags     = ["vmaf:oneapi2026"]
+  labels = {
+    "org.opencontainers.image.title"       = "vmaf:oneapi2026"
+    "org.opencontainers.image.description" = "libvmaf on the CPU, FFmpeg with QSV, VA-API and OpenCL, SYCL"
+    "org.opencontainers.image.licenses"    = "GPL-3.0-or-later AND BSD-2-Clause-Patent AND LicenseRef-Intel-Developer-Tools"
+    "vmaf.backends"                        = "cpu"
+    "vmaf.parent"                          = "cpu"
+    "vmaf.provides"                        = "sycl opencl vaapi qsv"
   }
 }
 
