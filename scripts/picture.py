@@ -2,6 +2,7 @@
 
 import textwrap
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib import pyplot as plt
@@ -17,6 +18,10 @@ _WORDS = {
     "ffmpeg": "FFmpeg with\nx264 x265 AV1 ...",
     "runtime": "no compiler,\nno cache inside",
     "cuda": "NVENC NVDEC\nCUDA filters",
+    "sycl": "SYCL runtime",
+    "opencl": "OpenCL\nfilters",
+    "vaapi": "VA-API",
+    "qsv": "QSV",
 }
 """What a capability means to people; one without words here is shown by its name."""
 _INK, _FAINT, _DOT = "#1f2933", "#d5dbe1", "#2f7d5b"
@@ -46,7 +51,7 @@ def draw(listed: Sequence[Image]) -> None:
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0, width), ylim=(height, 0))
     axes.axis("off")
-    style = {"va": "center", "color": _INK, "family": "sans-serif"}
+    style: dict[str, Any] = {"va": "center", "color": _INK, "family": "sans-serif"}
     for row, image in enumerate(listed):
         y = 1.5 + 0.75 * row
         axes.plot([0.2, width - 0.2], [y - 0.38] * 2, color=_FAINT, linewidth=1)
