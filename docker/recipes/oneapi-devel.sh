@@ -21,8 +21,18 @@ for package in dpcpp-cpp-rt intel-opencl-rt; do
     *) echo "oneapi-devel.sh: $package is version '$found', expected $wanted.*" >&2 && exit 1 ;;
     esac
 done
-pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: --require-hashes \
-    --requirement /run/recipes/oneapi/requirements.txt --dest $wheels
+
+# The mount is where pip downloads to: it checks the digest of what is there and
+# fetches the rest. (Its own cache stays empty behind a proxy that drops the
+# headers it goes by.) Only the wheels asked for are read: the mount may hold others.
+downloads=/root/.cache/pip/wheels
+pip download --quiet --disable-pip-version-check --no-cache-dir --no-deps --only-binary=:all: \
+    --require-hashes --requirement /run/recipes/oneapi/requirements.txt --dest $downloads
+mkdir $wheels
+sed -n 's/^\([^#=]*\)==\([^ ]*\) .*/\1 \2/p' /run/recipes/oneapi/requirements.txt \
+    | while read -r name version; do
+        ln -s $downloads/"$(echo "$name" | tr - _)-$version"-*.whl $wheels/
+    done
 
 # keep WHEEL FILE...: a name that the wheel does not have ends the build
 keep() {
