@@ -17,7 +17,7 @@ variable "LIBVMAF_VERSION" {
 }
 
 group "default" {
-  targets = ["cpu", "cuda12", "vulkan"]
+  targets = ["cpu", "cuda12", "oneapi2026", "vulkan"]
 }
 
 target "_common" {
@@ -72,6 +72,20 @@ target "vulkan" {
     "vmaf.backends"                        = "cpu"
     "vmaf.parent"                          = "cpu"
     "vmaf.provides"                        = "vulkan"
+  }
+}
+
+target "oneapi2026" {
+  inherits = ["_production"]
+  target   = "final-oneapi2026"
+  tags     = ["vmaf:oneapi2026"]
+  labels = {
+    "org.opencontainers.image.title"       = "vmaf:oneapi2026"
+    "org.opencontainers.image.description" = "libvmaf on the CPU, FFmpeg with QSV, VA-API and OpenCL, SYCL"
+    "org.opencontainers.image.licenses"    = "GPL-3.0-or-later AND BSD-2-Clause-Patent AND LicenseRef-Intel-Developer-Tools"
+    "vmaf.backends"                        = "cpu"
+    "vmaf.parent"                          = "cpu"
+    "vmaf.provides"                        = "sycl opencl vaapi qsv"
   }
 }
 

@@ -58,6 +58,12 @@ def build_vulkan(session: nox.Session) -> None:
     _run(session, "build", "build", "vulkan")
 
 
+@nox.session(name="build-oneapi2026")
+def build_oneapi2026(session: nox.Session) -> None:
+    """Build vmaf:oneapi2026, with SYCL, QSV, VA-API and OpenCL (--libvmaf, --ffmpeg)."""
+    _run(session, "build", "build", "oneapi2026")
+
+
 @nox.session(name="verify-images")
 def verify_images(session: nox.Session) -> None:
     """Prove what the built images are: no cache in a layer, users, ELF policy, real scores."""

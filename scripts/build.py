@@ -66,6 +66,10 @@ def _secrets(environment: Mapping[str, str]) -> Iterable[tuple[str, Path]]:
         proxy = RECORDS / "goproxy"
         proxy.write_text(environment["GOPROXY"])
         yield "goproxy", proxy
+    if environment.get("PIP_INDEX_URL"):
+        settings = RECORDS / "pip.conf"
+        settings.write_text(f"[global]\nindex-url = {environment['PIP_INDEX_URL']}\n")
+        yield "pip", settings
 
 
 def check_backends(images: Iterable[matrix.Image], libvmaf: sources.Source | None) -> None:

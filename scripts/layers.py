@@ -130,7 +130,12 @@ TOOLS = (
 
 DEVELOPMENT = (
     Leftover("a header", r"/include/|\.(h|hpp|cuh)$", "/usr/local/include/libvmaf/libvmaf.h"),
-    Leftover("a static library or object", r"\.(a|la|o)$", "/usr/local/lib/libvmaf.a"),
+    Leftover(
+        "a static library or object",
+        # Intel's OpenCL device links its kernels, at run time, with objects of its own.
+        r"^(?!/opt/intel/oneapi/lib/cllibrary\w+\.o$).*\.(a|la|o)$",
+        "/usr/local/lib/libvmaf.a",
+    ),
     Leftover("a pkg-config file", r"\.pc$", "/usr/local/lib/pkgconfig/libvmaf.pc"),
     Leftover(
         "a source file",

@@ -19,6 +19,10 @@ _WORDS = {
     "runtime": "no compiler,\nno cache inside",
     "cuda": "NVENC NVDEC\nCUDA filters",
     "vulkan": "Vulkan filters,\nlibplacebo",
+    "sycl": "SYCL runtime",
+    "opencl": "OpenCL\nfilters",
+    "vaapi": "VA-API",
+    "qsv": "QSV",
 }
 """What a capability means to people; one without words here is shown by its name."""
 _INK, _FAINT, _DOT = "#1f2933", "#d5dbe1", "#2f7d5b"

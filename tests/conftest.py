@@ -15,6 +15,11 @@ from tests.images.subject import Store, Subject
 GPU = Path("/dev/nvidiactl")
 """There where NVIDIA's driver is loaded."""
 
+RENDERERS = Path("/sys/class/drm")
+"""Where the kernel lists the other vendors' GPUs, each with its vendor's number."""
+
+PCI_VENDORS = {"intel": "0x8086"}
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Take the choice of images; `scripts.verify` passes on what its user said."""
@@ -55,7 +60,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip what needs a GPU where there is none."""
-    if item.get_closest_marker("gpu") and not GPU.exists():
+    mark = item.get_closest_marker("gpu")
+    if mark and mark.args:
+        (vendor,) = mark.args
+        found = {path.read_text().strip() for path in RENDERERS.glob("renderD*/device/vendor")}
+        if PCI_VENDORS[vendor] not in found:
+            pytest.skip(f"no GPU of vendor {vendor} on this machine (see {RENDERERS})")
+    elif mark and not GPU.exists():
         pytest.skip(f"no NVIDIA GPU on this machine ({GPU} is absent)")
 
 

@@ -16,6 +16,7 @@ from tests.images import (
     test_elf,
     test_ffmpeg,
     test_layers,
+    test_oneapi,
     test_score,
     test_vulkan,
 )
@@ -27,6 +28,7 @@ PROPERTIES = (
     test_elf,
     test_ffmpeg,
     test_layers,
+    test_oneapi,
     test_score,
     test_vulkan,
 )
@@ -478,4 +480,112 @@ VULKAN = (
     ),
 )
 
-MUTANTS = (*LAYERS, *CONTRACT, *ELF, *SCORE, *FFMPEG, *CUDA, *VULKAN)
+ICD = "/etc/OpenCL/vendors/intel-cpu.icd"
+
+
+def fake_smoke(script: str) -> str:
+    """Put a script in the place of the SYCL program."""
+    return f"COPY --chmod=755 <<'script' {test_oneapi.SMOKE}\n#!/bin/sh\n{script}\nscript"
+
+
+ONEAPI = (
+    Mutant(
+        "oneapi-claims-sycl",
+        test_contract.test_backends_are_in_the_library,
+        "sycl",
+        'LABEL vmaf.backends="cpu sycl"',
+        of="oneapi2026",
+    ),
+    Mutant(
+        "oneapi-no-icd",
+        test_oneapi.test_sycl_computes_on_the_cpu,
+        "there is no SYCL cpu here",
+        as_root(f"rm {ICD}"),
+        of="oneapi2026",
+        given={"options": ()},
+    ),
+    Mutant(
+        "oneapi-wrong-sum",
+        test_oneapi.test_sycl_computes_on_the_cpu,
+        "sum of squared differences: 5",
+        fake_smoke('echo "device: some (cpu)\nsum of squared differences: 5"'),
+        of="oneapi2026",
+        given={"options": ()},
+    ),
+    Mutant(
+        "oneapi-needs-scratch",
+        test_oneapi.test_sycl_computes_on_the_cpu,
+        "Read-only file system",
+        fake_smoke("touch /tmp/kernel"),
+        of="oneapi2026",
+        given={"options": test_contract.LOCKED_DOWN},
+    ),
+    Mutant(
+        "oneapi-dies-without-gpu",
+        test_oneapi.test_sycl_without_a_gpu_says_so,
+        "139",
+        fake_smoke("exit 139"),
+        of="oneapi2026",
+    ),
+    Mutant(
+        "oneapi-placeholder",
+        test_oneapi.test_opencl_vendors_exist,
+        f"{ICD} names /opt/anaconda1",
+        as_root(f"echo /opt/anaconda1anaconda2anaconda3/lib/libintelocl.so >{ICD}"),
+        of="oneapi2026",
+    ),
+    Mutant(
+        "oneapi-no-level-zero",
+        test_oneapi.test_what_is_opened_by_name_is_there,
+        r"the adapters opens .*libze_loader\.so\.1",
+        as_root("rm /usr/lib/x86_64-linux-gnu/libze_loader.so.1"),
+        of="oneapi2026",
+    ),
+    Mutant(
+        "oneapi-keeps-pip",
+        test_oneapi.test_no_python_in_any_layer,
+        r"layer \d+ \(COPY .*\) carries /opt/intel/oneapi/bin/pip3",
+        plant("/opt/intel/oneapi/bin/pip3"),
+        of="oneapi2026",
+    ),
+    Mutant(
+        "oneapi-of-2025",
+        test_oneapi.test_runtime_is_of_2026,
+        "'2025",
+        as_root(f"sed -i 's/\"2026\\./\"2025./' {VERSIONS}"),
+        of="oneapi2026",
+    ),
+    Mutant(
+        "oneapi-no-qsv",
+        test_oneapi.test_intel_features_are_listed,
+        "h264_qsv",
+        of="oneapi2026",
+        patched={"/usr/local/lib/libavcodec.so": patches.rename("h264_qsv", "h264_qs_")},
+        given={"question": "-encoders"},
+    ),
+    Mutant(
+        "oneapi-no-built-in-functions",
+        test_oneapi.test_opencl_filter_agrees_with_the_plain_one,
+        "avgblur_opencl",
+        as_root("rm /opt/intel/oneapi/lib/cllibrary*.o"),
+        of="oneapi2026",
+    ),
+    Mutant(
+        "oneapi-dies-without-its-gpu",
+        test_oneapi.test_ffmpeg_without_intels_gpu_says_so,
+        "139",
+        wrap("ffmpeg", "exit 139  # what is left of a segmentation fault"),
+        of="oneapi2026",
+        given={"kind": "qsv"},
+    ),
+    Mutant(
+        "oneapi-no-media-driver",
+        test_oneapi.test_intel_gpu_encodes,
+        "vaapi",
+        as_root("rm /usr/lib/x86_64-linux-gnu/dri/iHD_drv_video.so"),
+        of="oneapi2026",
+        given={"encoder": "h264_vaapi"},
+    ),
+)
+
+MUTANTS = (*LAYERS, *CONTRACT, *ELF, *SCORE, *FFMPEG, *CUDA, *VULKAN, *ONEAPI)

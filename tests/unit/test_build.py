@@ -76,3 +76,15 @@ def test_too_little_disk_is_refused_before_the_build() -> None:
         build.check_disk(3 * build.GIB)
     build.check_disk(build.NEEDED_BYTES)
     build.check_disk(None)
+
+
+def test_a_pip_index_of_the_host_serves_the_build(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a secret, for its address may hold a password; pip's other settings are the host's own."""
+    monkeypatch.setattr(build, "RECORDS", tmp_path)
+    index = "https://user:word@pip.example.org/simple"
+    made = build.overlay([], environment={"PIP_INDEX_URL": index, "PIP_FIND_LINKS": "/wheels"})
+    settings = tmp_path / "pip.conf"
+    assert f"id=pip,src={settings}" in made["target"]["_common"]["secret"]
+    assert settings.read_text() == f"[global]\nindex-url = {index}\n"
