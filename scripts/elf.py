@@ -1,6 +1,7 @@
 """What an ELF file says of itself: what it needs, what it offers, how it is hardened."""
 
 import posixpath
+import re
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -148,3 +149,39 @@ def _fatbin(content: bytes, at: int) -> Iterable[str]:
         if kind in _KINDS:
             yield f"{_KINDS[kind]}_{arch}"
         at += header + length
+
+
+BUNDLE_MAGIC = b"__CLANG_OFFLOAD_BUNDLE__"
+_HIP = re.compile(r"hipv4-amdgcn-amd-amdhsa--(gfx[0-9a-f]+)")
+
+
+def hip_code(content: bytes) -> frozenset[str]:
+    """Return the GPUs that the HIP kernels in a file are for: `gfx90a`.
+
+    clang's bundle is a magic, the number of entries, and for each of them the
+    place and size of an ELF file, counted from the magic, and its target.
+    """
+    found = set()
+    at = content.find(BUNDLE_MAGIC)
+    while at >= 0:
+        found |= set(_bundle(content, at))
+        at = content.find(BUNDLE_MAGIC, at + 1)
+    return frozenset(found)
+
+
+def _bundle(content: bytes, start: int) -> Iterable[str]:
+    """Yield what the bundle at one place is for: targets whose code is really there."""
+    at = start + len(BUNDLE_MAGIC)
+    head = struct.Struct("<QQQ")
+    (count,) = struct.unpack_from("<Q", content.ljust(at + 8, b"\0"), at)
+    at += 8
+    for _ in range(count):
+        if at + head.size > len(content):
+            return
+        offset, size, length = head.unpack_from(content, at)
+        at += head.size
+        target = _HIP.fullmatch(content[at : at + length].decode(errors="replace"))
+        at += length
+        code = content[start + offset :][:size]
+        if target and len(code) == size and code.startswith(MAGIC):
+            yield target[1]

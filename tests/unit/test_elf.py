@@ -143,3 +143,44 @@ def test_the_gpus_of_embedded_kernels_are_read() -> None:
 def test_the_magic_alone_is_no_kernel(content: bytes) -> None:
     """The four bytes also occur by chance, and a container that is cut off holds no code."""
     assert elf.gpu_code(content) == frozenset()
+
+
+def bundle(*codes: tuple[str, bytes]) -> bytes:
+    """Return clang's bundle with an entry for each target and its code."""
+    size = 32 + sum(24 + len(target) for target, _ in codes)
+    entries, code = b"", b""
+    for target, content in codes:
+        entries += struct.pack("<QQQ", size + len(code), len(content), len(target))
+        entries += target.encode()
+        code += content
+    return elf.BUNDLE_MAGIC + struct.pack("<Q", len(codes)) + entries + code
+
+
+def hip(gfx: str, code: bytes = elf.MAGIC + b"kernel") -> tuple[str, bytes]:
+    """Return the entry of one GPU."""
+    return f"hipv4-amdgcn-amd-amdhsa--{gfx}", code
+
+
+def test_the_gpus_of_hip_kernels_are_read() -> None:
+    """Of every bundle, wherever it stands; the empty entry of the host is for no GPU."""
+    host = ("host-x86_64-unknown-linux-gnu-", b"")
+    two = bundle(host, hip("gfx90a"), hip("gfx1030"))
+    content = b"code" + two + b"data" + bundle(hip("gfx906"))
+    assert elf.hip_code(content) == {"gfx90a", "gfx1030", "gfx906"}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        elf.BUNDLE_MAGIC,
+        elf.BUNDLE_MAGIC + b"\1" * 20,
+        bundle(hip("gfx906"))[:-1],
+        bundle(hip("gfx906", b"")),
+        bundle(hip("gfx906", b"no ELF file")),
+    ],
+    ids=["nothing", "end of file", "nonsense", "cut off", "no code", "other code"],
+)
+def test_a_target_without_code_is_none(content: bytes) -> None:
+    """A name alone runs on no GPU."""
+    assert elf.hip_code(content) == frozenset()
