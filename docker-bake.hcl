@@ -17,7 +17,7 @@ variable "LIBVMAF_VERSION" {
 }
 
 group "default" {
-  targets = ["cpu", "cuda12", "oneapi2026", "vulkan"]
+  targets = ["cpu", "cuda12", "rocm6", "oneapi2026", "vulkan"]
 }
 
 target "_common" {
@@ -72,6 +72,20 @@ target "vulkan" {
     "vmaf.backends"                        = "cpu"
     "vmaf.parent"                          = "cpu"
     "vmaf.provides"                        = "vulkan"
+  }
+}
+
+target "rocm6" {
+  inherits = ["_production"]
+  target   = "final-rocm6"
+  tags     = ["vmaf:rocm6"]
+  labels = {
+    "org.opencontainers.image.title"       = "vmaf:rocm6"
+    "org.opencontainers.image.description" = "libvmaf on the CPU, FFmpeg with VA-API and OpenCL, HIP 6"
+    "org.opencontainers.image.licenses"    = "GPL-3.0-or-later AND BSD-2-Clause-Patent"
+    "vmaf.backends"                        = "cpu"
+    "vmaf.parent"                          = "cpu"
+    "vmaf.provides"                        = "hip vaapi opencl"
   }
 }
 

@@ -52,6 +52,12 @@ def build_cuda12(session: nox.Session) -> None:
     _run(session, "build", "build", "cuda12")
 
 
+@nox.session(name="build-rocm6")
+def build_rocm6(session: nox.Session) -> None:
+    """Build vmaf:rocm6, with HIP 6, VA-API and OpenCL; libvmaf on the CPU (--libvmaf, --ffmpeg)."""
+    _run(session, "build", "build", "rocm6")
+
+
 @nox.session(name="build-vulkan")
 def build_vulkan(session: nox.Session) -> None:
     """Build vmaf:vulkan, with Vulkan filters and libplacebo (--libvmaf, --ffmpeg)."""
