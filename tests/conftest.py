@@ -18,7 +18,7 @@ GPU = Path("/dev/nvidiactl")
 RENDERERS = Path("/sys/class/drm")
 """Where the kernel lists the other vendors' GPUs, each with its vendor's number."""
 
-PCI_VENDORS = {"intel": "0x8086"}
+PCI_VENDORS = {"amd": "0x1002", "intel": "0x8086"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

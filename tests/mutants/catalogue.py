@@ -17,6 +17,7 @@ from tests.images import (
     test_ffmpeg,
     test_layers,
     test_oneapi,
+    test_rocm,
     test_score,
     test_vulkan,
 )
@@ -29,6 +30,7 @@ PROPERTIES = (
     test_ffmpeg,
     test_layers,
     test_oneapi,
+    test_rocm,
     test_score,
     test_vulkan,
 )
@@ -588,4 +590,112 @@ ONEAPI = (
     ),
 )
 
-MUTANTS = (*LAYERS, *CONTRACT, *ELF, *SCORE, *FFMPEG, *CUDA, *VULKAN, *ONEAPI)
+ROCM = (
+    Mutant(
+        "no-vaapi-encoder",
+        test_rocm.test_vaapi_and_opencl_are_listed,
+        "h264_vaapi",
+        of="rocm6",
+        patched={"/usr/local/lib/libavcodec.so": patches.rename("h264_vaapi", "h264_vaap_")},
+        given={"question": "-encoders"},
+    ),
+    Mutant(
+        "no-opencl-filter",
+        test_rocm.test_vaapi_and_opencl_are_listed,
+        "avgblur_opencl",
+        of="rocm6",
+        patched={
+            "/usr/local/lib/libavfilter.so": patches.rename("avgblur_opencl", "avgblur_openc_")
+        },
+        given={"question": "-filters"},
+    ),
+    Mutant(
+        "dies-without-vaapi",
+        test_rocm.test_ffmpeg_without_vaapi_says_so,
+        "139",
+        wrap("ffmpeg", "exit 139  # what is left of a segmentation fault"),
+        of="rocm6",
+    ),
+    Mutant(
+        "other-gfx",
+        test_rocm.test_hip_code_is_for_the_declared_gpus,
+        "gfx90c",
+        of="rocm6",
+        patched={test_rocm.SMOKE: patches.other_gfx},
+    ),
+    Mutant(
+        "declares-another-gfx",
+        test_rocm.test_hip_code_is_for_the_declared_gpus,
+        "gfx1200",
+        as_root(f"sed -i 's/gfx1100/gfx1200/' {VERSIONS}"),
+        of="rocm6",
+    ),
+    Mutant(
+        "other-hip",
+        test_rocm.test_hip_is_of_the_declared_release,
+        r"7\.",
+        as_root(f"""sed -i 's/"version": "6\\./"version": "7./' {VERSIONS}"""),
+        of="rocm6",
+    ),
+    Mutant(
+        "no-hsa",
+        test_rocm.test_hip_loads,
+        "libhsa-runtime64",
+        as_root("rm /usr/lib/*/libhsa-runtime64.so.1"),
+        of="rocm6",
+        given={"library": "libamdhip64.so.6"},
+    ),
+    Mutant(
+        "no-comgr",
+        test_rocm.test_hip_loads,
+        "libamd_comgr",
+        as_root("rm /usr/lib/*/libamd_comgr.so.3"),
+        of="rocm6",
+        given={"library": "libamd_comgr.so.3"},
+    ),
+    Mutant(
+        "no-gpu-is-no-error",
+        test_rocm.test_hip_smoke_without_a_gpu_says_so,
+        "assert 0 == 3",
+        f"COPY --chmod=755 <<'script' {test_rocm.SMOKE}\n#!/bin/sh\necho no AMD GPU >&2\nscript",
+        of="rocm6",
+    ),
+    Mutant(
+        "no-icd",
+        test_rocm.test_opencl_driver_is_amds,
+        r"\[\]",
+        as_root("rm /etc/OpenCL/vendors/*.icd"),
+        of="rocm6",
+    ),
+    Mutant(
+        "icd-of-nothing",
+        test_rocm.test_opencl_driver_is_amds,
+        "libamdocl64",
+        as_root("rm /usr/lib/*/libamdocl64.so*"),
+        of="rocm6",
+    ),
+    Mutant(
+        "driver-newer-than-libva",
+        test_rocm.test_vaapi_driver_is_amds,
+        "for libva 1",
+        as_root("cd /usr/lib/x86_64-linux-gnu && mv libva.so.2.*.* libva.so.2.0100.0 && ldconfig"),
+        of="rocm6",
+    ),
+    Mutant(
+        "sum-unlike-cpu",
+        test_rocm.test_hip_smoke_agrees_with_the_cpu,
+        "differences 1",
+        f"COPY --chmod=755 <<'script' {test_rocm.SMOKE}\n"
+        "#!/bin/sh\necho sum of squared differences 1, expected 2\nscript",
+        of="rocm6",
+    ),
+    Mutant(
+        "claims-hip",
+        test_contract.test_backends_are_in_the_library,
+        "hip",
+        'LABEL vmaf.backends="cpu hip"',
+        of="rocm6",
+    ),
+)
+
+MUTANTS = (*LAYERS, *CONTRACT, *ELF, *SCORE, *FFMPEG, *CUDA, *ROCM, *VULKAN, *ONEAPI)

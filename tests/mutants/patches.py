@@ -79,3 +79,10 @@ def relative_runpath(content: bytes) -> bytes:
 def other_gpu(content: bytes) -> bytes:
     """Say of the first kernel that it is for a GPU that nobody asked for."""
     return _put(content, "<I", content.index(FATBIN_MAGIC) + 16 + 28, 61)
+
+
+def other_gfx(content: bytes) -> bytes:
+    """Say of one HIP kernel that it is for a GPU that nobody asked for."""
+    patched = content.replace(b"amdhsa--gfx90a", b"amdhsa--gfx90c")
+    assert patched != content, "no gfx90a to rename"
+    return patched
