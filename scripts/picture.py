@@ -18,6 +18,7 @@ _WORDS = {
     "ffmpeg": "FFmpeg with\nx264 x265 AV1 ...",
     "runtime": "no compiler,\nno cache inside",
     "cuda": "NVENC NVDEC\nCUDA filters",
+    "hip": "HIP 6\nruntime",
     "vulkan": "Vulkan filters,\nlibplacebo",
     "sycl": "SYCL runtime",
     "opencl": "OpenCL\nfilters",
