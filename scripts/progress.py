@@ -124,8 +124,9 @@ def _running(steps: Iterable[Step]) -> list[Step]:
 
 def _pump(stream: IO[str], lines: "queue.Queue[str | None]") -> None:
     """Read a stream to its end, which is handed on as None."""
-    for line in stream:
-        lines.put(line)
+    with suppress(ValueError):  # closed amid a line, as nobody follows any more
+        for line in stream:
+            lines.put(line)
     lines.put(None)
 
 
