@@ -47,7 +47,7 @@ def draw(listed: Sequence[Image]) -> None:
     mpl.rcParams["svg.hashsalt"] = "vmaf-images"  # the same images give the same file
     mpl.rcParams["svg.fonttype"] = "none"
     table = columns(listed)
-    left, step = 3.9, 1.15
+    left, step = 4.3, 1.15
     width, height = left + step * len(table), 1.3 + 0.75 * len(listed)
     figure = plt.figure(figsize=(width, height))
     axes = figure.add_axes((0, 0, 1, 1))
