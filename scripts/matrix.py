@@ -111,7 +111,7 @@ def choose(names: Iterable[str]) -> list[Image]:
         UserError: a name is not in the bake file; the message lists the valid ones.
     """
     known = images()
-    wanted = list(names) or list(known)
+    wanted = list(dict.fromkeys(names)) or list(known)
     for name in wanted:
         if name not in known:
             listing = "\n".join(f"  {i.name:<14} {i.description}" for i in known.values())
