@@ -45,7 +45,7 @@ if [ "$verb" = test ]; then
     meson test -C build --print-errorlogs | tee /out/tests.log
     printf '#measure {"tests": {"run": %d, "failed": %d}}\n' \
         "$(awk '$1 == "Ok:" { print $2 }' /out/tests.log)" "$(awk '$1 == "Fail:" { print $2 }' /out/tests.log)"
-    grep -q '^Fail: *0$' /out/tests.log && grep -q '^Timeout: *0$' /out/tests.log
+    grep -q '^Fail: *0 *$' /out/tests.log && grep -q '^Timeout: *0 *$' /out/tests.log
     exit
 fi
 
