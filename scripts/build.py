@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -108,14 +107,8 @@ def check_disk(free: int | None) -> None:
 
 def revision() -> str:
     """Return this checkout's commit, `-dirty` where it has been edited since."""
-    done = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return done.stdout.strip() or "unknown"
+    words = ("--always", "--dirty", "--abbrev=40", "--exclude=*")
+    return engine.output("git", "-C", str(ROOT), "describe", *words).strip() or "unknown"
 
 
 def build(targets: Sequence[str], options: Mapping[str, Any]) -> report.Record:
