@@ -17,7 +17,7 @@ variable "LIBVMAF_VERSION" {
 }
 
 group "default" {
-  targets = ["cpu", "cuda12", "rocm6", "oneapi2026", "vulkan"]
+  targets = ["cpu", "cuda12", "rocm6", "oneapi2026", "vulkan", "all-backends"]
 }
 
 target "_common" {
@@ -100,6 +100,44 @@ target "oneapi2026" {
     "vmaf.backends"                        = "cpu"
     "vmaf.parent"                          = "cpu"
     "vmaf.provides"                        = "sycl opencl vaapi qsv"
+  }
+}
+
+target "all-backends" {
+  inherits   = ["_production"]
+  dockerfile = "Dockerfile"
+  target     = "all-backends"
+  contexts = {
+    runtime        = "target:runtime"
+    cuda-devel     = "target:cuda-devel"
+    oneapi-devel   = "target:oneapi-devel"
+    sycl-smoke     = "target:sycl-smoke"
+    ffmpeg-all     = "target:ffmpeg-all"
+    libvmaf-cuda12 = "target:libvmaf-cuda12"
+    packages-all   = "target:packages-all"
+    versions-all   = "target:versions-all"
+  }
+  tags = ["vmaf:all-backends"]
+  labels = {
+    "org.opencontainers.image.title"       = "vmaf:all-backends"
+    "org.opencontainers.image.description" = "libvmaf with CUDA, FFmpeg with every backend, CUDA's compiler"
+    "org.opencontainers.image.licenses"    = "LicenseRef-nonfree-not-redistributable"
+    "vmaf.backends"                        = "cpu cuda"
+    "vmaf.provides"                        = "vmaf ffmpeg cuda nvcc vulkan sycl opencl vaapi qsv"
+  }
+}
+
+// Stages that other Dockerfiles take as named contexts. They are built as in the
+// production images, overlays included, and so out of the same layers.
+target "_stage" {
+  name     = stage
+  inherits = ["_production"]
+  target   = stage
+  matrix = {
+    stage = [
+      "cuda-devel", "ffmpeg-all", "libvmaf-cuda12", "oneapi-devel", "packages-all", "runtime",
+      "sycl-smoke", "versions-all",
+    ]
   }
 }
 

@@ -70,6 +70,12 @@ def build_oneapi2026(session: nox.Session) -> None:
     _run(session, "build", "build", "oneapi2026")
 
 
+@nox.session(name="build-all-backends")
+def build_all_backends(session: nox.Session) -> None:
+    """Build vmaf:all-backends, with nvcc and every FFmpeg backend (--libvmaf, --ffmpeg)."""
+    _run(session, "build", "build", "all-backends")
+
+
 @nox.session(name="verify-images")
 def verify_images(session: nox.Session) -> None:
     """Prove what the built images are: no cache in a layer, users, ELF policy, real scores."""
