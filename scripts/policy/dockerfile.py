@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 
 import dockerfile as buildkit
 
@@ -121,6 +121,7 @@ class Dockerfile:
         return lines[first : line - 1]
 
 
+@cache
 def read(text: str, path: str) -> Dockerfile:
     """Parse a Dockerfile.
 
@@ -139,8 +140,9 @@ def read(text: str, path: str) -> Dockerfile:
     directives = {m[1].lower(): m[2] for m in head}
     arguments: list[Instruction] = []
     stages: list[tuple[Instruction, list[Instruction]]] = []
+    all_lines = text.splitlines()
     for command in commands:
-        instruction = _instruction(command, text, path)
+        instruction = _instruction(command, all_lines, path)
         if instruction.name == "FROM":
             stages.append((instruction, []))
         elif stages:
@@ -211,9 +213,9 @@ def _blamed(text: str, error: str) -> int:
     return 1
 
 
-def _instruction(command: buildkit.Command, text: str, path: str) -> Instruction:
+def _instruction(command: buildkit.Command, all_lines: list[str], path: str) -> Instruction:
     name, words = command.cmd.upper(), command.value
-    lines = text.splitlines()[command.start_line - 1 : command.end_line]
+    lines = all_lines[command.start_line - 1 : command.end_line]
     flags = tuple(_pair(flag.removeprefix("--")) for flag in command.flags)
     script = None
     inner = (command.sub_cmd or "").upper() if name == "ONBUILD" else name

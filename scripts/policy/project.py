@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from scripts import lint, matrix
@@ -210,7 +211,7 @@ def of_repository(changed: Mapping[str, str] | None = None) -> Project:
     substitutes: dict[str, str] = {}
     overlays = sorted(path for path in texts if re.fullmatch(r"docker-bake\.\w+\.hcl", path))
     for overlay in [None, *overlays]:
-        printed = _printed("docker-bake.hcl", *([overlay] if overlay else []))
+        printed = _printed(texts["docker-bake.hcl"], *([texts[overlay]] if overlay else []))
         everything |= {name: target for name, target in printed.items() if name not in everything}
         for target in printed.values():
             path = target["dockerfile"]
@@ -237,11 +238,14 @@ def _is_small(path: Path) -> bool:
 
 
 @cache
-def _printed(*bake_files: str) -> Mapping[str, Any]:
-    """Return every target that the files declare, whether an image needs it or not."""
-    texts = [(ROOT / file).read_text() for file in bake_files]
-    declared = re.findall(r'^target "([a-z0-9][\w-]*)"', "\n".join(texts), re.MULTILINE)
-    printed = matrix.bake_print(*dict.fromkeys(declared), files=bake_files)
+def _printed(*bake_texts: str) -> Mapping[str, Any]:
+    """Return every target that bake files declare, whether an image needs it or not."""
+    declared = re.findall(r'^target "([a-z0-9][\w-]*)"', "\n".join(bake_texts), re.MULTILINE)
+    with TemporaryDirectory() as folder:
+        files = [Path(folder) / f"{number}.hcl" for number in range(len(bake_texts))]
+        for file, text in zip(files, bake_texts, strict=True):
+            file.write_text(text)
+        printed = matrix.bake_print(*dict.fromkeys(declared), files=map(str, files))
     targets: Mapping[str, Any] = printed["target"]
     return targets
 

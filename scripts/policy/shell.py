@@ -32,7 +32,7 @@ class Command:
     @property
     def program(self) -> str:
         """The program's name without its folder."""
-        return PurePosixPath(self.words[0]).name if self.words else ""
+        return self.words[0].rpartition("/")[2] if self.words else ""
 
 
 @dataclass(frozen=True)
