@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import PurePosixPath
 
 import tree_sitter_bash
 from tree_sitter import Language, Node, Parser
@@ -58,8 +57,7 @@ def read(text: str, file: str, first_line: int = 1) -> Script:
             command = _command(node, file, line)
             commands.append(command)
             commands.extend(_inner(command))
-        elif node.type == "redirected_statement":
-            commands.extend(_fed(node, file, first_line))
+            commands.extend(_fed(node, command, file, first_line))
         elif node.type == "variable_assignment" and not _is_prefix(node):
             name, _, value = _text(node).partition("=")
             assigned[name] = _unquoted(value)
@@ -131,11 +129,10 @@ def _inner(outer: Command) -> Iterator[Command]:
         yield from _inner(inner)
 
 
-def _fed(node: Node, file: str, first_line: int) -> Iterator[Command]:
+def _fed(node: Node, command: Command, file: str, first_line: int) -> Iterator[Command]:
     """Yield the commands of a heredoc that a shell reads: `sh <<EOF`."""
-    body = node.child_by_field_name("body")
-    if body is None or PurePosixPath(_text(body).split(maxsplit=1)[0]).name not in _SHELLS:
+    if node.parent is None or command.program not in _SHELLS:
         return
-    for inner in _walk(node):
+    for inner in _walk(node.parent):
         if inner.type == "heredoc_body":
             yield from read(_text(inner), file, first_line + inner.start_point.row).commands
