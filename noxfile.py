@@ -88,6 +88,12 @@ def upstream_tests(session: nox.Session) -> None:
     _run(session, "build", "build", "upstream-tests")
 
 
+@nox.session(default=False)
+def inspect(session: nox.Session) -> None:
+    """Show what each layer of an image adds, wastes and gives away (IMAGE, --format json)."""
+    _run(session, "build", "inspector")
+
+
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run every test: helpers, images, and the mutants each property must catch."""

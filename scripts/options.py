@@ -36,8 +36,13 @@ def parser() -> argparse.ArgumentParser:
     build.add_argument(
         "--namespace", metavar="NAME", help="use a set of cache mounts of its own (a cold build)"
     )
-    policy = parser.add_argument_group("policy")
-    policy.add_argument("--format", choices=["text", "json", "sarif"], default="text")
+    policy = parser.add_argument_group("policy, inspect")
+    policy.add_argument(
+        "--format", choices=["text", "json", "sarif"], default="text", help="sarif: policy alone"
+    )
+    policy.add_argument(
+        "--agree", action="store_true", help="inspect: make the sizes the images' baselines"
+    )
     policy.add_argument(
         "--dockerfile",
         metavar="PATH",
