@@ -108,14 +108,9 @@ target "all-backends" {
   dockerfile = "Dockerfile"
   target     = "all-backends"
   contexts = {
-    runtime        = "target:runtime"
-    cuda-devel     = "target:cuda-devel"
-    oneapi-devel   = "target:oneapi-devel"
-    sycl-smoke     = "target:sycl-smoke"
-    ffmpeg-all     = "target:ffmpeg-all"
-    libvmaf-cuda12 = "target:libvmaf-cuda12"
-    packages-all   = "target:packages-all"
-    versions-all   = "target:versions-all"
+    runtime    = "target:runtime"
+    cuda-devel = "target:cuda-devel"
+    parts-all  = "target:parts-all"
   }
   tags = ["vmaf:all-backends"]
   labels = {
@@ -133,12 +128,8 @@ target "_stage" {
   name     = stage
   inherits = ["_production"]
   target   = stage
-  matrix = {
-    stage = [
-      "cuda-devel", "ffmpeg-all", "libvmaf-cuda12", "oneapi-devel", "packages-all", "runtime",
-      "sycl-smoke", "versions-all",
-    ]
-  }
+  output   = ["type=cacheonly"]
+  matrix   = { stage = ["cuda-devel", "parts-all", "runtime"] }
 }
 
 // Checks: built, never kept. `nox -s upstream-tests`.
