@@ -117,7 +117,7 @@ target "all-backends" {
   tags = ["vmaf:all-backends"]
   labels = {
     "org.opencontainers.image.title"       = "vmaf:all-backends"
-    "org.opencontainers.image.description" = "libvmaf with CUDA, FFmpeg with every backend, CUDA's compiler"
+    "org.opencontainers.image.description" = "libvmaf with CUDA, one FFmpeg for all GPUs, nvcc"
     "org.opencontainers.image.licenses"    = "LicenseRef-nonfree-not-redistributable"
     "vmaf.backends"                        = "cpu cuda"
     "vmaf.provides"                        = "vmaf ffmpeg program cuda nvcc vulkan sycl opencl vaapi qsv"
