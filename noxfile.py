@@ -103,12 +103,19 @@ def unit(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check Python (ruff, mypy --strict), shell (shellcheck) and Dockerfiles (hadolint)."""
+    """Check Python (ruff, mypy --strict), shell (shellcheck), Dockerfiles (hadolint, policy)."""
     session.install(*nox.project.dependency_groups(PYPROJECT, "lint"))
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     session.run("mypy")
     session.run("python", "-m", "scripts.lint")
+    session.run("python", "-m", "scripts.policy")
+
+
+@nox.session
+def policy(session: nox.Session) -> None:
+    """Hold every Dockerfile and recipe to the cache contract (--format json|sarif)."""
+    _run(session, "policy", "policy")
 
 
 @nox.session(default=False)

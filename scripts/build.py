@@ -123,6 +123,12 @@ def build(targets: Sequence[str], options: Mapping[str, Any]) -> report.Record:
         UserError: an option is wrong, the engine is not fit, or a stage failed;
             what was built before keeps its tag, and the caches what was done.
     """
+    if os.environ.get("DOCKER_BUILDKIT") == "0":
+        raise UserError(
+            "cannot build with the classic builder",
+            "DOCKER_BUILDKIT=0 asks for it, and only BuildKit can mount caches",
+            "Unset DOCKER_BUILDKIT; docs/rebase-notes.md says more.",
+        )
     images = [matrix.images()[name] for name in targets if name in matrix.images()]
     answering = engine.require()
     check_disk(engine.free_bytes(answering))

@@ -36,6 +36,15 @@ def parser() -> argparse.ArgumentParser:
     build.add_argument(
         "--namespace", metavar="NAME", help="use a set of cache mounts of its own (a cold build)"
     )
+    policy = parser.add_argument_group("policy")
+    policy.add_argument("--format", choices=["text", "json", "sarif"], default="text")
+    policy.add_argument(
+        "--dockerfile",
+        metavar="PATH",
+        action="append",
+        default=[],
+        help="check this file instead of those that docker-bake.hcl names",
+    )
     verify = parser.add_argument_group("verify-images, tests")
     verify.add_argument(
         "--require", choices=["all"], help="a missing image is an error instead of a skip"

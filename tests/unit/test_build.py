@@ -88,3 +88,10 @@ def test_a_pip_index_of_the_host_serves_the_build(
     settings = tmp_path / "pip.conf"
     assert f"id=pip,src={settings}" in made["target"]["_common"]["secret"]
     assert settings.read_text() == f"[global]\nindex-url = {index}\n"
+
+
+def test_the_classic_builder_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before an engine is asked for; the message names the page."""
+    monkeypatch.setenv("DOCKER_BUILDKIT", "0")
+    with pytest.raises(UserError, match=r"DOCKER_BUILDKIT=0 .*\n.*docs/rebase-notes.md"):
+        build.build(["cpu"], {})
