@@ -5,6 +5,7 @@
 //   vmaf.backends   libvmaf's compute backends
 //   vmaf.parent     the image whose capabilities, and so tests, it inherits
 //   vmaf.provides   the capabilities it adds; a test names those it needs
+//   vmaf.entry      the program that the arguments of `docker run` go to
 
 variable "REVISION" {
   default = "unknown" // this repository's commit, set by the build sessions
@@ -32,6 +33,7 @@ target "_common" {
 target "_production" {
   inherits   = ["_common"]
   dockerfile = "docker/Dockerfile.production-gpu"
+  labels     = { "vmaf.entry" = "vmaf" }
 }
 
 target "cpu" {
@@ -43,7 +45,7 @@ target "cpu" {
     "org.opencontainers.image.description" = "libvmaf and FFmpeg for any machine, no GPU"
     "org.opencontainers.image.licenses"    = "GPL-3.0-or-later AND BSD-2-Clause-Patent"
     "vmaf.backends"                        = "cpu"
-    "vmaf.provides"                        = "vmaf ffmpeg runtime"
+    "vmaf.provides"                        = "vmaf ffmpeg program runtime"
   }
 }
 
@@ -108,22 +110,18 @@ target "all-backends" {
   dockerfile = "Dockerfile"
   target     = "all-backends"
   contexts = {
-    runtime        = "target:runtime"
-    cuda-devel     = "target:cuda-devel"
-    oneapi-devel   = "target:oneapi-devel"
-    sycl-smoke     = "target:sycl-smoke"
-    ffmpeg-all     = "target:ffmpeg-all"
-    libvmaf-cuda12 = "target:libvmaf-cuda12"
-    packages-all   = "target:packages-all"
-    versions-all   = "target:versions-all"
+    runtime    = "target:runtime"
+    cuda-devel = "target:cuda-devel"
+    parts-all  = "target:parts-all"
   }
   tags = ["vmaf:all-backends"]
   labels = {
     "org.opencontainers.image.title"       = "vmaf:all-backends"
-    "org.opencontainers.image.description" = "libvmaf with CUDA, FFmpeg with every backend, CUDA's compiler"
+    "org.opencontainers.image.description" = "libvmaf with CUDA, one FFmpeg for all GPUs, nvcc"
     "org.opencontainers.image.licenses"    = "LicenseRef-nonfree-not-redistributable"
     "vmaf.backends"                        = "cpu cuda"
-    "vmaf.provides"                        = "vmaf ffmpeg cuda nvcc vulkan sycl opencl vaapi qsv"
+    "vmaf.provides"                        = "vmaf ffmpeg program cuda nvcc vulkan sycl opencl vaapi qsv"
+    "vmaf.entry"                           = "ffmpeg"
   }
 }
 
@@ -133,12 +131,7 @@ target "_stage" {
   name     = stage
   inherits = ["_production"]
   target   = stage
-  matrix = {
-    stage = [
-      "cuda-devel", "ffmpeg-all", "libvmaf-cuda12", "oneapi-devel", "packages-all", "runtime",
-      "sycl-smoke", "versions-all",
-    ]
-  }
+  matrix   = { stage = ["cuda-devel", "parts-all", "runtime"] }
 }
 
 // Checks: built, never kept. `nox -s upstream-tests`.
