@@ -108,6 +108,11 @@ class Subject:
         config: Mapping[str, Any] = json.loads(shown.stdout)
         return config
 
+    @cached_property
+    def size(self) -> int:
+        """Bytes on the engine's disk."""
+        return int(docker("image", "inspect", "--format", "{{.Size}}", self.tag).stdout)
+
     @property
     def labels(self) -> Mapping[str, str]:
         """Its labels."""

@@ -108,6 +108,12 @@ LAYERS = (
         r"layer \d+ \(COPY .* carries /var/cache/apt/archives/x\.deb",
         plant("/var/cache/apt/archives/x.deb") + "\n" + as_root("rm /var/cache/apt/archives/x.deb"),
     ),
+    Mutant(
+        "grown",
+        test_layers.test_size_is_agreed,
+        r"nox -s inspect -- cpu shows by what",
+        lines=as_root("head -c 12M /dev/urandom >/usr/local/share/grown"),
+    ),
     *every(BUILDS, test_layers.test_no_build_tree_in_any_layer, "build"),
     *every(TOOLS, test_layers.test_no_build_tool_in_any_layer, "tool"),
     *every(DEVELOPMENT, test_layers.test_no_development_file_in_any_layer, "development"),
