@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,12 @@ _BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.
 _PROXIES = ("http_proxy", "https_proxy", "no_proxy", "all_proxy")
 
 
+FORKS_BACKENDS = {"rocm6": "hip"}
+"""What an image's libvmaf computes on as well, where a given tree offers it: Netflix's has none."""
+
+
 def overlay(
-    given: Iterable[sources.Source], *, namespace: str = "", environment: Mapping[str, str]
+    given: Collection[sources.Source], *, namespace: str = "", environment: Mapping[str, str]
 ) -> dict[str, Any]:
     """Return the bake file that carries what the command and this machine add.
 
@@ -40,7 +44,16 @@ def overlay(
     }
     if namespace:
         common["args"]["BUILDKIT_CACHE_MOUNT_NS"] = namespace
-    return {"target": {"_common": common, "_bootstrap": machine}}
+    offered = frozenset().union(*(source.backends for source in given))
+    forks = {
+        image: {
+            "args": {f"LIBVMAF_{image.upper()}": backend},
+            "labels": {"vmaf.backends": f"cpu {backend}"},
+        }
+        for image, backend in FORKS_BACKENDS.items()
+        if backend in offered
+    }
+    return {"target": {"_common": common, "_bootstrap": machine, **forks}}
 
 
 def proxies(environment: Mapping[str, str]) -> dict[str, str]:

@@ -16,16 +16,23 @@ shift
 cp -r /src/libvmaf /src/model /build/
 cd /build/libvmaf
 
+offers() { grep -q "^option('$1'" meson_options.txt; }
 backends=cpu
 set -- "$@" -- # the wanted backends, then the options they turn into
 while [ "$1" != -- ]; do
-    if grep -q "^option('enable_$1'" meson_options.txt; then
+    if offers "enable_$1"; then
         backends="$backends $1"
         set -- "$@" "-Denable_$1=true"
     fi
     shift
 done
 shift
+case $backends in
+*hip*) # its kernels, and the GPUs they are for, are options of their own
+    ! offers enable_hipcc || set -- "$@" -Denable_hipcc=true
+    ! offers hip_gfx_targets || set -- "$@" "-Dhip_gfx_targets=$(echo "$HIP_TARGETS" | tr ' ' ,)"
+    ;;
+esac
 
 # Meson adds no launcher of its own where CC is set, and prefers sccache where it
 # is not: so the launcher is named.
