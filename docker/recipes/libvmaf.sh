@@ -27,6 +27,7 @@ while [ "$1" != -- ]; do
     shift
 done
 shift
+case $backends in *hip* | *sycl*) set -- "$@" -Db_lto=false ;; esac # device code takes no part in it
 case $backends in
 *hip*) # its kernels, and the GPUs they are for, are options of their own
     ! offers enable_hipcc || set -- "$@" -Denable_hipcc=true
@@ -36,7 +37,7 @@ esac
 
 # Meson adds no launcher of its own where CC is set, and prefers sccache where it
 # is not: so the launcher is named.
-export CC='ccache gcc' CXX='ccache g++'
+export CC="ccache ${CC:-gcc}" CXX="ccache ${CXX:-g++}"
 export PATH="/usr/local/cuda/bin:$PATH" NVCC_PREPEND_FLAGS='-ccbin g++-13'
 set -- --prefix=/usr/local --libdir=lib --buildtype=release \
     -Denable_docs=false -Denable_float=true "$@"
@@ -74,6 +75,6 @@ ccache_report
 # build succeeds with no model built in.
 frame() { printf 'YUV4MPEG2 W64 H64 F25:1 Ip A1:1 C420jpeg\nFRAME\n' && head -c 6144 /dev/zero; }
 frame >/build/frame.y4m
-LD_LIBRARY_PATH=/out/runtime/usr/local/lib /out/runtime/usr/local/bin/vmaf \
+LD_LIBRARY_PATH=/out/runtime/usr/local/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} /out/runtime/usr/local/bin/vmaf \
     --quiet --reference /build/frame.y4m --distorted /build/frame.y4m --json --output /build/score.json
 grep -q '"vmaf"' /build/score.json

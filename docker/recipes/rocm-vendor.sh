@@ -14,9 +14,9 @@ if [ "$found" != $major ]; then
     exit 1
 fi
 
-# GCC 14's C++ library: testing's own is newer than the clang of ROCm 6.
-/run/recipes/apt.sh install --target-release testing \
-    binutils libamdhip64-$major libc6-dev libgcc-14-dev libstdc++-14-dev
+# C++ headers of stable: testing's are newer than the clang of ROCm 6.
+/run/recipes/apt.sh install --target-release testing binutils libamdhip64-$major libc6-dev
+/run/recipes/apt.sh install libgcc-14-dev libstdc++-14-dev
 mkdir -p $rocm /manifest
 (cd $sdk && cp -a --parents amdgcn bin/hipcc bin/hipconfig include lib/llvm share/hip $rocm/)
 ln -s lib/llvm $rocm/llvm

@@ -65,7 +65,7 @@ def test_entry_point_is_vmaf(image: Subject) -> None:
 
 
 def test_labels_are_the_declared_ones(image: Subject) -> None:
-    """The image carries every label of the bake file; those that its build decides are not empty."""
+    """The image carries every label of the bake file, and those that its build decides."""
     measured = {
         "org.opencontainers.image.version",
         "org.opencontainers.image.revision",

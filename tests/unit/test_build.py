@@ -78,9 +78,19 @@ def test_a_tree_that_offers_hip_makes_rocm6_compute_on_it() -> None:
         "args": {"LIBVMAF_ROCM6": "hip"},
         "labels": {"vmaf.backends": "cpu hip"},
     }
-    for given in ([], [source("cpu", "cuda")]):
+    for given in ([], [source("cpu", "cuda")], [source("cpu", "sycl")]):
         made = build.overlay(given, environment={})["target"]
         assert set(made) == {"_common", "_bootstrap"}
+
+
+def test_a_tree_that_offers_sycl_takes_intels_compiler() -> None:
+    """Which only the vendor's image has: without it libvmaf stays on the CPU, and says so."""
+    made = build.overlay([source("cpu", "sycl")], kind="vendor", environment={})["target"]
+    assert made["oneapi2026"] == {
+        "args": {"LIBVMAF_ONEAPI2026": "sycl"},
+        "labels": {"vmaf.backends": "cpu sycl"},
+    }
+    assert "rocm6" not in made
 
 
 def test_the_stages_that_a_forks_backends_choose_exist() -> None:

@@ -28,8 +28,8 @@ def stages(dockerfile: str) -> set[str]:
 
 
 def chosen(dockerfile: str, given: Mapping[str, str]) -> set[str]:
-    """Return the stages that FROM lines choose by an argument, with those given and the defaults."""
-    values = dict(re.findall(r"^ARG (\w+)=(\S+)$", dockerfile, re.MULTILINE)) | given
+    """Return the stages that FROM lines choose by an argument: one given, else its default."""
+    values = {**dict(re.findall(r"^ARG (\w+)=(\S+)$", dockerfile, re.MULTILINE)), **given}
     lines = re.findall(r"^FROM (\S*)\$\{(\w+)\}(\S*) AS", dockerfile, re.MULTILINE)
     return {before + values.get(name, "") + after for before, name, after in lines}
 
@@ -62,7 +62,7 @@ def test_each_replaces_a_stage_that_exists(replaced: Mapping[str, str], stage: s
 
 
 def test_what_is_put_there_is_taken_out_again() -> None:
-    """The SDKs of AMD and Intel are laid out otherwise: the overlay asks for the stages that adapt."""
+    """AMD and Intel lay their SDKs out otherwise: the overlay asks for the stages that adapt."""
     args = vendor()["args"]
     assert {"rocm-vendor", "oneapi-vendor"} <= chosen(DOCKERFILE, args) <= stages(DOCKERFILE)
     assert {"rocm-debian", "oneapi-wheels"} <= chosen(DOCKERFILE, {}) <= stages(DOCKERFILE)
@@ -82,7 +82,9 @@ def test_each_is_pinned_by_an_exact_tag(replaced: Mapping[str, str]) -> None:
 
 def test_each_is_of_the_release_that_its_image_is_named_after(replaced: Mapping[str, str]) -> None:
     """cuda12, rocm6 and oneapi2026 say so; the recipes refuse another release as well."""
-    releases = {stage: image.rpartition(":")[2].partition(".")[0] for stage, image in replaced.items()}
+    releases = {
+        stage: image.rpartition(":")[2].partition(".")[0] for stage, image in replaced.items()
+    }
     assert releases == {"cuda-devel": "12", "rocm-sdk": "6", "oneapi-sdk": "2026"}
 
 

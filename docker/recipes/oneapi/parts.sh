@@ -1,6 +1,6 @@
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2154
 # Sourced: which files of oneAPI an image takes, for a `keep WHEEL FILE...` that
-# puts them into $lib, and what makes them found there.
+# puts them into its $lib, and what makes them found there.
 
 # Found by ELF from the SYCL runtime and the OpenCL device.
 keep intel_sycl_rt 'libsycl.so.?'
@@ -23,5 +23,5 @@ keep intel_opencl_rt 'libintelocl.so.*' cl.cfg 'clbltfn*.rtl' cllibrary.rtl 'cll
 # The wheel's own .icd files name a folder of the packer's machine; that of the
 # FPGA emulator names a library that is in no wheel.
 mkdir -p /out/runtime/etc/OpenCL/vendors /out/runtime/etc/ld.so.conf.d
-find $lib -type f -name 'libintelocl.so.*' -printf '/opt/intel/oneapi/lib/%f\n' >/out/runtime/etc/OpenCL/vendors/intel-cpu.icd
+find "$lib" -type f -name 'libintelocl.so.*' -printf '/opt/intel/oneapi/lib/%f\n' >/out/runtime/etc/OpenCL/vendors/intel-cpu.icd
 echo /opt/intel/oneapi/lib >/out/runtime/etc/ld.so.conf.d/oneapi.conf
