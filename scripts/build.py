@@ -20,7 +20,6 @@ _BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.
 """Where Debian and Fedora, and their kin, keep the certificates that the host trusts."""
 _PROXIES = ("http_proxy", "https_proxy", "no_proxy", "all_proxy")
 
-
 FORKS_BACKENDS = {"rocm6": "hip", "oneapi2026": "sycl"}
 """What an image's libvmaf computes on as well where a given tree offers it: Netflix's has none."""
 VENDORS_COMPILER = frozenset({"sycl"})
