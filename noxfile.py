@@ -97,7 +97,13 @@ def inspect(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run every test: helpers, images, and the mutants each property must catch."""
-    _run(session, "test", "verify", "--mutants")
+    _run(session, "test", "verify", "--suite=all")
+
+
+@nox.session(default=False)
+def mutants(session: nox.Session) -> None:
+    """Plant each fault and show which property or rule catches it."""
+    _run(session, "test", "verify", "--suite=mutants")
 
 
 @nox.session

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,9 +25,18 @@ _BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.
 """Where Debian and Fedora, and their kin, keep the certificates that the host trusts."""
 _PROXIES = ("http_proxy", "https_proxy", "no_proxy", "all_proxy")
 
+FORKS_BACKENDS = {"rocm6": "hip", "oneapi2026": "sycl"}
+"""What an image's libvmaf computes on as well where a given tree offers it: Netflix's has none."""
+VENDORS_COMPILER = frozenset({"sycl"})
+"""Those that take a compiler which only the vendor's image has."""
+
 
 def overlay(
-    given: Iterable[sources.Source], *, namespace: str = "", environment: Mapping[str, str]
+    given: Collection[sources.Source],
+    *,
+    kind: str = "registry",
+    namespace: str = "",
+    environment: Mapping[str, str],
 ) -> dict[str, Any]:
     """Return the bake file that carries what the command and this machine add.
 
@@ -45,7 +54,16 @@ def overlay(
     }
     if namespace:
         common["args"]["BUILDKIT_CACHE_MOUNT_NS"] = namespace
-    return {"target": {"_common": common, "_bootstrap": machine}}
+    offered = frozenset().union(*(source.backends for source in given))
+    forks = {
+        image: {
+            "args": {f"LIBVMAF_{image.upper()}": backend},
+            "labels": {"vmaf.backends": f"cpu {backend}"},
+        }
+        for image, backend in FORKS_BACKENDS.items()
+        if backend in offered and (kind == "vendor" or backend not in VENDORS_COMPILER)
+    }
+    return {"target": {"_common": common, "_bootstrap": machine, **forks}}
 
 
 def proxies(environment: Mapping[str, str]) -> dict[str, str]:
@@ -146,7 +164,7 @@ def build(targets: Sequence[str], options: Mapping[str, Any]) -> report.Record:
     namespace = options.get("namespace") or ""
     machine = RECORDS / "machine.json"
     machine.write_text(
-        json.dumps(overlay(given.values(), namespace=namespace, environment=os.environ))
+        json.dumps(overlay(given.values(), kind=kind, namespace=namespace, environment=os.environ))
     )
     command = ["docker", "buildx", "bake", "--progress=rawjson"]
     for file in (*bases.OVERLAYS[kind], machine):

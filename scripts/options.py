@@ -11,6 +11,13 @@ from typing import NoReturn
 
 from scripts.console import UserError
 
+SUITES = {
+    "images": ["tests/images"],
+    "mutants": ["tests/mutants", "--table"],
+    "all": ["tests/unit", "tests/builder", "tests/images", "tests/mutants"],
+}
+"""What pytest is given by the sessions `verify-images`, `mutants` and `tests`."""
+
 
 class _Parser(argparse.ArgumentParser):
     """An argument parser whose mistakes are `UserError`s with the usage in them."""
@@ -62,7 +69,7 @@ def parser() -> argparse.ArgumentParser:
         default=[],
         help="verify the image TAG by the tests of the image NAME",
     )
-    verify.add_argument("--mutants", action="store_true", help=argparse.SUPPRESS)
+    verify.add_argument("--suite", choices=SUITES, default="images", help=argparse.SUPPRESS)
     verify.add_argument("-k", metavar="EXPRESSION", help="pytest: only tests that match")
     verify.add_argument("-m", metavar="MARKERS", help="pytest: only tests so marked (gpu)")
     verify.add_argument("-x", action="store_true", help="pytest: stop at the first failure")

@@ -147,8 +147,14 @@ def read(text: str, path: str) -> Dockerfile:
             stages.append((instruction, []))
         elif stages:
             stages[-1][1].append(instruction)
-        else:
+        elif instruction.name == "ARG":
             arguments.append(instruction)
+        else:
+            raise UserError(
+                "cannot read a Dockerfile",
+                f"{path}:{instruction.line}: `{instruction.name}` before the first FROM",
+                "Only ARG may come before it.",
+            )
     if not stages:
         raise UserError(
             "cannot read a Dockerfile", f"{path}:1: it has no FROM", "Give it a stage, or drop it."
@@ -159,7 +165,7 @@ def read(text: str, path: str) -> Dockerfile:
         syntax=directives.get("syntax", ""),
         arguments=tuple(arguments),
         stages=tuple(
-            Stage(_alias(start, number), start.words[0], start, tuple(rest))
+            Stage(_alias(start, number), _expanded(start.words[0], arguments), start, tuple(rest))
             for number, (start, rest) in enumerate(stages)
         ),
         exemptions=exemptions(text, path, [(c.start_line, c.end_line) for c in commands]),
@@ -263,6 +269,12 @@ def _bare(word: str) -> str:
 def _pair(word: str) -> tuple[str, str]:
     name, _, value = word.partition("=")
     return name, _bare(value)
+
+
+def _expanded(word: str, arguments: list[Instruction]) -> str:
+    """Put the defaults of ARGs in the place of their names: `rocm-${ROCM}`."""
+    defaults = {name: value for one in arguments for name, value in one.pairs().items()}
+    return re.sub(r"\$(?:\{(\w+)\}|(\w+))", lambda m: defaults.get(m[1] or m[2]) or m[0], word)
 
 
 def _alias(start: Instruction, number: int) -> str:

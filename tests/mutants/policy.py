@@ -136,8 +136,8 @@ COMPILERS = (
     Edit(
         "compile-launcher",
         "meson setup",
-        "export CC='gcc'",
-        "export CC='ccache gcc'",
+        'export CC="${CC:-gcc}"',
+        'export CC="ccache ${CC:-gcc}"',
         file="docker/recipes/libvmaf.sh",
         name="meson",
     ),
@@ -228,6 +228,7 @@ MOUNTS = (
 
 IMAGES = (
     Edit("image-pinned", "debian:stable", stage(base="debian:stable")),
+    Edit("image-pinned", "tolchain is no stage", stage(base="tolchain"), name="misspelt"),
     Edit(
         "image-pinned",
         "nvidia/cuda:latest",

@@ -1,6 +1,7 @@
 """Each rule of the policy finds its own fault, and no other rule does."""
 
 from collections import Counter
+from collections.abc import Callable
 
 import pytest
 
@@ -16,13 +17,15 @@ pytestmark = needs_buildx
 @pytest.mark.parametrize(
     "edit", [pytest.param(e, id="-".join(filter(None, (e.rule, e.name)))) for e in EDITS]
 )
-def test_rule_finds_its_mutant(edit: Edit) -> None:
+def test_rule_finds_its_mutant(edit: Edit, record_property: Callable[[str, object], None]) -> None:
     """Exactly the rule meant is broken; its words name the fault."""
     text = project.of_repository().texts.get(edit.file, "")
     faulty = project.of_repository({edit.file: edit.applied(text)})
     faults = [one for one in check(faulty) if not one.allowed]
     assert {one.rule for one in faults} == {edit.rule}
-    assert any(edit.says in one.message for one in faults), [one.message for one in faults]
+    said = [one.message for one in faults if edit.says in one.message]
+    assert said, [one.message for one in faults]
+    record_property("caught", (edit.rule, f"edit of {edit.file}", said[0]))
 
 
 def test_the_repository_keeps_its_own_rules() -> None:

@@ -158,6 +158,15 @@ def test_a_copied_script_is_followed(copy: str, runs: str, tmp_path: Path) -> No
     assert ".ci/run" in [script.file for script in read.steps[0].scripts]
 
 
+def test_a_base_named_by_an_argument_is_found(tmp_path: Path) -> None:
+    """With the argument's default; its user is then that of the stage above it too."""
+    text = "ARG A=one\nFROM scratch AS base-one\nUSER 1:1\nFROM base-${A} AS two\nRUN true\n"
+    path = tmp_path / "Dockerfile"
+    path.write_text(text)
+    (step,) = project.of_files([str(path)]).steps
+    assert step.user == "1:1"
+
+
 def test_mounts_are_read_with_their_other_names() -> None:
     """Src, dst, and words without a value."""
     text = "FROM scratch\nRUN --mount=src=./a/,dst=/b/,ro true\n"
@@ -171,6 +180,7 @@ def test_mounts_are_read_with_their_other_names() -> None:
         ("FROM scratch\nRUN <<end\nx\n", r"Dockerfile:3: unterminated heredoc"),
         ("# only a comment\n", r"Dockerfile:1: file with no instructions|no FROM"),
         ("ARG A=1\n", r"Dockerfile:1: it has no FROM"),
+        ("<<<<<<< HEAD\nFROM scratch\n", r"Dockerfile:2: `<<<<<<<` before the first FROM"),
         ("FROM scratch\n# policy: allow arg-used\nARG A\n", r"Dockerfile:3: it gives no reason"),
         ("FROM scratch\n# policy: allow arg-usd: x\nARG A\n", r"Dockerfile:3: .*no rule `arg-usd`"),
     ],

@@ -13,7 +13,7 @@ def arg_used(project: Project) -> Iterator[Fault]:
     """Each ARG is read by its stage, or by one that builds on it."""
     for file in project.files.values():
         for one in file.arguments:
-            bases = " ".join(stage.base for stage in file.stages)
+            bases = " ".join(stage.start.words[0] for stage in file.stages)
             for name in one.pairs():
                 if not _reads(bases, name) and not any(
                     name in other.pairs()

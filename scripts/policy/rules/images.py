@@ -29,7 +29,7 @@ def image_pinned(project: Project) -> Iterator[Fault]:
     """External images are named by digest or by an exact version."""
     for start, image, _ in _external(project):
         if "$" not in image and not _is_pinned(image):
-            yield start, f"{image} is no exact version"
+            yield start, f"{image} is no stage or context, and no exact version of an image"
     for image, overlay in project.substitutes.items():
         if not _is_pinned(image):
             lines = project.texts[overlay].splitlines()
