@@ -98,7 +98,7 @@ target "oneapi2026" {
   labels = {
     "org.opencontainers.image.title"       = "vmaf:oneapi2026"
     "org.opencontainers.image.description" = "libvmaf on the CPU, FFmpeg with QSV, VA-API and OpenCL, SYCL"
-    "org.opencontainers.image.licenses"    = "GPL-3.0-or-later AND BSD-2-Clause-Patent AND LicenseRef-Intel-Developer-Tools"
+    "org.opencontainers.image.licenses"    = "GPL-3.0-or-later AND BSD-2-Clause-Patent AND LicenseRef-Intel-Developer-Tools AND LicenseRef-Intel-Simplified-Software"
     "vmaf.backends"                        = "cpu"
     "vmaf.parent"                          = "cpu"
     "vmaf.provides"                        = "sycl opencl vaapi qsv"

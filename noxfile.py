@@ -94,6 +94,12 @@ def inspect(session: nox.Session) -> None:
     _run(session, "build", "inspector")
 
 
+@nox.session(default=False)
+def sbom(session: nox.Session) -> None:
+    """Say what an image is made of, as CycloneDX, and its licences (IMAGE, --format json)."""
+    _run(session, "sbom", "sbom")
+
+
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run every test: helpers, images, and the mutants each property must catch."""

@@ -8,18 +8,15 @@ import json
 import posixpath
 import re
 import stat
-import subprocess
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from rich.table import Table
 
 from scripts import engine, matrix
-from scripts.console import UserError, console, say, start
-from scripts.layers import CACHES, SECRETS, Archive, Entry, Layer, Saved, leftovers
+from scripts.console import console, say, start
+from scripts.layers import CACHES, SECRETS, Entry, Layer, Saved, leftovers, opened
 from scripts.options import parse
 from scripts.paths import ROOT
 
@@ -170,23 +167,8 @@ def inspect(tag: str) -> Report:
     Raises:
         UserError: the engine has no such image, or cannot save it.
     """
-    size = engine.output("docker", "image", "inspect", "--format", "{{.Size}}", tag).strip()
-    if not size:
-        built = " ".join(image.tag for image in matrix.images().values())
-        raise UserError("cannot inspect an image", f"`{tag}` is not here", f"Ours are: {built}.")
-    say(f"saving {tag}, {int(size) / _MEGABYTE:,.0f} MB")
-    with TemporaryDirectory(prefix="vmaf-inspect-") as folder:
-        path = Path(folder) / "image.tar"
-        save = ["docker", "save", f"--output={path}", tag]
-        done = subprocess.run(save, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise UserError(
-                "cannot save an image",
-                done.stderr.strip(),
-                f"It takes {int(size) / _MEGABYTE:,.0f} MB in {folder}; TMPDIR puts it elsewhere.",
-            )
-        with Archive(path) as archive:
-            return report(tag, int(size), archive.image(tag))
+    with opened(tag) as (size, saved):
+        return report(tag, size, saved)
 
 
 def baseline() -> Mapping[str, int]:
@@ -210,11 +192,7 @@ def main(words: Sequence[str]) -> int:
         UserError: no image is named, or one is not there.
     """
     options = parse(words)
-    known = matrix.images()
-    tags = [known[name].tag if name in known else name for name in options.targets]
-    if not tags:
-        names = " ".join(known)
-        raise UserError("cannot inspect", "no image is named", f"Name a tag, or one of: {names}.")
+    tags = matrix.tags(options.targets)
     engine.require()
     reports = [inspect(tag) for tag in tags]
     if options.format == "json":
@@ -223,7 +201,7 @@ def main(words: Sequence[str]) -> int:
         for one in reports:
             show(one)
     if options.agree:
-        by_tag = {image.tag: image.name for image in known.values()}
+        by_tag = {image.tag: image.name for image in matrix.images().values()}
         agree({by_tag[one.image]: one.size for one in reports if one.image in by_tag})
     return 0
 

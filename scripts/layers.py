@@ -9,14 +9,18 @@ import json
 import posixpath
 import re
 import stat
+import subprocess
 import tarfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import IO, Any, Self
 
-from scripts.console import UserError
+from scripts import engine, matrix
+from scripts.console import UserError, say
 
 _WHITEOUT = ".wh."
 _OPAQUE = ".wh..wh..opq"
@@ -384,3 +388,30 @@ class Saved:
         if not layer or not entry or not entry.is_file:
             raise FileNotFoundError(path)
         return self._archive.content(layer, entry)
+
+
+@contextmanager
+def opened(tag: str) -> Iterator[tuple[int, Saved]]:
+    """Save an image for as long as it is read; yields its bytes on the engine's disk, and it.
+
+    Raises:
+        UserError: the engine has no such image, or cannot save it.
+    """
+    size = engine.output("docker", "image", "inspect", "--format", "{{.Size}}", tag).strip()
+    if not size:
+        built = " ".join(image.tag for image in matrix.images().values())
+        raise UserError("cannot read an image", f"`{tag}` is not here", f"Ours are: {built}.")
+    megabytes = f"{int(size) / 10**6:,.0f} MB"
+    say(f"saving {tag}, {megabytes}")
+    with TemporaryDirectory(prefix="vmaf-image-") as folder:
+        path = Path(folder) / "image.tar"
+        save = ["docker", "save", f"--output={path}", tag]
+        done = subprocess.run(save, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise UserError(
+                "cannot save an image",
+                done.stderr.strip(),
+                f"It takes {megabytes} in {folder}; TMPDIR puts it elsewhere.",
+            )
+        with Archive(path) as archive:
+            yield int(size), archive.image(tag)

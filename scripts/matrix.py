@@ -124,3 +124,19 @@ def choose(names: Iterable[str]) -> list[Image]:
             listing = "\n".join(f"  {i.name:<14} {i.description}" for i in known.values())
             raise UserError("no such image", f"`{name}`", f"The images are:\n{listing}")
     return [known[name] for name in wanted]
+
+
+def tags(names: Iterable[str]) -> list[str]:
+    """Return the tags that are meant: an image of ours by its name, any other by its tag.
+
+    Raises:
+        UserError: nothing is named.
+    """
+    known = images()
+    found = [known[name].tag if name in known else name for name in names]
+    if not found:
+        ours = " ".join(known)
+        raise UserError(
+            "cannot read an image", "none is named", f"Name a tag after --, or one of: {ours}."
+        )
+    return found

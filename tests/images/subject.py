@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import testinfra
 
-from scripts import elf
+from scripts import elf, inventory, sbom
 from scripts.layers import Archive, Layer, Saved
 from scripts.matrix import Image
 
@@ -168,6 +168,17 @@ class Subject:
                 one = elf.read(path, content) if content.startswith(elf.MAGIC) else None
                 if one:
                     yield one
+
+    @cached_property
+    def sbom(self) -> str:
+        """Its SBOM, not yet held against the schema."""
+        return sbom.document(self.tag, inventory.read(self.saved))
+
+    @property
+    def components(self) -> Sequence[Mapping[str, Any]]:
+        """What its SBOM names."""
+        components: Sequence[Mapping[str, Any]] = json.loads(self.sbom)["components"]
+        return components
 
     # What it does
 

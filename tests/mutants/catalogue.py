@@ -19,6 +19,7 @@ from tests.images import (
     test_oneapi,
     test_rocm,
     test_score,
+    test_supply_chain,
     test_vulkan,
 )
 from tests.mutants import patches
@@ -32,6 +33,7 @@ PROPERTIES = (
     test_oneapi,
     test_rocm,
     test_score,
+    test_supply_chain,
     test_vulkan,
 )
 VERSIONS = "/usr/local/share/vmaf/versions.json"
@@ -733,4 +735,51 @@ ROCM = (
     ),
 )
 
-MUTANTS = (*LAYERS, *CONTRACT, *ELF, *SCORE, *FFMPEG, *CUDA, *ROCM, *VULKAN, *ONEAPI)
+SUPPLY_CHAIN = (
+    Mutant(
+        "digest-is-none",
+        test_supply_chain.test_sbom_is_valid,
+        "zz",
+        as_root(f"sed -i 's/sha256:[0-9a-f]*/sha256:zz/' {VERSIONS}"),
+    ),
+    Mutant(
+        "package-off-the-books",
+        test_supply_chain.test_sbom_names_every_package,
+        "the SBOM lacks .*'libx264-164'",
+        as_root(
+            "cp -a /var/lib/dpkg /var/lib/other"
+            " && sed -i 's/^Package: libx264-164$/Package: other/' /var/lib/dpkg/status"
+        )
+        + "\nENV DPKG_ADMINDIR=/var/lib/other",
+    ),
+    Mutant(
+        "digest-of-another-kind",
+        test_supply_chain.test_sbom_names_every_part,
+        "(?s)the SBOM lacks.*libvmaf .*, md5:",
+        as_root(f"sed -i 's/sha256:/md5:/' {VERSIONS}"),
+    ),
+    Mutant(
+        "nonfree-and-quiet",
+        test_supply_chain.test_licence_label_names_what_is_nonfree,
+        "ffmpeg is nonfree .configured with --enable-nonfree",
+        'LABEL org.opencontainers.image.licenses="GPL-3.0-or-later"',
+        of="cuda12",
+    ),
+    Mutant(
+        "intels-and-quiet",
+        test_supply_chain.test_licence_label_names_what_is_nonfree,
+        "(?s)intel-sycl-rt is nonfree .*tbb is nonfree",
+        'LABEL org.opencontainers.image.licenses="GPL-3.0-or-later"',
+        of="oneapi2026",
+    ),
+    Mutant(
+        "package-of-non-free",
+        test_supply_chain.test_licence_label_names_what_is_nonfree,
+        "libx264-164 is nonfree .section non-free/libs of Debian",
+        as_root(
+            "sed -i '/^Package: libx264-164$/,/^$/s|^Section: |&non-free/|' /var/lib/dpkg/status"
+        ),
+    ),
+)
+
+MUTANTS = (*LAYERS, *CONTRACT, *ELF, *SCORE, *FFMPEG, *CUDA, *ROCM, *VULKAN, *ONEAPI, *SUPPLY_CHAIN)
