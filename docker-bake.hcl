@@ -16,8 +16,16 @@ variable "LIBVMAF_VERSION" {
   default = "3.2.0"
 }
 
+// The user of vmaf:dev.
+variable "VMAF_UID" {
+  default = "1000"
+}
+variable "VMAF_GID" {
+  default = "1000"
+}
+
 group "default" {
-  targets = ["cpu", "cuda12", "rocm6", "oneapi2026", "vulkan", "all-backends"]
+  targets = ["cpu", "cuda12", "rocm6", "oneapi2026", "vulkan", "all-backends", "dev"]
 }
 
 target "_common" {
@@ -127,6 +135,38 @@ target "all-backends" {
   }
 }
 
+target "dev" {
+  inherits   = ["_production"]
+  dockerfile = "dev/Containerfile"
+  target     = "dev"
+  contexts = {
+    base-testing     = "target:base-testing"
+    cuda-devel       = "target:cuda-devel"
+    cuda-manifest    = "target:cuda-manifest"
+    ffmpeg-all       = "target:ffmpeg-all"
+    hip-smoke        = "target:hip-smoke"
+    libvmaf-cuda12   = "target:libvmaf-cuda12"
+    nv-codec-headers = "target:nv-codec-headers"
+    oneapi-devel     = "target:oneapi-devel"
+    sycl-smoke       = "target:sycl-smoke"
+    toolchain        = "target:toolchain"
+    toolchain-all    = "target:toolchain-all"
+  }
+  // whose user the workbench is; docs/dev.md says when to set them
+  args = {
+    VMAF_UID = VMAF_UID
+    VMAF_GID = VMAF_GID
+  }
+  tags = ["vmaf:dev"]
+  labels = {
+    "org.opencontainers.image.title"       = "vmaf:dev"
+    "org.opencontainers.image.description" = "The workbench: every SDK, FFmpeg, libvmaf, ONNX Runtime"
+    "org.opencontainers.image.licenses"    = "LicenseRef-nonfree-not-redistributable"
+    "vmaf.backends"                        = "cpu cuda"
+    "vmaf.provides"                        = "vmaf ffmpeg cuda nvcc vulkan hip sycl opencl vaapi qsv workbench"
+  }
+}
+
 // Stages that other Dockerfiles take as named contexts. They are built as in the
 // production images, overlays included, and so out of the same layers.
 target "_stage" {
@@ -135,8 +175,9 @@ target "_stage" {
   target   = stage
   matrix = {
     stage = [
-      "cuda-devel", "ffmpeg-all", "libvmaf-cuda12", "oneapi-devel", "packages-all", "runtime",
-      "sycl-smoke", "versions-all",
+      "base-testing", "cuda-devel", "cuda-manifest", "ffmpeg-all", "hip-smoke", "libvmaf-cuda12",
+      "nv-codec-headers", "oneapi-devel", "packages-all", "runtime", "sycl-smoke", "toolchain",
+      "toolchain-all", "versions-all",
     ]
   }
 }
