@@ -176,7 +176,7 @@ target "_stage" {
   matrix = {
     stage = [
       "base-testing", "cuda-devel", "cuda-manifest", "ffmpeg-all", "hip-smoke", "libvmaf-cuda12",
-      "nv-codec-headers", "oneapi-devel", "packages-all", "runtime", "sycl-smoke", "toolchain",
+      "libvmaf-source",       "nv-codec-headers", "oneapi-devel", "packages-all", "runtime", "sycl-smoke", "toolchain",
       "toolchain-all", "versions-all",
     ]
   }

@@ -17,4 +17,4 @@ echo "vmaf-images workbench: the source is /workspace, the compiler cache $CCACH
 jq -r '.[] | "\(.name) \(.version)"' /usr/local/share/vmaf/versions.json |
     sed 's/^\(.\{36\}\).*/\1/' | sort -f | paste - - - | expand -t 38
 echo "build: meson setup build && ninja -C build     test: ninja -C build test"
-exec bash -i
+exec bash

@@ -18,6 +18,9 @@ dpkg-query --admindir=/run/dpkg -W -f '${Package}\n' >/tmp/toolchain
 xargs /run/recipes/apt.sh install "$@" </tmp/toolchain
 rm /tmp/toolchain
 /run/recipes/rocm-devel.sh
+# ccache's folder has every compiler's name but these two
+ln -s ../../bin/ccache /usr/lib/ccache/cc
+ln -s ../../bin/ccache /usr/lib/ccache/c++
 
 dpkg-query -W -f '{"name": "${Package}", "version": "${Version}", "source": "Debian package ${Package}"}\n' \
     ccache clang cmake g++-13 gdb git golang-go libc6 libonnxruntime-dev libplacebo-dev \

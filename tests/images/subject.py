@@ -38,7 +38,9 @@ class Ran:
         return f"`{self.command}` ended with {self.code}:\n{self.stderr or self.stdout}"
 
 
-def docker(*words: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+def docker(
+    *words: str, timeout: float = 120, cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run the docker client: whatever engine its user has chosen is the one asked."""
     return subprocess.run(
         ["docker", *words],
@@ -46,6 +48,7 @@ def docker(*words: str, timeout: float = 120) -> subprocess.CompletedProcess[str
         text=True,
         errors="replace",
         timeout=timeout,
+        cwd=cwd,
         check=False,
     )
 
