@@ -116,14 +116,9 @@ target "all-backends" {
   dockerfile = "Dockerfile"
   target     = "all-backends"
   contexts = {
-    runtime        = "target:runtime"
-    cuda-devel     = "target:cuda-devel"
-    oneapi-devel   = "target:oneapi-devel"
-    sycl-smoke     = "target:sycl-smoke"
-    ffmpeg-all     = "target:ffmpeg-all"
-    libvmaf-cuda12 = "target:libvmaf-cuda12"
-    packages-all   = "target:packages-all"
-    versions-all   = "target:versions-all"
+    runtime    = "target:runtime"
+    cuda-devel = "target:cuda-devel"
+    parts-all  = "target:parts-all"
   }
   tags = ["vmaf:all-backends"]
   labels = {
@@ -140,17 +135,10 @@ target "dev" {
   dockerfile = "dev/Containerfile"
   target     = "dev"
   contexts = {
-    base-testing     = "target:base-testing"
-    cuda-devel       = "target:cuda-devel"
-    cuda-manifest    = "target:cuda-manifest"
-    ffmpeg-all       = "target:ffmpeg-all"
-    hip-smoke        = "target:hip-smoke"
-    libvmaf-cuda12   = "target:libvmaf-cuda12"
-    nv-codec-headers = "target:nv-codec-headers"
-    oneapi-devel     = "target:oneapi-devel"
-    sycl-smoke       = "target:sycl-smoke"
-    toolchain        = "target:toolchain"
-    toolchain-all    = "target:toolchain-all"
+    base-testing  = "target:base-testing"
+    cuda-devel    = "target:cuda-devel"
+    parts-dev     = "target:parts-dev"
+    toolchain-all = "target:toolchain-all"
   }
   // whose user the workbench is; docs/dev.md says when to set them
   args = {
@@ -173,11 +161,10 @@ target "_stage" {
   name     = stage
   inherits = ["_production"]
   target   = stage
+  output   = ["type=cacheonly"]
   matrix = {
     stage = [
-      "base-testing", "cuda-devel", "cuda-manifest", "ffmpeg-all", "hip-smoke", "libvmaf-cuda12",
-      "libvmaf-source",       "nv-codec-headers", "oneapi-devel", "packages-all", "runtime", "sycl-smoke", "toolchain",
-      "toolchain-all", "versions-all",
+      "base-testing", "cuda-devel", "libvmaf-source", "parts-all", "parts-dev", "runtime", "toolchain-all",
     ]
   }
 }
