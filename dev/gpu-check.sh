@@ -10,8 +10,8 @@ found=
 [ ! -d "$sys/module/nvidia" ] || found=nvidia
 for file in "$sys"/class/drm/renderD*/device/vendor; do
     case $(cat "$file" 2>/dev/null) in
-    0x1002) [ ! -d "$sys/class/kfd" ] || found="$found amd" ;;
-    0x8086) found="$found intel" ;;
+    0x1002) [ ! -d "$sys/class/kfd" ] || found="${found:+$found }amd" ;;
+    0x8086) found="${found:+$found }intel" ;;
     esac
 done
 case " $found " in

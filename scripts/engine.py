@@ -633,7 +633,11 @@ def provide_compose(host: Host) -> None:
     The workbench is run with it and nothing is built with it, so that where it cannot be
     had the engine is no worse.
     """
-    if not host.root or host.release.get("ID") != "debian" or output("docker", "compose", "version"):
+    if (
+        not host.root
+        or host.release.get("ID") != "debian"
+        or output("docker", "compose", "version")
+    ):
         return
     try:
         install(["docker-compose"], host)

@@ -17,3 +17,4 @@ folder=$1 && shift
 "$folder"/bin/pip download "$@" --dest $downloads
 "$folder"/bin/pip install "$@" --no-index --find-links $downloads
 "$folder"/bin/pip check
+"$folder"/bin/python -c 'import numpy, onnx, onnxruntime'

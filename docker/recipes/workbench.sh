@@ -14,7 +14,8 @@ Package: src:gcc-16 src:glibc src:libdrm src:libva src:mesa src:wayland
 Pin: release a=testing
 Pin-Priority: 990
 EOT
-dpkg-query --admindir=/run/dpkg -W -f '${Package}\n' >/tmp/toolchain
+# The LLVM that stable's Mesa needs is not the one that testing's does: 125 MB.
+dpkg-query --admindir=/run/dpkg -W -f '${Package}\n' | grep -v '^libllvm' >/tmp/toolchain
 xargs /run/recipes/apt.sh install "$@" </tmp/toolchain
 rm /tmp/toolchain
 /run/recipes/rocm-devel.sh

@@ -19,7 +19,10 @@ COMPOSE = ROOT / "dev" / "compose.yaml"
 KERNEL = """
 #include <cstdio>
 __global__ void twice(float *x) { x[threadIdx.x] *= 2; }
-int main() { twice<<<1, 1>>>(nullptr); std::printf("%s\\n", cudaGetErrorString(cudaGetLastError())); }
+int main() {
+    twice<<<1, 1>>>(nullptr);
+    std::printf("%s\\n", cudaGetErrorString(cudaGetLastError()));
+}
 """
 
 SDKS = {
@@ -32,14 +35,18 @@ SDKS = {
         "code 3\n",
     ),
     "sycl": (
-        "g++ -std=c++20 -DSYCL_DISABLE_FSYCL_SYCLHPP_WARNING -DCL_TARGET_OPENCL_VERSION=300"
-        " -isystem /opt/intel/oneapi/include sycl-smoke.cpp /opt/intel/oneapi/lib/libsycl.so.*"
-        " -lOpenCL -o smoke && ./smoke cpu",
+        (
+            "g++ -std=c++20 -isystem /opt/intel/oneapi/include sycl-smoke.cpp"
+            " -DSYCL_DISABLE_FSYCL_SYCLHPP_WARNING -DCL_TARGET_OPENCL_VERSION=300"
+            " /opt/intel/oneapi/lib/libsycl.so.* -lOpenCL -o smoke && ./smoke cpu"
+        ),
         f"sum of squared differences: {squared_differences()}\n",
     ),
     "onnxruntime": (
-        "gcc onnx.c $(pkg-config --cflags --libs libonnxruntime) -o smoke && ./smoke"
-        " && pkg-config --modversion libonnxruntime",
+        (
+            "gcc onnx.c $(pkg-config --cflags --libs libonnxruntime) -o smoke && ./smoke"
+            " && pkg-config --modversion libonnxruntime"
+        ),
         "",
     ),
 }
@@ -61,7 +68,8 @@ graph = helper.make_graph(
 )
 model = helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)])
 onnx.checker.check_model(model)
-session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+providers = ["CPUExecutionProvider"]
+session = onnxruntime.InferenceSession(model.SerializeToString(), providers=providers)
 print(session.run(None, {"x": numpy.array([1, 2, 3], "float32")})[0])
 """
 
@@ -171,7 +179,7 @@ def test_libvmaf_is_built_and_passes_its_tests(image: Subject, libvmaf: Path) ->
     stats = dict(line.split("\t") for line in told.splitlines() if line.count("\t") == 1)
     assert int(stats["cache_miss"]) > 90, told
     assert "Fail:" not in told.replace("Fail:               0", ""), told
-    edit = "echo 'static const int edited = 1; int vmaf_edited(void) { return edited; }' >>src/mem.c"
+    edit = "echo 'int vmaf_edited(void) { return 1; }' >>src/mem.c"
     again = shell(image, f"cd libvmaf && {edit} && ninja -C build", libvmaf).stdout
     compiled = [line for line in again.splitlines() if "Compiling" in line]
     assert 0 < len(compiled) < 10, again
@@ -219,11 +227,12 @@ def test_compose_says_what_to_use_without_a_gpu(
     image: Subject, folder: Path, compose: str, vendor: str
 ) -> None:
     """Where the vendor's GPU is absent, the message names the service that fits the machine."""
+    if Path("/sys/module/nvidia").exists() or Path("/sys/class/drm/renderD128").exists():
+        pytest.skip("this machine has a GPU")
     asked = image.run(vendor, program="gpu-check", succeeds=False)
-    if asked.code == 0:
-        pytest.skip(f"this machine has a GPU of {vendor}")
     assert asked.code == 3, asked
     assert f"no {vendor} GPU" in asked.stderr, asked
+    assert "use the service dev" in asked.stderr, asked
     ran = composed(compose, image, "--rm", "-T", vendor, "true", source=folder)
     assert ran.returncode, ran
     assert f'"{vendor}-gpu-or-else-use-dev"' in ran.stderr, ran
