@@ -1,6 +1,7 @@
 """The workbench: each SDK works in it, its files are its user's, and libvmaf is built there."""
 
 import os
+import re
 import subprocess
 import uuid
 from collections.abc import Iterator, Mapping
@@ -151,7 +152,7 @@ def test_sdk_compiles(image: Subject, folder: Path, sdk: str) -> None:
     if sdk == "onnxruntime":
         program, package = told.split()
         assert program == package
-    assert told.endswith(says), told
+    assert says in told, told
 
 
 def test_python_runs_a_model(image: Subject) -> None:
@@ -168,7 +169,7 @@ def test_compilers_go_through_ccache(image: Subject, folder: Path) -> None:
     compile_both = "gcc -c a.c -o a.o && g++ -c b.cpp -o b.o && cc -c a.c -o c.o"
     told = shell(image, f"{compile_both} && {compile_both} && ccache --print-stats", folder).stdout
     stats = dict(line.split("\t") for line in told.splitlines())
-    assert (stats["cache_miss"], stats["direct_cache_hit"]) == ("2", "4"), told
+    assert (stats["cache_miss"], stats["direct_cache_hit"]) == ("3", "3"), told
 
 
 @pytest.mark.timeout(600)
@@ -178,7 +179,7 @@ def test_libvmaf_is_built_and_passes_its_tests(image: Subject, libvmaf: Path) ->
     told = shell(image, f"cd libvmaf && {build}", libvmaf, timeout=500).stdout
     stats = dict(line.split("\t") for line in told.splitlines() if line.count("\t") == 1)
     assert int(stats["cache_miss"]) > 90, told
-    assert "Fail:" not in told.replace("Fail:               0", ""), told
+    assert re.search(r"^Fail: +0 *$", told, re.MULTILINE), told
     edit = "echo 'int vmaf_edited(void) { return 1; }' >>src/mem.c"
     again = shell(image, f"cd libvmaf && {edit} && ninja -C build", libvmaf).stdout
     compiled = [line for line in again.splitlines() if "Compiling" in line]
