@@ -5,6 +5,7 @@
 //   vmaf.backends   libvmaf's compute backends
 //   vmaf.parent     the image whose capabilities, and so tests, it inherits
 //   vmaf.provides   the capabilities it adds; a test names those it needs
+//   vmaf.entry      the program that the arguments of `docker run` go to
 
 variable "REVISION" {
   default = "unknown" // this repository's commit, set by the build sessions
@@ -40,6 +41,7 @@ target "_common" {
 target "_production" {
   inherits   = ["_common"]
   dockerfile = "docker/Dockerfile.production-gpu"
+  labels     = { "vmaf.entry" = "vmaf" }
 }
 
 target "cpu" {
@@ -51,7 +53,7 @@ target "cpu" {
     "org.opencontainers.image.description" = "libvmaf and FFmpeg for any machine, no GPU"
     "org.opencontainers.image.licenses"    = "GPL-3.0-or-later AND BSD-2-Clause-Patent"
     "vmaf.backends"                        = "cpu"
-    "vmaf.provides"                        = "vmaf ffmpeg runtime"
+    "vmaf.provides"                        = "vmaf ffmpeg program runtime"
   }
 }
 
@@ -123,10 +125,11 @@ target "all-backends" {
   tags = ["vmaf:all-backends"]
   labels = {
     "org.opencontainers.image.title"       = "vmaf:all-backends"
-    "org.opencontainers.image.description" = "libvmaf with CUDA, FFmpeg with every backend, CUDA's compiler"
+    "org.opencontainers.image.description" = "libvmaf with CUDA, one FFmpeg for all GPUs, nvcc"
     "org.opencontainers.image.licenses"    = "LicenseRef-nonfree-not-redistributable"
     "vmaf.backends"                        = "cpu cuda"
-    "vmaf.provides"                        = "vmaf ffmpeg cuda nvcc vulkan sycl opencl vaapi qsv"
+    "vmaf.provides"                        = "vmaf ffmpeg program cuda nvcc vulkan sycl opencl vaapi qsv"
+    "vmaf.entry"                           = "ffmpeg"
   }
 }
 
@@ -152,6 +155,7 @@ target "dev" {
     "org.opencontainers.image.licenses"    = "LicenseRef-nonfree-not-redistributable"
     "vmaf.backends"                        = "cpu cuda"
     "vmaf.provides"                        = "vmaf ffmpeg cuda nvcc vulkan hip sycl opencl vaapi qsv workbench"
+    "vmaf.entry"                           = "workbench"
   }
 }
 
@@ -161,10 +165,10 @@ target "_stage" {
   name     = stage
   inherits = ["_production"]
   target   = stage
-  output   = ["type=cacheonly"]
   matrix = {
     stage = [
-      "base-testing", "cuda-devel", "libvmaf-source", "parts-all", "parts-dev", "runtime", "toolchain-all",
+      "base-testing", "cuda-devel", "libvmaf-source", "parts-all", "parts-dev", "runtime",
+      "toolchain-all",
     ]
   }
 }

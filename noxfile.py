@@ -72,7 +72,7 @@ def build_oneapi2026(session: nox.Session) -> None:
 
 @nox.session(name="build-all-backends")
 def build_all_backends(session: nox.Session) -> None:
-    """Build vmaf:all-backends, with nvcc and every FFmpeg backend (--libvmaf, --ffmpeg)."""
+    """Build vmaf:all-backends, with nvcc and one FFmpeg for all GPUs (--libvmaf, --ffmpeg)."""
     _run(session, "build", "build", "all-backends")
 
 

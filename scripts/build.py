@@ -13,6 +13,11 @@ from scripts.options import parse
 from scripts.paths import RECORDS, ROOT
 
 GIB = 2**30
+TRY = {
+    "vmaf": "-r ref.y4m -d dist.y4m",
+    "ffmpeg": "-i dist.mp4 -i ref.mp4 -lavfi libvmaf -f null -",
+}
+"""Arguments that show what an image does, by the program that they go to."""
 NEEDED_BYTES = 15 * GIB
 """What a cold build of cpu and cuda12 leaves on the disk, with room to spare."""
 
@@ -140,8 +145,10 @@ def build(targets: Sequence[str], options: Mapping[str, Any]) -> report.Record:
     command = ["docker", "buildx", "bake", "--progress=rawjson"]
     for file in (*bases.OVERLAYS[kind], machine):
         command += ["--file", str(file)]
-    # The same as --load, which would export the stand-ins for the bases as well.
+    # The same as --load, which would export the stages given to others as well;
+    # and so would buildx where nothing is said of an output.
     command += [f"--set={image.name}.output=type=docker" for image in images]
+    os.environ["BUILDX_NO_DEFAULT_LOAD"] = "1"
     os.environ["REVISION"] = revision()
     if "libvmaf" in given:
         os.environ["LIBVMAF_VERSION"] = given["libvmaf"].version
@@ -162,7 +169,8 @@ def build(targets: Sequence[str], options: Mapping[str, Any]) -> report.Record:
         raise report.failure(outcome)
     report.summary(latest, report.hit_rate_drops(latest, earlier))
     for image in images:
-        say(f'try it: docker run --rm -v "$PWD:/data" {image.tag} -r ref.y4m -d dist.y4m')
+        if words := TRY.get(image.entry):
+            say(f'try it: docker run --rm -v "$PWD:/data" {image.tag} {words}')
     return latest
 
 

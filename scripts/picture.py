@@ -16,8 +16,10 @@ PICTURE = ROOT / "docs" / "images.svg"
 _WORDS = {
     "vmaf": "vmaf program\nand models",
     "ffmpeg": "FFmpeg with\nx264 x265 AV1 ...",
-    "runtime": "no compiler,\nno cache inside",
+    "program": "runs as\na program",
+    "runtime": "no compiler\ninside",
     "cuda": "NVENC NVDEC\nCUDA filters",
+    "nvcc": "nvcc",
     "hip": "HIP 6\nruntime",
     "vulkan": "Vulkan filters,\nlibplacebo",
     "sycl": "SYCL runtime",

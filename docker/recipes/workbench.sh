@@ -16,7 +16,10 @@ Pin-Priority: 990
 EOT
 # The LLVM that stable's Mesa needs is not the one that testing's does: 125 MB.
 dpkg-query --admindir=/run/dpkg -W -f '${Package}\n' | grep -v '^libllvm' >/tmp/toolchain
-xargs /run/recipes/apt.sh install "$@" </tmp/toolchain
+# Go's own tests are 50 MB that nobody runs here, programs for other machines among them.
+xargs /run/recipes/apt.sh install \
+    -o 'DPkg::Options::=--path-exclude=/usr/share/go-*/test/*' \
+    -o 'DPkg::Options::=--path-exclude=/usr/share/go-*/src/*/testdata/*' "$@" </tmp/toolchain
 rm /tmp/toolchain
 /run/recipes/rocm-devel.sh
 # ccache's folder has every compiler's name but these two

@@ -17,6 +17,8 @@ from scripts.matrix import Image
 
 OURS = "/usr/local/"
 """Where everything that we build is installed."""
+CUDA = OURS + "cuda/"
+"""Where NVIDIA's tools are, which are not ours."""
 
 
 @dataclass(frozen=True)
@@ -153,7 +155,7 @@ class Subject:
     @cached_property
     def our_elves(self) -> Sequence[elf.Elf]:
         """Those that we built; never empty, so that no property holds for want of a file."""
-        ours = list(self._elves(OURS))
+        ours = [one for one in self._elves(OURS) if not one.path.startswith(CUDA)]
         assert ours, f"{self.tag} has no program and no library under {OURS}"
         return ours
 
@@ -187,7 +189,8 @@ class Subject:
         name = f"vmaf-verify-{uuid.uuid4().hex}"
         command = ["run", "--rm", f"--name={name}", *options]
         command += [f"--entrypoint={program}"] if program else []
-        command += [f"--mount=type=bind,source={folder},target=/data"] if folder else []
+        if folder:
+            command += [f"--mount=type=bind,source={folder},target={self.config['WorkingDir']}"]
         try:
             done = docker(*command, self.tag, *words)
         except subprocess.TimeoutExpired as late:

@@ -101,6 +101,16 @@ def test_the_table_folds_what_cost_nothing(shown: io.StringIO) -> None:
     assert max(map(len, lines)) <= 80
 
 
+def test_the_table_names_the_targets_asked_for(shown: io.StringIO) -> None:
+    """A linked target's stages are there for the image that takes them."""
+    linked = Stage("parts", ["parts", "image"], 3.0)
+    alone = Stage("other", ["other"], 3.0)
+    summary(replace(record(), targets=["image"], stages=[linked, alone]))
+    rows = [line.split() for line in shown.getvalue().splitlines()]
+    assert ["parts", "image", "3.0"] in [row[:3] for row in rows]
+    assert ["other", "other", "3.0"] in [row[:3] for row in rows]
+
+
 def test_a_wholly_cached_build_has_no_table(shown: io.StringIO) -> None:
     """There is nothing to tell."""
     summary(record("cached.jsonl"))

@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,25 @@ def test_every_dockerfile_of_the_bake_files_is_linted() -> None:
     printed = matrix.bake_print("base", *matrix.images(), files=[f.name for f in bake_files()])
     built = {target["dockerfile"] for target in printed["target"].values()}
     assert built <= {str(path) for path in lint.dockerfiles()}
+
+
+def strangers(dockerfile: str, contexts: Iterable[str]) -> set[str]:
+    """Return the names without a tag that neither a stage nor a context explains."""
+    stages = set(re.findall(r"^FROM \S+ AS (\S+)$", dockerfile, re.MULTILINE))
+    used = set(re.findall(r"^FROM (\S+)|\bfrom=([^\s,]+)", dockerfile, re.MULTILINE))
+    names = {name for pair in used for name in pair if name and ":" not in name}
+    return names - stages - set(contexts) - {"scratch"}
+
+
+@needs_buildx
+def test_every_name_is_a_stage_or_a_context() -> None:
+    """Any other is an image of that name on Docker Hub, whoever put it there."""
+    targets = matrix.bake_print()["target"]
+    for image in matrix.images().values():
+        text = (ROOT / image.dockerfile).read_text()
+        assert not strangers(text, targets[image.name].get("contexts", ())), image.name
+    text = (ROOT / "Dockerfile").read_text()
+    assert strangers(text, ["runtime", "cuda-devel"]) == {"parts-all"}
 
 
 def bake_files() -> list[Path]:

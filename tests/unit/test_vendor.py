@@ -64,6 +64,15 @@ def test_images_that_need_no_sdk_of_a_vendor_are_the_same() -> None:
         }
 
 
+def test_stages_given_to_other_dockerfiles_take_it_too() -> None:
+    """Or nvcc in an image would not be the one that its kernels were compiled by."""
+    target = matrix.bake_print(files=bases.OVERLAYS["vendor"])["target"]
+    given = target["all-backends"]["contexts"]
+    assert given["cuda-devel"] == "target:cuda-devel"
+    for stage in ("cuda-devel", "parts-all"):
+        assert target[stage]["contexts"] == target["cuda12"]["contexts"]
+
+
 def test_another_image_can_be_named(
     replaced: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
