@@ -10,12 +10,11 @@ set -eu
 
 # HIP is of testing, and what it shares with the rest can be there only once.
 cat >/etc/apt/preferences.d/shared <<'EOT'
-Package: src:gcc-16 src:glibc src:libdrm src:libva src:mesa src:wayland
+Package: src:gcc-16 src:glibc src:libdrm
 Pin: release a=testing
 Pin-Priority: 990
 EOT
-# The LLVM that stable's Mesa needs is not the one that testing's does: 125 MB.
-dpkg-query --admindir=/run/dpkg -W -f '${Package}\n' | grep -v '^libllvm' >/tmp/toolchain
+dpkg-query --admindir=/run/dpkg -W -f '${Package}\n' >/tmp/toolchain
 # Go's own tests are 50 MB that nobody runs here, programs for other machines among them.
 xargs /run/recipes/apt.sh install \
     -o 'DPkg::Options::=--path-exclude=/usr/share/go-*/test/*' \

@@ -201,10 +201,19 @@ class Subject:
         assert ran.code == 0 or not succeeds, str(ran)
         return ran
 
-    def ffmpeg(self, *words: str, folder: Path | None = None, succeeds: bool = True) -> Ran:
+    def ffmpeg(
+        self,
+        *words: str,
+        options: Iterable[str] = (),
+        folder: Path | None = None,
+        succeeds: bool = True,
+    ) -> Ran:
         """Run its ffmpeg; what it prints is errors alone, and nothing on success."""
         quiet = ("-hide_banner", "-nostdin", "-loglevel", "error", "-y")
-        return self.run(*quiet, *words, program="ffmpeg", folder=folder, succeeds=succeeds)
+        command = (*quiet, *words)
+        return self.run(
+            *command, program="ffmpeg", options=options, folder=folder, succeeds=succeeds
+        )
 
     def score(
         self,
