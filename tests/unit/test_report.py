@@ -197,6 +197,9 @@ def test_a_failure_says_what_where_and_what_next(
     assert "x.log" in error.todo
     assert "memory" in error.todo
 
+    (tmp_path / "Dockerfile.y").touch()  # which of the two it is, nobody knows
+    assert "at Dockerfile.y:9" in report.failure(outcome("failed.rawjson", 1)).why.splitlines()
+
 
 def test_a_failure_shows_the_last_lines_only() -> None:
     """Twenty are enough; the log has the rest."""
