@@ -17,8 +17,16 @@ variable "LIBVMAF_VERSION" {
   default = "3.2.0"
 }
 
+// The user of vmaf:dev.
+variable "VMAF_UID" {
+  default = "1000"
+}
+variable "VMAF_GID" {
+  default = "1000"
+}
+
 group "default" {
-  targets = ["cpu", "cuda12", "rocm6", "oneapi2026", "vulkan", "all-backends"]
+  targets = ["cpu", "cuda12", "rocm6", "oneapi2026", "vulkan", "all-backends", "dev"]
 }
 
 target "_common" {
@@ -125,13 +133,44 @@ target "all-backends" {
   }
 }
 
+target "dev" {
+  inherits   = ["_production"]
+  dockerfile = "dev/Containerfile"
+  target     = "dev"
+  contexts = {
+    base-testing  = "target:base-testing"
+    cuda-devel    = "target:cuda-devel"
+    parts-dev     = "target:parts-dev"
+    toolchain-all = "target:toolchain-all"
+  }
+  // whose user the workbench is; docs/dev.md says when to set them
+  args = {
+    VMAF_UID = VMAF_UID
+    VMAF_GID = VMAF_GID
+  }
+  tags = ["vmaf:dev"]
+  labels = {
+    "org.opencontainers.image.title"       = "vmaf:dev"
+    "org.opencontainers.image.description" = "The workbench: every SDK, FFmpeg, libvmaf, ONNX Runtime"
+    "org.opencontainers.image.licenses"    = "LicenseRef-nonfree-not-redistributable"
+    "vmaf.backends"                        = "cpu cuda"
+    "vmaf.provides"                        = "vmaf ffmpeg cuda nvcc vulkan hip sycl opencl vaapi qsv workbench"
+    "vmaf.entry"                           = "workbench"
+  }
+}
+
 // Stages that other Dockerfiles take as named contexts. They are built as in the
 // production images, overlays included, and so out of the same layers.
 target "_stage" {
   name     = stage
   inherits = ["_production"]
   target   = stage
-  matrix   = { stage = ["cuda-devel", "parts-all", "runtime"] }
+  matrix = {
+    stage = [
+      "base-testing", "cuda-devel", "libvmaf-source", "parts-all", "parts-dev", "runtime",
+      "toolchain-all",
+    ]
+  }
 }
 
 // Checks: built, never kept. `nox -s upstream-tests`.

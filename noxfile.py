@@ -76,6 +76,12 @@ def build_all_backends(session: nox.Session) -> None:
     _run(session, "build", "build", "all-backends")
 
 
+@nox.session(name="build-dev")
+def build_dev(session: nox.Session) -> None:
+    """Build vmaf:dev, the workbench with every SDK (--libvmaf, --ffmpeg; VMAF_UID, VMAF_GID)."""
+    _run(session, "build", "build", "dev")
+
+
 @nox.session(name="verify-images")
 def verify_images(session: nox.Session) -> None:
     """Prove what the built images are: no cache in a layer, users, ELF policy, real scores."""

@@ -26,6 +26,7 @@ _WORDS = {
     "opencl": "OpenCL\nfilters",
     "vaapi": "VA-API",
     "qsv": "QSV",
+    "workbench": "SDKs, tools,\na shell",
 }
 """What a capability means to people; one without words here is shown by its name."""
 _INK, _FAINT, _DOT = "#1f2933", "#d5dbe1", "#2f7d5b"
