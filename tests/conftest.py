@@ -151,4 +151,5 @@ def compose() -> Iterator[str]:
         pytest.skip("the docker client has no compose plugin: nox -s engine")
     project = f"vmaf-verify-{uuid.uuid4().hex[:12]}"
     yield project
-    docker("compose", f"--file={COMPOSE}", f"--project-name={project}", "down", "--volumes")
+    ours = ("compose", f"--file={COMPOSE}", f"--project-name={project}", "--profile=*")
+    docker(*ours, "down", "--volumes")
