@@ -14,9 +14,12 @@ import testinfra
 from scripts import elf
 from scripts.layers import Archive, Layer, Saved
 from scripts.matrix import Image
+from scripts.paths import ROOT
 
 OURS = "/usr/local/"
 """Where everything that we build is installed."""
+COMPOSE = ROOT / "dev" / "compose.yaml"
+"""How the workbench is run."""
 CUDA = OURS + "cuda/"
 """Where NVIDIA's tools are, which are not ours."""
 

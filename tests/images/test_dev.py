@@ -4,18 +4,16 @@ import os
 import re
 import subprocess
 import uuid
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from scripts.paths import ROOT
-from tests.images.subject import Ran, Subject, docker
+from tests.images.subject import COMPOSE, Ran, Subject, docker
 from tests.images.test_oneapi import squared_differences
 
 SMOKE = ROOT / "docker" / "smoke"
 OWNED = ("/ccache", "/home/vmaf", "/opt/vmaf-venv", "/opt/vmaf-venv/bin/python", "/workspace")
-COMPOSE = ROOT / "dev" / "compose.yaml"
 
 KERNEL = """
 #include <cstdio>
@@ -189,24 +187,13 @@ def test_libvmaf_is_built_and_passes_its_tests(image: Subject, libvmaf: Path) ->
 # As compose runs it
 
 
-@pytest.fixture
-def compose() -> Iterator[str]:
-    """Return a project's name of our own; its volume and containers are removed afterwards."""
-    if docker("compose", "version").returncode:
-        pytest.skip("the docker client has no compose plugin: nox -s engine")
-    project = f"vmaf-verify-{uuid.uuid4().hex[:12]}"
-    yield project
-    docker("compose", f"--file={COMPOSE}", f"--project-name={project}", "down", "--volumes")
-
-
 def composed(
     project: str, image: Subject, *words: str, source: Path
 ) -> subprocess.CompletedProcess[str]:
     """Run `docker compose run` on this image."""
-    environment: Mapping[str, str] = {"VMAF_DEV": image.tag, "VMAF_SOURCE": str(source)}
     return subprocess.run(
         ["docker", "compose", f"--file={COMPOSE}", f"--project-name={project}", "run", *words],
-        env={**os.environ, **environment},
+        env={**os.environ, "VMAF_DEV": image.tag, "VMAF_SOURCE": str(source)},
         capture_output=True,
         text=True,
         timeout=120,

@@ -805,7 +805,7 @@ DEV = (
         for sdk, path, says in (
             ("cuda", "/usr/local/cuda/nvvm/bin/cicc", "cicc"),
             ("hip", "/usr/include/hip", r"hip_runtime\.h"),
-            ("sycl", "/opt/intel/oneapi/include", r"sycl\.hpp"),
+            ("sycl", "/opt/intel/oneapi/include", r"sycl/\w+\.hpp"),
             ("onnxruntime", "/usr/lib/*/pkgconfig/libonnxruntime.pc", r"libonnxruntime\.pc"),
         )
     ),
@@ -840,7 +840,7 @@ DEV = (
     Mutant(
         "dev-sees-gpus",
         test_dev.test_compose_says_what_to_use_without_a_gpu,
-        "ended with 0",
+        "assert 0 == 3",
         wrap("gpu-check", "exit 0"),
         of="dev",
         given={"vendor": "amd"},
