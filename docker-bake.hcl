@@ -17,7 +17,7 @@ variable "LIBVMAF_VERSION" {
 }
 
 group "default" {
-  targets = ["cpu", "cuda12", "rocm6", "oneapi2026", "vulkan", "all-backends"]
+  targets = ["cpu", "cuda12", "rocm6", "oneapi2026", "vulkan", "all-backends", "go-server"]
 }
 
 target "_common" {
@@ -127,6 +127,31 @@ target "all-backends" {
   }
 }
 
+// The server is its own Dockerfile; all that is not Go comes from the other one.
+target "_server" {
+  inherits   = ["_common"]
+  dockerfile = "Dockerfile.go-server"
+  contexts = {
+    toolchain   = "target:toolchain"
+    libvmaf-cpu = "target:libvmaf-cpu"
+    runtime     = "target:runtime"
+  }
+}
+
+target "go-server" {
+  inherits = ["_server"]
+  target   = "final-go-server"
+  tags     = ["vmaf:go-server"]
+  args     = { LIBVMAF_VERSION = LIBVMAF_VERSION, REVISION = REVISION }
+  labels = {
+    "org.opencontainers.image.title"       = "vmaf:go-server"
+    "org.opencontainers.image.description" = "a server that scores video by HTTP and gRPC, no FFmpeg"
+    "org.opencontainers.image.licenses"    = "BSD-2-Clause-Patent AND BSD-2-Clause AND BSD-3-Clause AND Apache-2.0 AND MIT"
+    "vmaf.backends"                        = "cpu"
+    "vmaf.provides"                        = "server runtime"
+  }
+}
+
 // Stages that other Dockerfiles take as named contexts. They are built as in the
 // production images, overlays included, and so out of the same layers.
 target "_stage" {
@@ -135,8 +160,8 @@ target "_stage" {
   target   = stage
   matrix = {
     stage = [
-      "cuda-devel", "ffmpeg-all", "libvmaf-cuda12", "oneapi-devel", "packages-all", "runtime",
-      "sycl-smoke", "versions-all",
+      "cuda-devel", "ffmpeg-all", "libvmaf-cpu", "libvmaf-cuda12", "oneapi-devel", "packages-all",
+      "runtime", "sycl-smoke", "toolchain", "versions-all",
     ]
   }
 }
@@ -160,4 +185,15 @@ target "libvmaf-tests" {
 target "ffmpeg-tests" {
   inherits = ["_check"]
   target   = "ffmpeg-tests"
+}
+
+// The server's own tests. `nox -s server-tests`.
+group "server-tests" {
+  targets = ["go-tests"]
+}
+
+target "go-tests" {
+  inherits = ["_server"]
+  target   = "go-tests"
+  output   = ["type=cacheonly"]
 }

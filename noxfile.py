@@ -76,6 +76,12 @@ def build_all_backends(session: nox.Session) -> None:
     _run(session, "build", "build", "all-backends")
 
 
+@nox.session(name="build-go-server")
+def build_go_server(session: nox.Session) -> None:
+    """Build vmaf:go-server, which scores video by HTTP and gRPC (--libvmaf)."""
+    _run(session, "build", "build", "go-server")
+
+
 @nox.session(name="verify-images")
 def verify_images(session: nox.Session) -> None:
     """Prove what the built images are: no cache in a layer, users, ELF policy, real scores."""
@@ -86,6 +92,12 @@ def verify_images(session: nox.Session) -> None:
 def upstream_tests(session: nox.Session) -> None:
     """Run libvmaf's own tests and FFmpeg's FATE on builds made from the caches."""
     _run(session, "build", "build", "upstream-tests")
+
+
+@nox.session(name="server-tests", default=False)
+def server_tests(session: nox.Session) -> None:
+    """Vet, test and fuzz the server's Go code, with the race detector and the sanitizer."""
+    _run(session, "build", "build", "server-tests")
 
 
 @nox.session

@@ -16,6 +16,12 @@ GIB = 2**30
 NEEDED_BYTES = 15 * GIB
 """What a cold build of cpu and cuda12 leaves on the disk, with room to spare."""
 
+CHECKS = {
+    "upstream-tests": "upstream's own tests pass on a build made from the caches",
+    "server-tests": "the server's own tests pass, as do the race detector and the fuzzers",
+}
+"""The groups of the bake file whose targets are built to see that they build, and what that says."""
+
 _BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
 """Where Debian and Fedora, and their kin, keep the certificates that the host trusts."""
 _PROXIES = ("http_proxy", "https_proxy", "no_proxy", "all_proxy")
@@ -162,8 +168,15 @@ def build(targets: Sequence[str], options: Mapping[str, Any]) -> report.Record:
         raise report.failure(outcome)
     report.summary(latest, report.hit_rate_drops(latest, earlier))
     for image in images:
-        say(f'try it: docker run --rm -v "$PWD:/data" {image.tag} -r ref.y4m -d dist.y4m')
+        say(f"try it: {example(image)}")
     return latest
+
+
+def example(image: matrix.Image) -> str:
+    """Return a first command to run an image by."""
+    if "server" in image.provides:
+        return f'docker run --rm -p 8080:8080 -p 9090:9090 -v "$PWD:/data:ro" {image.tag}'
+    return f'docker run --rm -v "$PWD:/data" {image.tag} -r ref.y4m -d dist.y4m'
 
 
 def _size(tag: str) -> int:
@@ -173,14 +186,15 @@ def _size(tag: str) -> int:
 
 
 def main(words: Sequence[str]) -> int:
-    """`scripts.build [IMAGE...|upstream-tests] [options]`; all images where none is named."""
+    """`scripts.build [IMAGE...|CHECKS] [options]`; all images where none is named."""
     options = parse(words)
-    if options.targets == ["upstream-tests"]:
-        checks = matrix.bake_print("upstream-tests")["group"]["upstream-tests"]["targets"]
-        for stage in build(checks, vars(options)).stages:
+    if options.targets in ([checks] for checks in CHECKS):
+        (checks,) = options.targets
+        targets = matrix.bake_print(checks)["group"][checks]["targets"]
+        for stage in build(targets, vars(options)).stages:
             if tests := stage.measures.get("tests"):
                 say(f"{stage.name}: {tests['run']} tests, {tests['failed']} failed")
-        say("upstream's own tests pass on a build made from the caches")
+        say(CHECKS[checks])
         return 0
     build([image.name for image in matrix.choose(options.targets)], vars(options))
     return 0

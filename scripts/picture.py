@@ -16,6 +16,7 @@ PICTURE = ROOT / "docs" / "images.svg"
 _WORDS = {
     "vmaf": "vmaf program\nand models",
     "ffmpeg": "FFmpeg with\nx264 x265 AV1 ...",
+    "server": "server: HTTP\nand gRPC",
     "runtime": "no compiler,\nno cache inside",
     "cuda": "NVENC NVDEC\nCUDA filters",
     "hip": "HIP 6\nruntime",
