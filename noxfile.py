@@ -102,8 +102,8 @@ def server_tests(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run every test: helpers, images, and the mutants each property must catch."""
-    _run(session, "test", "verify", "--mutants")
+    """Run every test: helpers, images, the server, and the mutants each property must catch."""
+    _run(session, "server", "verify", "--mutants")
 
 
 @nox.session

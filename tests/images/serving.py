@@ -1,5 +1,6 @@
 """A server image at work: a container of it, on ports of this machine's loopback."""
 
+import json
 import time
 import uuid
 from collections.abc import Iterable, Iterator
@@ -15,6 +16,7 @@ LOCKED_DOWN = ("--read-only", "--tmpfs=/tmp", "--cap-drop=ALL", "--security-opt=
 """How it is run here, always: what docs/server.md advises must be enough."""
 
 HTTP, GRPC = 8080, 9090
+SCORE = "/v1/score"
 PATIENCE = 30
 """Seconds that it may take to be ready, or to end."""
 
@@ -33,6 +35,21 @@ class Server:
         """Ask it; `words` go into the query."""
         return requests.get(self.url + path, params=words, timeout=PATIENCE)
 
+    def upload(
+        self, reference: bytes, distorted: bytes, options: object = None, **words: str
+    ) -> requests.Response:
+        """Send it two videos; `words` go into the query."""
+        parts = [] if options is None else [("options", (None, json.dumps(options)))]
+        parts += [("reference", ("r.y4m", reference)), ("distorted", ("d.y4m", distorted))]
+        return requests.post(self.url + SCORE, files=parts, params=words, timeout=PATIENCE)
+
+    def score(self, reference: bytes, distorted: bytes) -> float:
+        """Return the mean score of two videos by the default model."""
+        answer = self.upload(reference, distorted)
+        assert answer.ok, f"the server answered {answer.status_code}: {answer.text}"
+        score: float = answer.json()["models"][0]["pooled"]["mean"]
+        return score
+
     @property
     def log(self) -> str:
         """What it wrote so far."""
@@ -48,7 +65,7 @@ class Server:
         done = docker("exec", self.container, *words)
         return Ran(" ".join(words), done.returncode, done.stdout, done.stderr)
 
-    def stop(self, seconds: int = PATIENCE) -> int:
+    def stop(self, seconds: int = 10) -> int:
         """Ask it to end, wait, and return its exit code."""
         docker("stop", f"--time={seconds}", self.container)
         return int(self.state("ExitCode"))
