@@ -3,7 +3,7 @@
 import json
 import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +50,21 @@ class Server:
         score: float = answer.json()["models"][0]["pooled"]["mean"]
         return score
 
+    def metric(self, name: str, **labels: str) -> float:
+        """Return what it counted: the sum of all that bear these labels."""
+        wanted = [f'{label}="{value}"' for label, value in labels.items()]
+        total = 0.0
+        for line in self.get("/metrics").text.splitlines():
+            series, _, value = line.rpartition(" ")
+            found, _, words = series.partition("{")
+            if found == name and all(word in words for word in wanted):
+                total += float(value)
+        return total
+
+    def signal(self, name: str) -> None:
+        """Send it a signal: `TERM`."""
+        docker("kill", f"--signal={name}", self.container)
+
     @property
     def log(self) -> str:
         """What it wrote so far."""
@@ -69,6 +84,14 @@ class Server:
         """Ask it to end, wait, and return its exit code."""
         docker("stop", f"--time={seconds}", self.container)
         return int(self.state("ExitCode"))
+
+
+def eventually(told: Callable[[], object], wanted: object) -> None:
+    """Wait until what is told is what is wanted; fails where that never comes."""
+    end = time.monotonic() + PATIENCE
+    while (now := told()) != wanted:
+        assert time.monotonic() < end, f"after {PATIENCE} s it is {now!r}, not {wanted!r}"
+        time.sleep(0.05)
 
 
 @contextmanager

@@ -108,8 +108,9 @@ def test_scores_are_those_of_the_program(  # noqa: PLR0913 (what it takes to ask
 def test_options_are_the_programs(server: Server, cpu: Subject, footage: Footage) -> None:
     """Models, features, subsampling and pooling mean what they mean to the program."""
     names = footage.pairs[0]
+    models = ("vmaf_v0.6.1neg", "vmaf_4k_v0.6.1")
     options = {
-        "models": ["vmaf_v0.6.1neg", "vmaf_4k_v0.6.1"],
+        "models": models,
         "features": ["psnr", "float_ssim"],
         "subsample": 2,
         "pooling": ["min", "max", "mean", "harmonic_mean"],
@@ -119,10 +120,7 @@ def test_options_are_the_programs(server: Server, cpu: Subject, footage: Footage
     assert answer.ok, answer.text
     got = answer.json()
     words = ["--subsample=2", "--feature=psnr", "--feature=float_ssim"]
-    words += [
-        "--model=" + "|".join(f"version={name}:name={name}" for name in [name])
-        for name in options["models"]
-    ]
+    words += [f"--model=version={name}:name={name}" for name in models]
     cpu.run(
         *(f"--reference={names[0]}", f"--distorted={names[1]}", "--json", "--output=told.json"),
         *words,
@@ -131,7 +129,7 @@ def test_options_are_the_programs(server: Server, cpu: Subject, footage: Footage
     )
     told = json.loads((footage.folder / "told.json").read_text())["pooled_metrics"]
     pooled = {one["name"]: one["pooled"] for one in (*got["models"], *got["features"])}
-    wanted = {*options["models"], "psnr_y", "psnr_cb", "psnr_cr", "float_ssim"}
+    wanted = {*models, "psnr_y", "psnr_cb", "psnr_cr", "float_ssim"}
     assert pooled.keys() == wanted
     for name in wanted:
         assert pooled[name] == pytest.approx(told[name], abs=2 * EXACT), name

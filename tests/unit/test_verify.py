@@ -46,7 +46,8 @@ def test_options_are_passed_on(runs: list[Sequence[str]]) -> None:
 def test_mutants_come_with_everything_else(runs: list[Sequence[str]]) -> None:
     """The `tests` session is this one with more folders."""
     verify.main(["cpu", "--mutants"])
-    assert runs == [["tests/unit", "tests/images", "tests/mutants", "--image=cpu"]]
+    everything = ["tests/unit", "tests/images", "tests/server", "tests/mutants"]
+    assert runs == [[*everything, "--image=cpu"]]
 
 
 def test_another_tag_stands_for_an_image(runs: list[Sequence[str]]) -> None:
