@@ -124,6 +124,12 @@ def lint(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def bench(session: nox.Session) -> None:
+    """Measure speed, memory and behaviour under load (server: against the vmaf program)."""
+    _run(session, "test", "bench")
+
+
+@nox.session(default=False)
 def picture(session: nox.Session) -> None:
     """Draw docs/images.svg, the matrix of images, from docker-bake.hcl."""
     _run(session, "picture", "picture")

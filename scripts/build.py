@@ -20,7 +20,7 @@ CHECKS = {
     "upstream-tests": "upstream's own tests pass on a build made from the caches",
     "server-tests": "the server's own tests pass, as do the race detector and the fuzzers",
 }
-"""The groups of the bake file whose targets are built to see that they build, and what that says."""
+"""The groups of the bake file that are built to see whether they can be, and what that says."""
 
 _BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
 """Where Debian and Fedora, and their kin, keep the certificates that the host trusts."""

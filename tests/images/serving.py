@@ -36,9 +36,10 @@ class Server:
         return requests.get(self.url + path, params=words, timeout=PATIENCE)
 
     def upload(
-        self, reference: bytes, distorted: bytes, options: object = None, **words: str
+        self, reference: bytes, distorted: bytes, *, options: object = None, **words: str
     ) -> requests.Response:
         """Send it two videos; `words` go into the query."""
+        parts: list[tuple[str, tuple[str | None, str | bytes]]]
         parts = [] if options is None else [("options", (None, json.dumps(options)))]
         parts += [("reference", ("r.y4m", reference)), ("distorted", ("d.y4m", distorted))]
         return requests.post(self.url + SCORE, files=parts, params=words, timeout=PATIENCE)

@@ -32,9 +32,8 @@ def browsing(image: Subject) -> Iterator[Browser]:
     started = ""
     try:
         tag = derived(image).tag
-        command = ("run", "--detach", "--init", "--network=host")
-        command += ("--entrypoint=chromium-headless-shell", tag, *WORDS)
-        done = docker(*command)
+        options = ("--init", "--network=host", "--entrypoint=chromium-headless-shell")
+        done = docker("run", "--detach", *options, tag, *WORDS)
         assert done.returncode == 0, done.stderr
         started = done.stdout.strip()
         with sync_playwright() as playwright:

@@ -74,7 +74,7 @@ def server(image: Subject, footage: Footage) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
-def api() -> Any:  # noqa: ANN401 (made of the .proto while the tests run)
+def api() -> Any:
     """Return the messages and the services of scoring.proto."""
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(ROOT / "server" / "api")

@@ -114,6 +114,9 @@ def test_bad_options(server: Server, name: str) -> None:
     problem(server.upload(VIDEO, VIDEO, options=OPTIONS[name]), 400, "bad-options")
 
 
+LINKS = {"out": "/etc/passwd", "outside": "/etc", "inside": "reference.y4m"}
+
+
 @pytest.mark.parametrize(
     ("path", "status", "name"),
     [
@@ -136,7 +139,7 @@ def test_a_path_that_leads_out(
     server: Server, footage: Footage, path: str, status: int, name: str
 ) -> None:
     """By dots, from the root, through links, or to what is no file: none is opened."""
-    for link, target in {"out": "/etc/passwd", "outside": "/etc", "inside": "reference.y4m"}.items():
+    for link, target in LINKS.items():
         _link(footage.folder / link, target)
     _pipe(footage.folder / "pipe")
     body = {"reference": "reference.y4m", "distorted": path}
@@ -179,16 +182,16 @@ BODIES = {
     "a query unknown": Body(400, "bad-request", b"{}", path=f"{SCORE}?frames=perhaps"),
     "another type": Body(415, "unsupported-media-type", b"x", {"Content-Type": "text/plain"}),
     "no type": Body(415, "unsupported-media-type", b"x", {}),
-    "compressed JSON": Body(
-        415, "unsupported-media-type", gzip.compress(b"{}"), JSON | GZIP
-    ),
+    "compressed JSON": Body(415, "unsupported-media-type", gzip.compress(b"{}"), JSON | GZIP),
     "a decompression bomb": Body(
         415,
         "unsupported-media-type",
         gzip.compress(part("reference", bytes(2**26)) + END),
         FORM | GZIP,
     ),
-    "a form without boundary": Body(400, "bad-request", b"x", {"Content-Type": "multipart/form-data"}),
+    "a form without boundary": Body(
+        400, "bad-request", b"x", {"Content-Type": "multipart/form-data"}
+    ),
     "an empty form": Body(400, "bad-request", END, FORM),
     "one video": Body(400, "bad-request", part("reference") + END, FORM),
     "a video twice": Body(400, "bad-request", 2 * part("reference") + END, FORM),
@@ -204,9 +207,7 @@ BODIES = {
         413, "too-large", part("options", b" " * 100_000) + part("reference") + END, FORM
     ),
     "JSON too long": Body(413, "too-large", b'{"reference":"' + b"a" * 100_000 + b'"}'),
-    "part headers without end": Body(
-        400, "bad-request", BOUNDARY + b"X: " + b"x" * 2**24, FORM
-    ),
+    "part headers without end": Body(400, "bad-request", BOUNDARY + b"X: " + b"x" * 2**24, FORM),
     "part headers without number": Body(
         400, "bad-request", BOUNDARY + b"".join(b"X%d: x\r\n" % n for n in range(100_000)), FORM
     ),
@@ -261,20 +262,21 @@ def test_a_header_bomb(server: Server) -> None:
     assert answer.startswith(b"HTTP/1.1 431 "), answer[:200]
 
 
+POST = b"POST /v1/score HTTP/1.1\r\nHost: x\r\n"
+
+
 @pytest.mark.parametrize(
     "words",
     [
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
         b"GET\r\n\r\n",
         b"GET / HTTP/9.9\r\n\r\n",
-        b"POST /v1/score HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
-        b"POST /v1/score HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
-        b"POST /v1/score HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\n",
+        POST + b"Content-Length: -1\r\n\r\n",
+        POST + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        POST + b"Transfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\n",
     ],
 )
 def test_what_is_not_http(server: Server, words: bytes) -> None:
     """Such a connection ends, answered by 4xx if it is near enough to HTTP."""
     answer = _raw(server, words, b"\r\n")
     assert not answer or answer.startswith((b"HTTP/1.1 4", b"HTTP/1.1 505")), answer[:200]
-
-

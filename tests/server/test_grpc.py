@@ -25,29 +25,29 @@ FRAMES = list(planes(clips.y4m()))
 class Asked:
     """The messages and the calls of a server."""
 
-    def __init__(self, api: Any, channel: grpc.Channel) -> None:  # noqa: ANN401
+    def __init__(self, api: Any, channel: grpc.Channel) -> None:
         """Take what `grpc.protos_and_services` made, and a way to the server."""
         self.protos, services = api
         self.scoring = services.ScoringStub(channel)
 
-    def config(self, **video: int) -> Any:  # noqa: ANN401
+    def config(self, **video: int) -> Any:
         """Return a first message for the generated clip, or for a video unlike it."""
         words = {"width": clips.WIDTH, "height": clips.HEIGHT, "chroma": 1, "bit_depth": 8}
         config = self.protos.Config(video=self.protos.Video(**(words | video)))
         return self.protos.ScoreStreamRequest(config=config)
 
-    def pair(self, reference: bytes, distorted: bytes) -> Any:  # noqa: ANN401
+    def pair(self, reference: bytes, distorted: bytes) -> Any:
         """Return a message with two frames."""
         frame = self.protos.FramePair(reference=reference, distorted=distorted)
         return self.protos.ScoreStreamRequest(frame=frame)
 
-    def stream(self, *messages: Any) -> list[Any]:  # noqa: ANN401
+    def stream(self, *messages: Any) -> list[Any]:
         """Send messages, and return what came back."""
         return list(self.scoring.ScoreStream(iter(messages), timeout=PATIENCE))
 
 
 @pytest.fixture
-def asked(api: Any, channel: grpc.Channel) -> Asked:  # noqa: ANN401
+def asked(api: Any, channel: grpc.Channel) -> Asked:
     """Return the server's gRPC interface."""
     return Asked(api, channel)
 
@@ -87,7 +87,7 @@ def test_paths_score(asked: Asked, server: Server, footage: Footage) -> None:
     assert model.pooled.mean == pytest.approx(wanted, abs=1e-9)
 
 
-def refused(code: grpc.StatusCode) -> Any:  # noqa: ANN401
+def refused(code: grpc.StatusCode) -> Any:
     """Expect an error with this code and a message."""
     return pytest.raises(grpc.RpcError, check=lambda error: error.code() == code)
 
@@ -155,7 +155,7 @@ def test_a_huge_frame(asked: Asked) -> None:
         asked.stream(asked.config(width=2**31, height=2**31))
 
 
-def test_a_message_too_large(image: Subject, api: Any) -> None:  # noqa: ANN401
+def test_a_message_too_large(image: Subject, api: Any) -> None:
     """Is not read."""
     options = ["--env=VMAF_GRPC_MAX_MESSAGE_BYTES=100000"]
     with serving(image, options=options) as server, grpc.insecure_channel(server.grpc) as channel:
@@ -164,7 +164,7 @@ def test_a_message_too_large(image: Subject, api: Any) -> None:  # noqa: ANN401
             asked.stream(asked.config(), asked.pair(FRAMES[0], FRAMES[0]))
 
 
-def test_a_full_queue_and_a_client_that_leaves(image: Subject, api: Any) -> None:  # noqa: ANN401
+def test_a_full_queue_and_a_client_that_leaves(image: Subject, api: Any) -> None:
     """A stream takes a place until it ends; one that is cancelled gives it back."""
     options = ["--env=VMAF_CONCURRENCY=1", "--env=VMAF_QUEUE=0"]
     with serving(image, options=options) as server, grpc.insecure_channel(server.grpc) as channel:

@@ -219,9 +219,7 @@ def test_every_setting_is_in_the_help(image: Subject) -> None:
         ([], settings(log_level="loud")),
     ],
 )
-def test_a_wrong_setting_is_said(
-    image: Subject, words: list[str], options: Iterable[str]
-) -> None:
+def test_a_wrong_setting_is_said(image: Subject, words: list[str], options: Iterable[str]) -> None:
     """In one line and with code 2: a server that guesses would be found out too late."""
     told = image.run(*words, options=options, succeeds=False)
     assert told.code == 2, told

@@ -37,7 +37,7 @@ def strangers(url: str, own: str) -> Iterator[str]:
         yield f"the page asks {url}"
 
 
-def video(content: bytes) -> Any:  # noqa: ANN401 (playwright's FilePayload, which it does not export)
+def video(content: bytes) -> Any:
     """Return a file to choose."""
     return {"name": "video.y4m", "mimeType": "video/x-yuv4mpeg", "buffer": content}
 

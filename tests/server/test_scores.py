@@ -90,11 +90,11 @@ def expected(cpu: Subject, footage: Footage) -> Mapping[tuple[str, str], Scores]
 
 @pytest.mark.parametrize("way", [by_upload, by_path, by_stream])
 @pytest.mark.parametrize("number", range(3))
-def test_scores_are_those_of_the_program(  # noqa: PLR0913 (what it takes to ask in three ways)
+def test_scores_are_those_of_the_program(
     server: Server,
     footage: Footage,
     expected: Mapping[tuple[str, str], Scores],
-    api: Any,  # noqa: ANN401
+    api: Any,
     channel: grpc.Channel,
     number: int,
     way: Callable[..., Scores],
@@ -116,7 +116,7 @@ def test_options_are_the_programs(server: Server, cpu: Subject, footage: Footage
         "pooling": ["min", "max", "mean", "harmonic_mean"],
         "threads": 2,
     }
-    answer = server.upload(*map(footage.read, names), options=options)
+    answer = server.upload(footage.read(names[0]), footage.read(names[1]), options=options)
     assert answer.ok, answer.text
     got = answer.json()
     words = ["--subsample=2", "--feature=psnr", "--feature=float_ssim"]
