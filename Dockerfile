@@ -16,14 +16,13 @@ ARG TARGETARCH
 RUN --mount=type=cache,id=vmaf-apt-cache-trixie-$TARGETARCH,target=/var/cache/apt,sharing=locked \
     --mount=type=cache,id=vmaf-apt-lib-trixie-$TARGETARCH,target=/var/lib/apt,sharing=locked \
     --mount=type=bind,source=docker/recipes/apt.sh,target=/run/recipes/apt.sh \
-    --mount=type=bind,from=packages-all,source=/packages,target=/run/packages \
+    --mount=type=bind,from=parts-all,source=/packages,target=/run/packages \
     xargs /run/recipes/apt.sh install g++-13 intel-media-va-driver libmfx-gen1.2 libze1 </run/packages
 COPY --from=cuda-devel /usr/local/cuda/ /usr/local/cuda/
-COPY --from=oneapi-devel /out/runtime/ /
-COPY --from=sycl-smoke --chown=0:0 /out/runtime/ /
-COPY --from=ffmpeg-all --chown=0:0 /out/runtime/ /
-COPY --from=libvmaf-cuda12 --chown=0:0 /out/runtime/ /
-COPY --from=versions-all --chown=0:0 /versions.json /usr/local/share/vmaf/versions.json
+COPY --from=parts-all /oneapi/ /
+COPY --from=parts-all /ffmpeg/ /
+COPY --from=parts-all /libvmaf/ /
+COPY --from=parts-all /versions.json /usr/local/share/vmaf/versions.json
 RUN ldconfig && rm -r /var/cache/ldconfig && ffmpeg -version && vmaf --version
 # what docker-bake.vendor.hcl has nvcc add to its words
 ARG NVCC_APPEND_FLAGS

@@ -5,6 +5,7 @@
 //   vmaf.backends   libvmaf's compute backends
 //   vmaf.parent     the image whose capabilities, and so tests, it inherits
 //   vmaf.provides   the capabilities it adds; a test names those it needs
+//   vmaf.entry      the program that the arguments of `docker run` go to
 
 variable "REVISION" {
   default = "unknown" // this repository's commit, set by the build sessions
@@ -32,6 +33,7 @@ target "_common" {
 target "_production" {
   inherits   = ["_common"]
   dockerfile = "docker/Dockerfile.production-gpu"
+  labels     = { "vmaf.entry" = "vmaf" }
 }
 
 target "cpu" {
@@ -43,7 +45,7 @@ target "cpu" {
     "org.opencontainers.image.description" = "libvmaf and FFmpeg for any machine, no GPU"
     "org.opencontainers.image.licenses"    = "GPL-3.0-or-later AND BSD-2-Clause-Patent"
     "vmaf.backends"                        = "cpu"
-    "vmaf.provides"                        = "vmaf ffmpeg runtime"
+    "vmaf.provides"                        = "vmaf ffmpeg program runtime"
   }
 }
 
@@ -108,14 +110,9 @@ target "all-backends" {
   dockerfile = "Dockerfile"
   target     = "all-backends"
   contexts = {
-    runtime        = "target:runtime"
-    cuda-devel     = "target:cuda-devel"
-    oneapi-devel   = "target:oneapi-devel"
-    sycl-smoke     = "target:sycl-smoke"
-    ffmpeg-all     = "target:ffmpeg-all"
-    libvmaf-cuda12 = "target:libvmaf-cuda12"
-    packages-all   = "target:packages-all"
-    versions-all   = "target:versions-all"
+    runtime    = "target:runtime"
+    cuda-devel = "target:cuda-devel"
+    parts-all  = "target:parts-all"
   }
   tags = ["vmaf:all-backends"]
   labels = {
@@ -123,7 +120,8 @@ target "all-backends" {
     "org.opencontainers.image.description" = "libvmaf with CUDA, FFmpeg with every backend, CUDA's compiler"
     "org.opencontainers.image.licenses"    = "LicenseRef-nonfree-not-redistributable"
     "vmaf.backends"                        = "cpu cuda"
-    "vmaf.provides"                        = "vmaf ffmpeg cuda nvcc vulkan sycl opencl vaapi qsv"
+    "vmaf.provides"                        = "vmaf ffmpeg program cuda nvcc vulkan sycl opencl vaapi qsv"
+    "vmaf.entry"                           = "ffmpeg"
   }
 }
 
@@ -148,7 +146,8 @@ target "go-server" {
     "org.opencontainers.image.description" = "a server that scores video by HTTP and gRPC, no FFmpeg"
     "org.opencontainers.image.licenses"    = "BSD-2-Clause-Patent AND BSD-2-Clause AND BSD-3-Clause AND Apache-2.0 AND MIT"
     "vmaf.backends"                        = "cpu"
-    "vmaf.provides"                        = "server runtime"
+    "vmaf.entry"                           = "vmaf-server"
+    "vmaf.provides"                        = "server program runtime"
   }
 }
 
@@ -158,12 +157,7 @@ target "_stage" {
   name     = stage
   inherits = ["_production"]
   target   = stage
-  matrix = {
-    stage = [
-      "cuda-devel", "ffmpeg-all", "libvmaf-cpu", "libvmaf-cuda12", "oneapi-devel", "packages-all",
-      "runtime", "sycl-smoke", "toolchain", "versions-all",
-    ]
-  }
+  matrix   = { stage = ["cuda-devel", "libvmaf-cpu", "parts-all", "runtime", "toolchain"] }
 }
 
 // Checks: built, never kept. `nox -s upstream-tests`.

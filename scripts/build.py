@@ -13,6 +13,12 @@ from scripts.options import parse
 from scripts.paths import RECORDS, ROOT
 
 GIB = 2**30
+TRY = {
+    "vmaf": '-v "$PWD:/data" {} -r ref.y4m -d dist.y4m',
+    "ffmpeg": '-v "$PWD:/data" {} -i dist.mp4 -i ref.mp4 -lavfi libvmaf -f null -',
+    "vmaf-server": "-p 8080:8080 -p 9090:9090 {}",
+}
+"""A command that shows what an image does, by its entry point."""
 NEEDED_BYTES = 15 * GIB
 """What a cold build of cpu and cuda12 leaves on the disk, with room to spare."""
 
@@ -146,8 +152,10 @@ def build(targets: Sequence[str], options: Mapping[str, Any]) -> report.Record:
     command = ["docker", "buildx", "bake", "--progress=rawjson"]
     for file in (*bases.OVERLAYS[kind], machine):
         command += ["--file", str(file)]
-    # The same as --load, which would export the stand-ins for the bases as well.
+    # The same as --load, which would export the stages given to others as well;
+    # and so would buildx where nothing is said of an output.
     command += [f"--set={image.name}.output=type=docker" for image in images]
+    os.environ["BUILDX_NO_DEFAULT_LOAD"] = "1"
     os.environ["REVISION"] = revision()
     if "libvmaf" in given:
         os.environ["LIBVMAF_VERSION"] = given["libvmaf"].version
@@ -168,15 +176,9 @@ def build(targets: Sequence[str], options: Mapping[str, Any]) -> report.Record:
         raise report.failure(outcome)
     report.summary(latest, report.hit_rate_drops(latest, earlier))
     for image in images:
-        say(f"try it: {example(image)}")
+        if command := TRY.get(image.entry):
+            say(f"try it: docker run --rm {command.format(image.tag)}")
     return latest
-
-
-def example(image: matrix.Image) -> str:
-    """Return a first command to run an image by."""
-    if "server" in image.provides:
-        return f'docker run --rm -p 8080:8080 -p 9090:9090 -v "$PWD:/data:ro" {image.tag}'
-    return f'docker run --rm -v "$PWD:/data" {image.tag} -r ref.y4m -d dist.y4m'
 
 
 def _size(tag: str) -> int:

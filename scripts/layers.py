@@ -142,6 +142,10 @@ DEVELOPMENT = (
         r"^(?!/usr/share/doc/).*\.(c|cc|cpp|cu|asm|S|go|rs)$|^/usr/src/",
         "/usr/local/share/ffmpeg/examples/encode_video.c",
     ),
+)
+"""What only a build needs; a runtime image has none."""
+
+BUILDS = (
     Leftover(
         "a source or build tree",
         r"/(\.git|meson-private|meson\.build|build\.ninja|CMakeLists\.txt|CMakeCache\.txt|config\.mak)(/|$)",
@@ -153,7 +157,7 @@ DEVELOPMENT = (
         "/tmp/configure.log",  # noqa: S108 (a path to find, not one to write)
     ),
 )
-"""What only a build needs; a runtime image has none."""
+"""What a build works in; no image has any."""
 
 SECRETS = (
     Leftover("a build secret", r"^/run/secrets/", "/run/secrets/ca"),

@@ -191,9 +191,11 @@ def summary(latest: Record, drops: Iterable[Drop] = ()) -> None:
         cached = sum(step["cached"] for step in stage.steps.values())
         hits, calls = stage.calls
         rate = f"{hits} of {calls}, {hits / calls:.0%}".replace("%", " %") if calls else ""
+        # Targets that nobody asked for give their stages to those asked for.
+        asked = [name for name in stage.targets if name in latest.targets]
         table.add_row(
             stage.name,
-            " ".join(stage.targets),
+            " ".join(asked or stage.targets),
             f"{stage.seconds:.1f} s",
             f"{cached} of {len(stage.steps)}",
             rate,

@@ -17,6 +17,8 @@ from scripts.matrix import Image
 
 OURS = "/usr/local/"
 """Where everything that we build is installed."""
+CUDA = OURS + "cuda/"
+"""Where NVIDIA's tools are, which are not ours."""
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,7 @@ class Subject:
     @cached_property
     def our_elves(self) -> Sequence[elf.Elf]:
         """Those that we built; never empty, so that no property holds for want of a file."""
-        ours = list(self._elves(OURS))
+        ours = [one for one in self._elves(OURS) if not one.path.startswith(CUDA)]
         assert ours, f"{self.tag} has no program and no library under {OURS}"
         return ours
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from scripts.layers import CACHES, DEVELOPMENT, SECRETS, TOOLS, leftovers
+from scripts.layers import BUILDS, CACHES, DEVELOPMENT, SECRETS, TOOLS, leftovers
 from tests.images.subject import OURS, Subject
 
 WASTE_LIMIT = 2 * 2**20
@@ -16,6 +16,12 @@ SECRET_ARGUMENT = re.compile(r"\w*(token|secret|passw|api_?key|proxy)\w*=\S", re
 def test_no_cache_in_any_layer(image: Subject) -> None:
     """Caches live in cache mounts; a cache in a layer is pulled by everyone, deleted or not."""
     found = leftovers(image.layers, CACHES)
+    assert not found, "\n".join(found)
+
+
+def test_no_build_tree_in_any_layer(image: Subject) -> None:
+    """What was compiled is in the image; where it was compiled is many times as large."""
+    found = leftovers(image.layers, BUILDS)
     assert not found, "\n".join(found)
 
 

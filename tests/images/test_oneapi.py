@@ -73,7 +73,7 @@ def test_opencl_vendors_exist(image: Subject) -> None:
     assert not missing, "\n".join(missing)
 
 
-@pytest.mark.needs("sycl", "runtime")
+@pytest.mark.needs("sycl", "qsv")
 def test_what_is_opened_by_name_is_there(image: Subject) -> None:
     """No ELF file names these, so nothing else here would miss them."""
     missing = [f"{who} opens {path}" for path, who in OPENED.items() if not image.exists(path)]

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from scripts.layers import CACHES, DEVELOPMENT, SECRETS, TOOLS, Leftover
+from scripts.layers import BUILDS, CACHES, DEVELOPMENT, SECRETS, TOOLS, Leftover
 from tests.images import (
     test_contract,
     test_cuda,
@@ -110,6 +110,7 @@ LAYERS = (
         r"layer \d+ \(COPY .* carries /var/cache/apt/archives/x\.deb",
         plant("/var/cache/apt/archives/x.deb") + "\n" + as_root("rm /var/cache/apt/archives/x.deb"),
     ),
+    *every(BUILDS, test_layers.test_no_build_tree_in_any_layer, "build"),
     *every(TOOLS, test_layers.test_no_build_tool_in_any_layer, "tool"),
     *every(DEVELOPMENT, test_layers.test_no_development_file_in_any_layer, "development"),
     *every(SECRETS, test_layers.test_no_secret_in_any_layer, "secret"),
@@ -169,7 +170,21 @@ CONTRACT = (
         "Permission denied",
         as_root("chown root:root /data"),
     ),
-    Mutant("no-entry", test_contract.test_entry_point_is_vmaf, "vmaf", "ENTRYPOINT []"),
+    Mutant("no-entry", test_contract.test_entry_point_is_declared, "vmaf", "ENTRYPOINT []"),
+    Mutant(
+        "entry-of-another-image",
+        test_contract.test_entry_point_is_declared,
+        "'vmaf'.* == .*'ffmpeg'",
+        'ENTRYPOINT ["vmaf"]',
+        of="all-backends",
+    ),
+    Mutant(
+        "entry-knows-no-libvmaf",
+        test_contract.test_entry_point_is_declared,
+        " libvmaf ",
+        of="all-backends",
+        patched={"/usr/local/lib/libavfilter.so": patches.rename("libvmaf", "libvma_")},
+    ),
     Mutant(
         "other-title",
         test_contract.test_labels_are_the_declared_ones,
@@ -419,6 +434,20 @@ CUDA = (
         "using CPU",
         wrap("vmaf", 'exec vmaf.real "$@" 2>/dev/null'),
         of="cuda12",
+    ),
+    Mutant(
+        "no-nvcc",
+        test_cuda.test_nvcc_makes_a_program,
+        "nvcc.* not found",
+        as_root("rm /usr/local/cuda/bin/nvcc"),
+        of="all-backends",
+    ),
+    Mutant(
+        "no-host-compiler",
+        test_cuda.test_nvcc_makes_a_program,
+        r"g\+\+-13",
+        as_root("rm /usr/bin/g++-13"),
+        of="all-backends",
     ),
     Mutant(
         "gpu-unlike-cpu",

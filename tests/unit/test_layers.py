@@ -12,6 +12,7 @@ import pytest
 
 from scripts.console import UserError
 from scripts.layers import (
+    BUILDS,
     CACHES,
     DEVELOPMENT,
     SECRETS,
@@ -161,7 +162,9 @@ def test_links_are_followed_as_in_a_container(saved: Callable[..., Saved]) -> No
 
 
 @pytest.mark.parametrize(
-    "leftover", [*CACHES, *TOOLS, *DEVELOPMENT, *SECRETS], ids=lambda leftover: leftover.what
+    "leftover",
+    [*CACHES, *TOOLS, *DEVELOPMENT, *BUILDS, *SECRETS],
+    ids=lambda leftover: leftover.what,
 )
 def test_a_planted_leftover_is_found_though_deleted(
     saved: Callable[..., Saved], leftover: Leftover
@@ -192,4 +195,4 @@ def test_what_a_runtime_image_has_is_no_leftover(saved: Callable[..., Saved]) ->
         "opt/intel/oneapi/lib/cllibraryl9.o": b"",
     }
     image = saved(good)
-    assert leftovers(image.layers, [*CACHES, *TOOLS, *DEVELOPMENT, *SECRETS]) == []
+    assert leftovers(image.layers, [*CACHES, *TOOLS, *DEVELOPMENT, *BUILDS, *SECRETS]) == []
