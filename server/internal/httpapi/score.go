@@ -17,7 +17,7 @@ import (
 // score answers POST /v1/score.
 func (s *server) score(w http.ResponseWriter, r *http.Request) error {
 	start := time.Now()
-	err := s.scoreRequest(w, r)
+	err := s.guard(s.scoreRequest, w, r)
 	s.engine.Finished("http", err, time.Since(start))
 	return err
 }

@@ -114,13 +114,13 @@ func (s *server) wrap(path, method string, serve func(http.ResponseWriter, *http
 }
 
 // guard makes of a panic an error: a fault in one request is not the end of all.
-func (s *server) guard(serve func(http.ResponseWriter, *http.Request) error, a *answer, r *http.Request) (err error) {
+func (s *server) guard(serve func(http.ResponseWriter, *http.Request) error, w http.ResponseWriter, r *http.Request) (err error) {
 	defer func() {
 		if fault := recover(); fault != nil {
 			err = fmt.Errorf("panic: %v", fault)
 		}
 	}()
-	return serve(a, r)
+	return serve(w, r)
 }
 
 func (s *server) check(method string, r *http.Request) error {

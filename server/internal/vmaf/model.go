@@ -23,55 +23,50 @@ type Model struct {
 	next       int
 }
 
-// The loaders of libvmaf, of what is built in or of a file.
-type source struct {
-	name string
-	file bool
-}
-
-func (s source) model(m **C.VmafModel, cfg *C.VmafModelConfig, name *C.char) C.int {
-	if s.file {
-		return C.vmaf_model_load_from_path(m, cfg, name)
-	}
-	return C.vmaf_model_load(m, cfg, name)
-}
-
-func (s source) collection(m **C.VmafModel, mc **C.VmafModelCollection, cfg *C.VmafModelConfig, name *C.char) C.int {
-	if s.file {
-		return C.vmaf_model_collection_load_from_path(m, mc, cfg, name)
-	}
-	return C.vmaf_model_collection_load(m, mc, cfg, name)
-}
-
 // LoadBuiltIn loads a model that is part of the library. The series must be
 // another one for each model of a context.
-func LoadBuiltIn(name, series string) (*Model, error) { return load(source{name, false}, series) }
+func LoadBuiltIn(name, series string) (*Model, error) { return load(name, series, false) }
 
 // LoadFile loads a model from a .json file.
-func LoadFile(path, series string) (*Model, error) { return load(source{path, true}, series) }
+func LoadFile(path, series string) (*Model, error) { return load(path, series, true) }
 
-func load(from source, series string) (*Model, error) {
-	name, id := C.CString(from.name), C.CString(series)
-	defer C.free(unsafe.Pointer(name))
-	defer C.free(unsafe.Pointer(id))
+func load(name, series string, file bool) (*Model, error) {
+	cName, cSeries := C.CString(name), C.CString(series)
+	defer C.free(unsafe.Pointer(cName))
+	defer C.free(unsafe.Pointer(cSeries))
 	cfg := (*C.VmafModelConfig)(C.calloc(1, C.sizeof_VmafModelConfig))
 	defer C.free(unsafe.Pointer(cfg))
-	cfg.name = id
+	cfg.name = cSeries
 
-	m := &Model{Series: series}
-	code := from.model(&m.model, cfg, name)
+	var model *C.VmafModel
+	var code C.int
+	if file {
+		code = C.vmaf_model_load_from_path(&model, cfg, cName)
+	} else {
+		code = C.vmaf_model_load(&model, cfg, cName)
+	}
 	if code == 0 {
-		return m, nil
+		return &Model{Series: series, model: model}, nil
 	}
-	// What a failed load allocated is the caller's; only the JSON tells a
+	// What a failed load allocated is the caller's. Only the JSON tells a
 	// collection from a model, so the other loader is tried.
-	m.Close()
-	if code = from.collection(&m.model, &m.collection, cfg, name); code != 0 {
-		m.Close()
-		return nil, check(fmt.Sprintf("load model %q", from.name), code)
+	C.vmaf_model_destroy(model)
+	model = nil
+	var collection *C.VmafModelCollection
+	if file {
+		code = C.vmaf_model_collection_load_from_path(&model, &collection, cfg, cName)
+	} else {
+		code = C.vmaf_model_collection_load(&model, &collection, cfg, cName)
 	}
-	m.Series += "_bagging"
-	m.Stddev, m.Low, m.High = series+"_stddev", series+"_ci_p95_lo", series+"_ci_p95_hi"
+	m := &Model{
+		Series: series + "_bagging",
+		Stddev: series + "_stddev", Low: series + "_ci_p95_lo", High: series + "_ci_p95_hi",
+		model: model, collection: collection,
+	}
+	if code != 0 {
+		m.Close()
+		return nil, check(fmt.Sprintf("load model %q", name), code)
+	}
 	return m, nil
 }
 
