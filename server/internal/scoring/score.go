@@ -73,8 +73,8 @@ func (e *Engine) Score(ctx context.Context, o Options, pairs Pairs, emit Emit) (
 		return nil, err
 	}
 	format := pairs.Format()
-	if format.Width*format.Height > e.limits.MaxFramePixels {
-		return nil, Problemf(TooLarge, "a frame of %s is above the limit of %d pixels", format, e.limits.MaxFramePixels)
+	if err := e.checkPixels(format); err != nil {
+		return nil, err
 	}
 	if err := vmaf.CheckSize(format, p.models, p.features); err != nil {
 		return nil, Problemf(NotScorable, "libvmaf cannot score this: %w", err)
