@@ -44,11 +44,11 @@ func (s *server) scoreUpload(ctx context.Context, body io.Reader, boundary strin
 	if err != nil {
 		return nil, err
 	}
-	firstVideo, err := scoring.OpenY4M(firstName, kept)
+	firstVideo, err := s.engine.Open(firstName, kept)
 	if err != nil {
 		return nil, err
 	}
-	secondVideo, err := scoring.OpenY4M(second.FormName(), second)
+	secondVideo, err := s.engine.Open(second.FormName(), second)
 	if err != nil {
 		return nil, err
 	}
@@ -64,8 +64,8 @@ func (s *server) scoreUpload(ctx context.Context, body io.Reader, boundary strin
 }
 
 // next returns the next part, one of the three, each once.
-func (u *upload) next() (*multipart.Part, error) {
-	part, err := u.parts.NextRawPart()
+func (u *upload) next() (*part, error) {
+	p, err := u.parts.NextRawPart()
 	if errors.Is(err, io.EOF) {
 		for _, name := range []string{"reference", "distorted"} {
 			if !u.seen[name] {
@@ -76,7 +76,7 @@ func (u *upload) next() (*multipart.Part, error) {
 	if err != nil {
 		return nil, scoring.Problemf(scoring.BadRequest, "the multipart body cannot be read: %w", err)
 	}
-	name := part.FormName()
+	name := p.FormName()
 	switch {
 	case name != "options" && name != "reference" && name != "distorted":
 		return nil, scoring.Problemf(scoring.BadRequest, "a part is called %.100q: options, reference and distorted may be sent", name)
@@ -86,7 +86,18 @@ func (u *upload) next() (*multipart.Part, error) {
 		return nil, scoring.Problemf(scoring.BadRequest, "the part \"options\" must be the first")
 	}
 	u.seen[name] = true
-	return part, nil
+	return &part{p}, nil
+}
+
+// part tells the end of the body from the end of a video.
+type part struct{ *multipart.Part }
+
+func (p *part) Read(b []byte) (int, error) {
+	n, err := p.Part.Read(b)
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		err = scoring.Problemf(scoring.BadRequest, "the multipart body ends within the part %q", p.FormName())
+	}
+	return n, err
 }
 
 func (u *upload) readOptions(part io.Reader, limit int64) error {
@@ -99,20 +110,16 @@ func (u *upload) readOptions(part io.Reader, limit int64) error {
 }
 
 // keep spools a video, once its header has shown that it is one.
-func (s *server) keep(which string, part io.Reader) (*scoring.Spool, error) {
-	src := bufio.NewReaderSize(part, peek)
+func (s *server) keep(which string, video io.Reader) (*scoring.Spool, error) {
+	src := bufio.NewReaderSize(video, peek)
 	head, err := src.Peek(y4m.MaxHeader)
-	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
-	if _, err := scoring.OpenY4M(which, bytes.NewReader(head)); err != nil {
+	if _, err := s.engine.Open(which, bytes.NewReader(head)); err != nil {
 		return nil, err
 	}
-	kept, err := s.engine.Scratch.Keep(src)
-	if errors.Is(err, io.ErrUnexpectedEOF) {
-		return nil, scoring.Problemf(scoring.BadRequest, "the multipart body ends within the part %q", which)
-	}
-	return kept, err
+	return s.engine.Scratch.Keep(src)
 }
 
 // lastPairs refuses parts after the second video.

@@ -158,11 +158,11 @@ func (e *Engine) ScorePaths(ctx context.Context, r PathRequest, emit Emit) (*Res
 		return nil, err
 	}
 	defer dist.Close()
-	refY4M, err := OpenY4M("reference", ref)
+	refY4M, err := e.Open("reference", ref)
 	if err != nil {
 		return nil, err
 	}
-	distY4M, err := OpenY4M("distorted", dist)
+	distY4M, err := e.Open("distorted", dist)
 	if err != nil {
 		return nil, err
 	}

@@ -65,49 +65,45 @@ func ParsePathRequest(text []byte) (PathRequest, error) {
 // UnmarshalJSON is strict.
 func (o *Options) UnmarshalJSON(text []byte) error {
 	type plain Options
-	return strict(text, (*plain)(o), "models", "features", "pooling", "subsample", "threads")
+	return strict(BadOptions, text, (*plain)(o), "models", "features", "pooling", "subsample", "threads")
 }
 
 // UnmarshalJSON is strict.
 func (r *PathRequest) UnmarshalJSON(text []byte) error {
 	type plain PathRequest
-	return strict(text, (*plain)(r), "reference", "distorted", "options")
+	return strict(BadRequest, text, (*plain)(r), "reference", "distorted", "options")
 }
 
 // strict reads an object that has no names but these, spelled so, and no null,
 // which the contract has nowhere.
-func strict(text []byte, into any, names ...string) error {
+func strict(kind Kind, text []byte, into any, names ...string) error {
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(text, &fields); err != nil || fields == nil {
-		return Problemf(BadOptions, "an object must be there, not %.20s", text)
+		return Problemf(kind, "an object must be there, not %.20s", text)
 	}
 	for name, value := range fields {
 		if !slices.Contains(names, name) {
-			return Problemf(BadOptions, "%.100q is no option: %s are", name, strings.Join(names, ", "))
+			return Problemf(kind, "%.100q is no name here: %s are", name, strings.Join(names, ", "))
 		}
 		if string(value) == "null" {
-			return Problemf(BadOptions, "%q is null: leave it out instead", name)
+			return Problemf(kind, "%q is null: leave it out instead", name)
 		}
 	}
-	return json.Unmarshal(text, into)
+	err := json.Unmarshal(text, into)
+	var wrong *json.UnmarshalTypeError
+	if errors.As(err, &wrong) {
+		return Problemf(kind, "%q cannot be a %s", wrong.Field, wrong.Value)
+	}
+	return err
 }
 
 func decode(text []byte, into any) error {
 	err := json.Unmarshal(text, into)
-	var syntax *json.SyntaxError
-	var wrong *json.UnmarshalTypeError
 	var problem *Problem
-	switch {
-	case errors.As(err, &problem):
-		return problem
-	case errors.As(err, &syntax):
-		return Problemf(BadRequest, "it is not JSON: %w", err)
-	case errors.As(err, &wrong):
-		return Problemf(BadOptions, "%q cannot be a %s", wrong.Field, wrong.Value)
-	case err != nil:
-		return Problemf(BadOptions, "%w", err)
+	if err == nil || errors.As(err, &problem) {
+		return err
 	}
-	return nil
+	return Problemf(BadRequest, "it is not JSON: %w", err)
 }
 
 // plan is Options that were checked, with the defaults put in.

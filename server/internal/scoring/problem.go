@@ -74,11 +74,18 @@ func ofVideo(which string, err error) error {
 	return err
 }
 
-// OpenY4M reads a video's header.
-func OpenY4M(which string, src io.Reader) (*y4m.Reader, error) {
+// Open reads a video's header, and refuses frames above the limit.
+func (e *Engine) Open(which string, src io.Reader) (*y4m.Reader, error) {
 	r, err := y4m.NewReader(src)
 	if err != nil {
 		return nil, ofVideo(which, err)
 	}
-	return r, nil
+	return r, e.checkPixels(r.Format)
+}
+
+func (e *Engine) checkPixels(f y4m.Format) error {
+	if f.Above(e.limits.MaxFramePixels) {
+		return Problemf(TooLarge, "a frame of %s is above the limit of %d pixels", f, e.limits.MaxFramePixels)
+	}
+	return nil
 }

@@ -73,11 +73,11 @@ func (e *Engine) Score(ctx context.Context, o Options, pairs Pairs, emit Emit) (
 		return nil, err
 	}
 	format := pairs.Format()
-	if format.Width*format.Height > e.limits.MaxFramePixels {
-		return nil, Problemf(TooLarge, "a frame of %s is above the limit of %d pixels", format, e.limits.MaxFramePixels)
+	if err := e.checkPixels(format); err != nil {
+		return nil, err
 	}
-	if format.Width < minSide || format.Height < minSide {
-		return nil, Problemf(NotScorable, "a frame of %s is too small: VMAF needs %dx%d", format, minSide, minSide)
+	if err := vmaf.CheckSize(format, p.models, p.features); err != nil {
+		return nil, Problemf(NotScorable, "libvmaf cannot score this: %w", err)
 	}
 	models, err := e.load(p.models)
 	if err != nil {
@@ -103,10 +103,6 @@ func (e *Engine) Score(ctx context.Context, o Options, pairs Pairs, emit Emit) (
 	result.Format, result.Took = format, time.Since(start)
 	return result, nil
 }
-
-// minSide is the smallest frame: VMAF halves it three times, and a smaller one
-// has libvmaf read beside the picture.
-const minSide = 32
 
 func (r *run) prepare(format y4m.Format) error {
 	for i, m := range r.loaded {
@@ -267,11 +263,11 @@ func (r *run) frame(index int) (Frame, bool) {
 	}
 	for _, feature := range r.features {
 		for _, series := range vmaf.Features[feature] {
-			v, known := r.x.Score(series, index)
+			v, known := r.x.Score(series.ID, index)
 			if !known {
 				return f, false
 			}
-			f.Features = append(f.Features, Value{series, v})
+			f.Features = append(f.Features, Value{series.Name, v})
 		}
 	}
 	return f, true
@@ -303,11 +299,11 @@ func (r *run) result() (*Result, error) {
 	}
 	for _, feature := range r.features {
 		for _, series := range vmaf.Features[feature] {
-			pooled, err := r.pool(series)
+			pooled, err := r.pool(series.ID)
 			if err != nil {
 				return nil, err
 			}
-			result.Features = append(result.Features, FeatureResult{series, pooled})
+			result.Features = append(result.Features, FeatureResult{series.Name, pooled})
 		}
 	}
 	return result, nil

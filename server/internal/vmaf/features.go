@@ -1,26 +1,46 @@
 package vmaf
 
+import "strings"
+
+// Series is one sequence of scores that a feature gives.
+type Series struct {
+	// Name is what the vmaf program calls it.
+	Name string
+	// ID is what the library calls it.
+	ID string
+}
+
 // Features are libvmaf's extractors and the series each gives. The library has
 // no call that lists them; a test holds this list to it.
-var Features = map[string][]string{
-	"adm": {"integer_adm2", "integer_aim", "integer_adm3",
-		"integer_adm_scale0", "integer_adm_scale1", "integer_adm_scale2", "integer_adm_scale3"},
-	"cambi":          {"cambi"},
-	"ciede":          {"ciede2000"},
-	"float_adm":      {"adm2", "aim", "adm3", "adm_scale0", "adm_scale1", "adm_scale2", "adm_scale3"},
-	"float_ansnr":    {"float_ansnr", "float_anpsnr"},
-	"float_moment":   {"float_moment_ref1st", "float_moment_dis1st", "float_moment_ref2nd", "float_moment_dis2nd"},
-	"float_motion":   {"motion", "motion2", "motion3"},
-	"float_ms_ssim":  {"float_ms_ssim"},
-	"float_psnr":     {"float_psnr"},
-	"float_ssim":     {"float_ssim"},
-	"float_vif":      {"vif_scale0", "vif_scale1", "vif_scale2", "vif_scale3"},
-	"motion":         {"integer_motion2", "integer_motion3"},
-	"psnr":           {"psnr_y", "psnr_cb", "psnr_cr"},
-	"psnr_hvs":       {"psnr_hvs_y", "psnr_hvs_cb", "psnr_hvs_cr", "psnr_hvs"},
-	"speed_chroma":   {"speed_chroma_u", "speed_chroma_v", "speed_chroma_uv"},
-	"speed_temporal": {"speed_temporal"},
-	"vif":            {"integer_vif_scale0", "integer_vif_scale1", "integer_vif_scale2", "integer_vif_scale3"},
+var Features = map[string][]Series{
+	"adm": append(series("integer_$", "VMAF_integer_feature_$_score", "adm2", "aim", "adm3"),
+		series("integer_$", "integer_$", "adm_scale0", "adm_scale1", "adm_scale2", "adm_scale3")...),
+	"cambi": series("$", "Cambi_feature_$_score", "cambi"),
+	"ciede": series("$", "$", "ciede2000"),
+	"float_adm": series("$", "VMAF_feature_$_score",
+		"adm2", "aim", "adm3", "adm_scale0", "adm_scale1", "adm_scale2", "adm_scale3"),
+	"float_ansnr":    series("$", "$", "float_ansnr", "float_anpsnr"),
+	"float_moment":   series("float_moment_$", "float_moment_$", "ref1st", "dis1st", "ref2nd", "dis2nd"),
+	"float_motion":   series("$", "VMAF_feature_$_score", "motion", "motion2", "motion3"),
+	"float_ms_ssim":  series("$", "$", "float_ms_ssim"),
+	"float_psnr":     series("$", "$", "float_psnr"),
+	"float_ssim":     series("$", "$", "float_ssim"),
+	"float_vif":      series("$", "VMAF_feature_$_score", "vif_scale0", "vif_scale1", "vif_scale2", "vif_scale3"),
+	"motion":         series("integer_$", "VMAF_integer_feature_$_score", "motion2", "motion3"),
+	"psnr":           series("$", "$", "psnr_y", "psnr_cb", "psnr_cr"),
+	"psnr_hvs":       series("$", "$", "psnr_hvs_y", "psnr_hvs_cb", "psnr_hvs_cr", "psnr_hvs"),
+	"speed_chroma":   series("$", "Speed_chroma_feature_$_score", "speed_chroma_u", "speed_chroma_v", "speed_chroma_uv"),
+	"speed_temporal": series("$", "Speed_temporal_feature_$_score", "speed_temporal"),
+	"vif": series("integer_$", "VMAF_integer_feature_$_score",
+		"vif_scale0", "vif_scale1", "vif_scale2", "vif_scale3"),
+}
+
+func series(name, id string, of ...string) []Series {
+	var list []Series
+	for _, s := range of {
+		list = append(list, Series{strings.Replace(name, "$", s, 1), strings.Replace(id, "$", s, 1)})
+	}
+	return list
 }
 
 // builtIn are the models that a libvmaf may have; which it has depends on how it

@@ -36,11 +36,15 @@ func (f Format) String() string {
 	return fmt.Sprintf("%dx%d, 4:%c:%c, %d bit", f.Width, f.Height, f.Chroma.String()[1], f.Chroma.String()[2], f.BitDepth)
 }
 
+// Above tells whether a frame has more than so many pixels. What has not been
+// asked must not be multiplied: a header may claim any size.
+func (f Format) Above(pixels int) bool { return f.Width > pixels/f.Height }
+
 // Validate refuses what is no format of a video that can be scored.
 func (f Format) Validate() error {
 	switch {
-	case f.Width < 1 || f.Height < 1 || f.Width > maxSide || f.Height > maxSide:
-		return Malformed("a size of %dx%d is not between 1x1 and %dx%d", f.Width, f.Height, maxSide, maxSide)
+	case f.Width < 1 || f.Height < 1:
+		return Malformed("a size of %dx%d is none", f.Width, f.Height)
 	case f.Chroma != Chroma420 && f.Chroma != Chroma422 && f.Chroma != Chroma444:
 		return Malformed("chroma is not 4:2:0, 4:2:2 or 4:4:4")
 	case f.BitDepth != 8 && f.BitDepth != 10 && f.BitDepth != 12 && f.BitDepth != 16:
@@ -93,7 +97,6 @@ func (e FormatError) Error() string { return string(e) }
 func Malformed(format string, a ...any) error { return FormatError(fmt.Sprintf(format, a...)) }
 
 const (
-	maxSide = 1 << 16
 	// MaxHeader is the longest header; the vmaf program takes 255.
 	MaxHeader      = 1024
 	maxFrameHeader = 256 // and here 80
@@ -210,8 +213,8 @@ func (f *Format) parseChroma(value string) error {
 
 // Next goes to the next frame's samples; io.EOF says that there is none.
 func (r *Reader) Next() error {
-	if _, err := r.src.Peek(1); errors.Is(err, io.EOF) {
-		return io.EOF
+	if _, err := r.src.Peek(1); err != nil {
+		return err
 	}
 	line, err := r.line(maxFrameHeader)
 	if err != nil && (len(line) < len(frameMagic) || bytes.HasPrefix(line, []byte(frameMagic))) {

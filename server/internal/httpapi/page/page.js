@@ -131,15 +131,28 @@ async function listModels() {
   for (const { name } of list.models) $("model").add(new Option(name, name, false, name === list.default));
 }
 
-for (const zone of document.querySelectorAll(".drop")) {
-  const over = (on) => (event) => { event.preventDefault(); zone.classList.toggle("over", on); };
-  zone.addEventListener("dragover", over(true));
-  zone.addEventListener("dragleave", over(false));
-  zone.addEventListener("drop", (event) => {
-    over(false)(event);
-    if (event.dataTransfer.files.length) zone.querySelector("input").files = event.dataTransfer.files;
+// A file dropped on a field is that field's; two dropped anywhere are reference
+// and distorted, in that order.
+function drop(event) {
+  event.preventDefault();
+  mark(null);
+  const { files } = event.dataTransfer;
+  const fields = files.length > 1 ? [$("reference"), $("distorted")] : [fieldAt(event.target)];
+  fields.forEach((field, i) => {
+    if (!field || !files[i]) return;
+    const one = new DataTransfer();
+    one.items.add(files[i]);
+    field.files = one.files;
   });
 }
+
+const fieldAt = (target) => target.closest?.(".drop")?.querySelector("input");
+const mark = (wanted) => document.querySelectorAll(".drop").forEach((zone) =>
+  zone.classList.toggle("over", wanted !== null && zone === wanted));
+
+document.addEventListener("dragover", (event) => { event.preventDefault(); mark(event.target.closest?.(".drop") ?? null); });
+document.addEventListener("dragleave", () => mark(null));
+document.addEventListener("drop", drop);
 $("form").addEventListener("submit", score);
 $("stop").addEventListener("click", () => running && running.abort());
 listModels().catch(() => { /* the server's default scores */ });
