@@ -8,6 +8,10 @@
 # Such a name has no tag, and hadolint does not know it:
 # hadolint global ignore=DL3006,DL3022
 
+# needs-buildkit stops the classic builder before it has made a layer, and is built by no other
+FROM scratch AS needs-buildkit
+RUN --mount=type=tmpfs,target=/tmp true
+
 # all-backends is the image to start from where one is to have everything
 FROM runtime AS all-backends
 ARG TARGETARCH

@@ -17,8 +17,18 @@ variable "LIBVMAF_VERSION" {
   default = "3.2.0"
 }
 
+// The user of vmaf:dev.
+variable "VMAF_UID" {
+  default = "1000"
+}
+variable "VMAF_GID" {
+  default = "1000"
+}
+
 group "default" {
-  targets = ["cpu", "cuda12", "rocm6", "oneapi2026", "vulkan", "all-backends", "go-server"]
+  targets = [
+    "cpu", "cuda12", "rocm6", "oneapi2026", "vulkan", "all-backends", "dev", "go-server",
+  ]
 }
 
 target "_common" {
@@ -117,11 +127,37 @@ target "all-backends" {
   tags = ["vmaf:all-backends"]
   labels = {
     "org.opencontainers.image.title"       = "vmaf:all-backends"
-    "org.opencontainers.image.description" = "libvmaf with CUDA, FFmpeg with every backend, CUDA's compiler"
+    "org.opencontainers.image.description" = "libvmaf with CUDA, one FFmpeg for all GPUs, nvcc"
     "org.opencontainers.image.licenses"    = "LicenseRef-nonfree-not-redistributable"
     "vmaf.backends"                        = "cpu cuda"
     "vmaf.provides"                        = "vmaf ffmpeg program cuda nvcc vulkan sycl opencl vaapi qsv"
     "vmaf.entry"                           = "ffmpeg"
+  }
+}
+
+target "dev" {
+  inherits   = ["_production"]
+  dockerfile = "dev/Containerfile"
+  target     = "dev"
+  contexts = {
+    base-testing  = "target:base-testing"
+    cuda-devel    = "target:cuda-devel"
+    parts-dev     = "target:parts-dev"
+    toolchain-all = "target:toolchain-all"
+  }
+  // whose user the workbench is; docs/dev.md says when to set them
+  args = {
+    VMAF_UID = VMAF_UID
+    VMAF_GID = VMAF_GID
+  }
+  tags = ["vmaf:dev"]
+  labels = {
+    "org.opencontainers.image.title"       = "vmaf:dev"
+    "org.opencontainers.image.description" = "The workbench: every SDK, FFmpeg, libvmaf, ONNX Runtime"
+    "org.opencontainers.image.licenses"    = "LicenseRef-nonfree-not-redistributable"
+    "vmaf.backends"                        = "cpu cuda"
+    "vmaf.provides"                        = "vmaf ffmpeg cuda nvcc vulkan hip sycl opencl vaapi qsv workbench"
+    "vmaf.entry"                           = "workbench"
   }
 }
 
@@ -157,7 +193,12 @@ target "_stage" {
   name     = stage
   inherits = ["_production"]
   target   = stage
-  matrix   = { stage = ["cuda-devel", "libvmaf-cpu", "parts-all", "runtime", "toolchain"] }
+  matrix = {
+    stage = [
+      "base-testing", "cuda-devel", "libvmaf-cpu", "libvmaf-source", "parts-all", "parts-dev",
+      "runtime", "toolchain", "toolchain-all",
+    ]
+  }
 }
 
 // Checks: built, never kept. `nox -s upstream-tests`.

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -32,9 +32,18 @@ _BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.
 """Where Debian and Fedora, and their kin, keep the certificates that the host trusts."""
 _PROXIES = ("http_proxy", "https_proxy", "no_proxy", "all_proxy")
 
+FORKS_BACKENDS = {"rocm6": "hip", "oneapi2026": "sycl"}
+"""What an image's libvmaf computes on as well where a given tree offers it: Netflix's has none."""
+VENDORS_COMPILER = frozenset({"sycl"})
+"""Those that take a compiler which only the vendor's image has."""
+
 
 def overlay(
-    given: Iterable[sources.Source], *, namespace: str = "", environment: Mapping[str, str]
+    given: Collection[sources.Source],
+    *,
+    kind: str = "registry",
+    namespace: str = "",
+    environment: Mapping[str, str],
 ) -> dict[str, Any]:
     """Return the bake file that carries what the command and this machine add.
 
@@ -52,7 +61,16 @@ def overlay(
     }
     if namespace:
         common["args"]["BUILDKIT_CACHE_MOUNT_NS"] = namespace
-    return {"target": {"_common": common, "_bootstrap": machine}}
+    offered = frozenset().union(*(source.backends for source in given))
+    forks = {
+        image: {
+            "args": {f"LIBVMAF_{image.upper()}": backend},
+            "labels": {"vmaf.backends": f"cpu {backend}"},
+        }
+        for image, backend in FORKS_BACKENDS.items()
+        if backend in offered and (kind == "vendor" or backend not in VENDORS_COMPILER)
+    }
+    return {"target": {"_common": common, "_bootstrap": machine, **forks}}
 
 
 def proxies(environment: Mapping[str, str]) -> dict[str, str]:
@@ -130,6 +148,12 @@ def build(targets: Sequence[str], options: Mapping[str, Any]) -> report.Record:
         UserError: an option is wrong, the engine is not fit, or a stage failed;
             what was built before keeps its tag, and the caches what was done.
     """
+    if os.environ.get("DOCKER_BUILDKIT") == "0":
+        raise UserError(
+            "cannot build with the classic builder",
+            "DOCKER_BUILDKIT=0 asks for it, and only BuildKit can mount caches",
+            "Unset DOCKER_BUILDKIT; docs/rebase-notes.md says more.",
+        )
     images = [matrix.images()[name] for name in targets if name in matrix.images()]
     answering = engine.require()
     check_disk(engine.free_bytes(answering))
@@ -147,7 +171,7 @@ def build(targets: Sequence[str], options: Mapping[str, Any]) -> report.Record:
     namespace = options.get("namespace") or ""
     machine = RECORDS / "machine.json"
     machine.write_text(
-        json.dumps(overlay(given.values(), namespace=namespace, environment=os.environ))
+        json.dumps(overlay(given.values(), kind=kind, namespace=namespace, environment=os.environ))
     )
     command = ["docker", "buildx", "bake", "--progress=rawjson"]
     for file in (*bases.OVERLAYS[kind], machine):

@@ -228,7 +228,12 @@ def failure(outcome: Outcome) -> UserError:
     why = [reason, *(f"  | {line}" for line in tail[-_LAST_LINES:])]
     if source:
         # The buildx of 2024 tells the file without its folder.
-        files = [path.relative_to(ROOT) for path in (ROOT / "docker").rglob(source.file)]
+        files = [path.relative_to(ROOT) for path in ROOT.glob(source.file)]
+        files += [
+            path.relative_to(ROOT)
+            for folder in ("docker", "dev")
+            for path in (ROOT / folder).rglob(source.file)
+        ]
         file = files[0] if len(files) == 1 else source.file
         why += [
             f"at {file}:{source.line}",

@@ -15,6 +15,9 @@ ENTRY_SYMBOLS = {
 }
 """The function that opens each backend of libvmaf."""
 
+RUNTIMES = {"sycl": "libsycl.so.", "hip": "libamdhip64.so."}
+"""What a backend is linked with: a fork has its entry functions without it as well, to say no."""
+
 BUILD_MACHINE = re.compile(
     r"proxy|token|secret|password|pip_|ssl_cert|cargo_http|ccache|sccache|makeflags|debian_frontend",
     re.IGNORECASE,
@@ -71,11 +74,16 @@ def test_entry_point_is_declared(image: Subject) -> None:
 
 
 def test_labels_are_the_declared_ones(image: Subject) -> None:
-    """The image carries every label of the bake file; version and revision are of its build."""
-    measured = {"org.opencontainers.image.version", "org.opencontainers.image.revision"}
+    """The image carries every label of the bake file, and those that its build decides."""
+    measured = {
+        "org.opencontainers.image.version",
+        "org.opencontainers.image.revision",
+        "vmaf.backends",
+    }
     declared = {key: value for key, value in image.image.labels.items() if key not in measured}
     assert {key: image.labels.get(key) for key in declared} == declared
     assert all(image.labels.get(key) for key in measured), "version or revision is empty"
+    assert image.image.backends <= set(image.labels["vmaf.backends"].split())
 
 
 @pytest.mark.needs("vmaf")
@@ -89,8 +97,16 @@ def test_version_is_the_same_everywhere(image: Subject) -> None:
 
 def test_backends_are_in_the_library(image: Subject) -> None:
     """The label `vmaf.backends` names the backends that libvmaf.so can open, and no other."""
-    offered = elf.exports(image.read(OURS + "lib/libvmaf.so"))
-    found = {backend for backend, symbol in ENTRY_SYMBOLS.items() if symbol in offered}
+    library = OURS + "lib/libvmaf.so"
+    offered = elf.exports(image.read(library))
+    read = elf.read(library, image.read(library))
+    assert read, library
+    found = {
+        backend
+        for backend, symbol in ENTRY_SYMBOLS.items()
+        if symbol in offered
+        and any(needed.startswith(RUNTIMES.get(backend, "")) for needed in read.needed)
+    }
     assert set(image.labels["vmaf.backends"].split()) == found
 
 

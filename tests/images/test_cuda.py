@@ -103,7 +103,7 @@ def test_nvcc_makes_a_program(image: Subject, folder: Path) -> None:
     """With its host compiler, nvcc makes a program of one source, for the GPU asked for."""
     (folder / "count.cu").write_text(PROGRAM)
     image.run("-arch=sm_75", "-o", "count", "count.cu", program="nvcc", folder=folder)
-    assert elf.gpu_code((folder / "count").read_bytes()) == {"sm_75"}
+    assert elf.gpu_code((folder / "count").read_bytes()) == {"sm_75", "compute_75"}
     told = image.run(program="./count", folder=folder, succeeds=False)
     no_gpu = {"cudaErrorInsufficientDriver\n", "cudaErrorNoDevice\n"}
     assert (told.code == 3 and told.stdout in no_gpu) or told.code == 0, told

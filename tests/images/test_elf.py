@@ -3,8 +3,6 @@
 import posixpath
 import re
 
-import pytest
-
 from scripts import elf
 from tests.images.subject import OURS, Subject
 

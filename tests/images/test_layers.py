@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from scripts import inspector
 from scripts.layers import BUILDS, CACHES, DEVELOPMENT, SECRETS, TOOLS, leftovers
 from tests.images.subject import OURS, Subject
 
@@ -37,6 +38,13 @@ def test_no_development_file_in_any_layer(image: Subject) -> None:
     """A runtime image runs; headers, static libraries and sources are for the workbench."""
     found = leftovers(image.layers, DEVELOPMENT)
     assert not found, "\n".join(found)
+
+
+def test_size_is_agreed(image: Subject) -> None:
+    """An image grows a little at a time until nobody remembers by what: more takes a decision."""
+    agreed = inspector.baseline().get(image.image.name, 0)
+    grown = f"{image.size:,} bytes, {agreed:,} are agreed: nox -s inspect -- {image.image.name}"
+    assert image.size <= agreed * inspector.GROWTH, f"{grown} shows by what, --agree accepts it"
 
 
 def test_no_secret_in_any_layer(image: Subject) -> None:

@@ -13,6 +13,7 @@ from scripts.layers import BUILDS, CACHES, DEVELOPMENT, SECRETS, TOOLS, Leftover
 from tests.images import (
     test_contract,
     test_cuda,
+    test_dev,
     test_elf,
     test_ffmpeg,
     test_layers,
@@ -27,6 +28,7 @@ from tests.mutants import patches
 PROPERTIES = (
     test_contract,
     test_cuda,
+    test_dev,
     test_elf,
     test_ffmpeg,
     test_layers,
@@ -109,6 +111,12 @@ LAYERS = (
         test_layers.test_no_cache_in_any_layer,
         r"layer \d+ \(COPY .* carries /var/cache/apt/archives/x\.deb",
         plant("/var/cache/apt/archives/x.deb") + "\n" + as_root("rm /var/cache/apt/archives/x.deb"),
+    ),
+    Mutant(
+        "grown",
+        test_layers.test_size_is_agreed,
+        r"nox -s inspect -- cpu shows by what",
+        lines=as_root("head -c 12M /dev/urandom >/usr/local/share/grown"),
     ),
     *every(BUILDS, test_layers.test_no_build_tree_in_any_layer, "build"),
     *every(TOOLS, test_layers.test_no_build_tool_in_any_layer, "tool"),
@@ -797,4 +805,116 @@ SERVER = (
     ),
 )
 
-MUTANTS = (*LAYERS, *CONTRACT, *ELF, *SCORE, *FFMPEG, *CUDA, *ROCM, *VULKAN, *ONEAPI, *SERVER)
+DEV = (
+    Mutant(
+        "dev-uid-1001",
+        test_dev.test_workbench_is_the_hosts_first_users,
+        "1001",
+        as_root("usermod --uid 1001 vmaf"),
+        of="dev",
+    ),
+    Mutant(
+        "dev-cache-of-root",
+        test_dev.test_workbench_is_the_hosts_first_users,
+        "/ccache 0:0",
+        as_root("chown root:root /ccache"),
+        of="dev",
+    ),
+    Mutant(
+        "dev-ccache-in-a-layer",
+        test_layers.test_no_cache_in_any_layer,
+        r"layer \d+ \(RUN .*\) carries /ccache/\S+: ccache",
+        "RUN cd /tmp && echo 'int x;' >x.c && gcc -c x.c && rm x.c x.o",
+        of="dev",
+    ),
+    Mutant(
+        "dev-works-as-root",
+        test_dev.test_files_made_in_a_mounted_folder_are_the_hosts,
+        r"\(0, 0\)",
+        "USER root",
+        of="dev",
+    ),
+    Mutant(
+        "dev-no-health",
+        test_dev.test_health_is_that_vmaf_starts,
+        "NONE",
+        "HEALTHCHECK NONE",
+        of="dev",
+    ),
+    Mutant(
+        "dev-chatty",
+        test_dev.test_entry_point_runs_its_arguments,
+        "welcome",
+        wrap("workbench", 'echo welcome; exec workbench.real "$@"'),
+        of="dev",
+    ),
+    Mutant(
+        "dev-says-nothing",
+        test_dev.test_shell_says_what_is_in_the_box,
+        "5 < 0",
+        wrap("workbench", "exec bash"),
+        of="dev",
+    ),
+    Mutant(
+        "dev-for-vmaf-alone",
+        test_dev.test_any_user_can_work,
+        "Permission denied",
+        wrap("workbench", 'exec "$@"'),
+        of="dev",
+        given={"user": "1234:1234"},
+    ),
+    *(
+        Mutant(
+            f"dev-no-{sdk}",
+            test_dev.test_sdk_compiles,
+            says,
+            as_root(f"rm -r {path}"),
+            of="dev",
+            given={"sdk": sdk},
+        )
+        for sdk, path, says in (
+            ("cuda", "/usr/local/cuda/nvvm/bin/cicc", "cicc"),
+            ("hip", "/usr/include/hip", r"hip_runtime\.h"),
+            ("sycl", "/opt/intel/oneapi/include", r"sycl\.hpp"),
+            ("onnxruntime", "/usr/lib/*/pkgconfig/libonnxruntime.pc", r"libonnxruntime\.pc"),
+        )
+    ),
+    Mutant(
+        "dev-broken-venv",
+        test_dev.test_python_runs_a_model,
+        "onnxruntime",
+        as_root("rm -r /opt/vmaf-venv/lib/python3*/site-packages/onnxruntime"),
+        of="dev",
+    ),
+    Mutant(
+        "dev-no-launchers",
+        test_dev.test_compilers_go_through_ccache,
+        "'0'",
+        as_root("rm -r /usr/lib/ccache"),
+        of="dev",
+    ),
+    Mutant(
+        "dev-no-nasm",
+        test_dev.test_libvmaf_is_built_and_passes_its_tests,
+        "nasm",
+        as_root("rm /usr/bin/nasm"),
+        of="dev",
+    ),
+    Mutant(
+        "dev-volume-of-root",
+        test_dev.test_compose_keeps_the_cache,
+        "direct_cache_hit",
+        as_root("chown root:root /ccache"),
+        of="dev",
+    ),
+    Mutant(
+        "dev-sees-gpus",
+        test_dev.test_compose_says_what_to_use_without_a_gpu,
+        "ended with 0",
+        wrap("gpu-check", "exit 0"),
+        of="dev",
+        given={"vendor": "amd"},
+    ),
+)
+
+MUTANTS = (*LAYERS, *CONTRACT, *ELF, *SCORE, *FFMPEG, *CUDA, *ROCM, *VULKAN, *ONEAPI, *DEV, *SERVER)

@@ -7,6 +7,7 @@ import tarfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -26,7 +27,9 @@ from scripts.layers import (
 TAG = "made:here"
 
 
-def layer(files: Mapping[str, str | bytes]) -> bytes:
+def layer(
+    files: Mapping[str, str | bytes], modes: Mapping[str, int] = MappingProxyType({})
+) -> bytes:
     """Return a layer: text is a link's target, bytes a file's content, a final slash a folder."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as tar:
@@ -36,10 +39,10 @@ def layer(files: Mapping[str, str | bytes]) -> bytes:
                 member.type, member.linkname = tarfile.SYMTYPE, content
                 tar.addfile(member)
             elif path.endswith("/"):
-                member.type = tarfile.DIRTYPE
+                member.type, member.mode = tarfile.DIRTYPE, modes.get(path, 0o755)
                 tar.addfile(member)
             else:
-                member.size, member.mode = len(content), 0o644
+                member.size, member.mode = len(content), modes.get(path, 0o644)
                 tar.addfile(member, io.BytesIO(content))
     return out.getvalue()
 
