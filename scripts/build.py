@@ -200,8 +200,8 @@ def build(targets: Sequence[str], options: Mapping[str, Any]) -> report.Record:
         raise report.failure(outcome)
     report.summary(latest, report.hit_rate_drops(latest, earlier))
     for image in images:
-        if command := TRY.get(image.entry):
-            say(f"try it: docker run --rm {command.format(image.tag)}")
+        if words := TRY.get(image.entry):
+            say(f"try it: docker run --rm {words.format(image.tag)}")
     return latest
 
 

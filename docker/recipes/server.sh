@@ -2,19 +2,16 @@
 # Builds or tests the Go module in the current folder, against the libvmaf that is
 # installed in /usr/local.
 #
-#   server.sh fetch|build|test
+#   server.sh build|test
 #
-# fetch gets the modules of go.mod; build leaves /out/runtime (the program) and
+# build leaves /out/runtime (the program) and
 # /out/manifest; test vets, tests and fuzzes.
 set -eu
 # shellcheck source=https.sh
 . /run/recipes/https.sh
 
 case $1 in
-fetch)
-    go mod download
-    exit
-    ;;
+build) ;;
 test)
     ldconfig
     go vet ./...
