@@ -4,8 +4,8 @@
 #
 #   server.sh build|test
 #
-# build leaves /out/runtime (the program) and
-# /out/manifest; test vets, tests and fuzzes.
+# build leaves /out/runtime (the program) and /out/manifest; test vets, tests and
+# fuzzes, each target for FUZZ_TIME.
 set -eu
 # shellcheck source=https.sh
 . /run/recipes/https.sh
@@ -31,7 +31,7 @@ esac
 program=/out/runtime/usr/local/bin/vmaf-server
 library=$(realpath /usr/local/lib/libvmaf.so)
 # Hardened as what compile.sh builds, which takes the C linker.
-go build -o "$program" -ldflags "-s -w -linkmode=external \
+go build -buildmode=pie -o "$program" -ldflags "-s -w -linkmode=external \
     -extldflags '-Wl,-z,relro -Wl,-z,now' \
     -X main.version=$LIBVMAF_VERSION -X main.revision=$REVISION" ./cmd/vmaf-server
 
@@ -43,7 +43,8 @@ jq -n --arg version "$LIBVMAF_VERSION" --arg revision "$REVISION" \
     --arg go "$(go env GOVERSION)" --arg linked "$(digest <"$library")" \
     --arg models "$(find /usr/local/share/vmaf/model -name '*.json' -printf '%P\n' | sort)" \
     '{name: "vmaf-server", version: $version, source: ("server/ at " + $revision),
-      digest: $digest, go: $go, libvmaf: $linked, models: ($models | split("\n"))}' >/out/manifest/vmaf-server.json
+      digest: $digest, go: $go, libvmaf: $linked, models: ($models | split("\n"))}' \
+    >/out/manifest/vmaf-server.json
 
 # It must load that very library, and start.
 ldconfig
