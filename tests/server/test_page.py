@@ -86,7 +86,7 @@ def test_an_error_is_said(page: Page) -> None:
     choose(page, VIDEO, WORSE)
     page.get_by_role("button", name="Score").press("Enter")
     expect(page.get_by_role("img")).to_be_visible(timeout=20_000)
-    expect(page.get_by_role("alert")).to_be_empty()
+    expect(page.get_by_role("alert")).not_to_be_visible()
 
 
 def test_files_are_dropped(page: Page, server: Server) -> None:
