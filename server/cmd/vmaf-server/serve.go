@@ -19,6 +19,7 @@ import (
 
 // serve runs both interfaces until ctx ends, then lets running requests finish.
 func serve(ctx context.Context, c *config.Config, log *slog.Logger) error {
+	vmaf.ReturnMemory()
 	m := metrics.New(or(version), or(revision), vmaf.Version())
 	engine, err := scoring.NewEngine(c.Limits, m)
 	if err != nil {

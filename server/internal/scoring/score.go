@@ -76,14 +76,14 @@ func (e *Engine) Score(ctx context.Context, o Options, pairs Pairs, emit Emit) (
 	if err := e.checkPixels(format); err != nil {
 		return nil, err
 	}
-	if err := vmaf.CheckSize(format, p.models, p.features); err != nil {
-		return nil, Problemf(NotScorable, "libvmaf cannot score this: %w", err)
-	}
 	models, err := e.load(p.models)
 	if err != nil {
 		return nil, err
 	}
 	defer closeAll(models)
+	if err := vmaf.CheckSize(format, p.models, p.features); err != nil {
+		return nil, Problemf(NotScorable, "libvmaf cannot score this: %w", err)
+	}
 	x, err := vmaf.New(p.threads, p.subsample)
 	if err != nil {
 		return nil, err
@@ -205,13 +205,25 @@ func (r *run) readPair(pairs Pairs) error {
 	return nil
 }
 
+// emitKnown emits as pairs are read; as the workers finish later, it also looks
+// again while none is.
 func (r *run) emitKnown(ctx context.Context, known <-chan int) error {
-	for n := range known {
-		if err := r.emitUpTo(ctx, n, false); err != nil {
+	again := time.NewTicker(50 * time.Millisecond)
+	defer again.Stop()
+	read := 0
+	for {
+		select {
+		case n, open := <-known:
+			if !open {
+				return nil
+			}
+			read = n
+		case <-again.C:
+		}
+		if err := r.emitUpTo(ctx, read, false); err != nil {
 			return err
 		}
 	}
-	return nil
 }
 
 // emitUpTo emits frames below n, all of them or those that are known.

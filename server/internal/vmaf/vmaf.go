@@ -7,6 +7,7 @@ package vmaf
 
 /*
 #cgo pkg-config: libvmaf
+#include <malloc.h>
 #include <stdlib.h>
 #include <libvmaf/libvmaf.h>
 */
@@ -23,6 +24,10 @@ const maxSeries = 128
 
 // Version is the library's own.
 func Version() string { return C.GoString(C.vmaf_version()) }
+
+// ReturnMemory has C's allocator give large blocks back to the system when they
+// are freed: a server that has scored a large video needs no more than before.
+func ReturnMemory() { C.mallopt(C.M_MMAP_THRESHOLD, 256<<10) }
 
 // Error is what a call of libvmaf said; it gives no more than a number.
 type Error struct {
