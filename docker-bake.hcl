@@ -26,7 +26,9 @@ variable "VMAF_GID" {
 }
 
 group "default" {
-  targets = ["cpu", "cuda12", "rocm6", "oneapi2026", "vulkan", "all-backends", "dev"]
+  targets = [
+    "cpu", "cuda12", "rocm6", "oneapi2026", "vulkan", "all-backends", "dev", "go-server",
+  ]
 }
 
 target "_common" {
@@ -159,6 +161,32 @@ target "dev" {
   }
 }
 
+// The server is its own Dockerfile; all that is not Go comes from the other one.
+target "_server" {
+  inherits   = ["_common"]
+  dockerfile = "Dockerfile.go-server"
+  contexts = {
+    toolchain   = "target:toolchain"
+    libvmaf-cpu = "target:libvmaf-cpu"
+    runtime     = "target:runtime"
+  }
+}
+
+target "go-server" {
+  inherits = ["_server"]
+  target   = "final-go-server"
+  tags     = ["vmaf:go-server"]
+  args     = { LIBVMAF_VERSION = LIBVMAF_VERSION, REVISION = REVISION }
+  labels = {
+    "org.opencontainers.image.title"       = "vmaf:go-server"
+    "org.opencontainers.image.description" = "a server that scores video by HTTP and gRPC, no FFmpeg"
+    "org.opencontainers.image.licenses"    = "BSD-2-Clause-Patent AND BSD-2-Clause AND BSD-3-Clause AND Apache-2.0 AND MIT"
+    "vmaf.backends"                        = "cpu"
+    "vmaf.entry"                           = "vmaf-server"
+    "vmaf.provides"                        = "server program runtime"
+  }
+}
+
 // Stages that other Dockerfiles take as named contexts. They are built as in the
 // production images, overlays included, and so out of the same layers.
 target "_stage" {
@@ -167,8 +195,8 @@ target "_stage" {
   target   = stage
   matrix = {
     stage = [
-      "base-testing", "cuda-devel", "libvmaf-source", "parts-all", "parts-dev", "runtime",
-      "toolchain-all",
+      "base-testing", "cuda-devel", "libvmaf-cpu", "libvmaf-source", "parts-all", "parts-dev",
+      "runtime", "toolchain", "toolchain-all",
     ]
   }
 }
@@ -192,4 +220,15 @@ target "libvmaf-tests" {
 target "ffmpeg-tests" {
   inherits = ["_check"]
   target   = "ffmpeg-tests"
+}
+
+// The server's own tests. `nox -s server-tests`.
+group "server-tests" {
+  targets = ["go-tests"]
+}
+
+target "go-tests" {
+  inherits = ["_server"]
+  target   = "go-tests"
+  output   = ["type=cacheonly"]
 }

@@ -16,6 +16,7 @@ PICTURE = ROOT / "docs" / "images.svg"
 _WORDS = {
     "vmaf": "vmaf program\nand models",
     "ffmpeg": "FFmpeg with\nx264 x265 AV1 ...",
+    "server": "server: HTTP\nand gRPC",
     "program": "runs as\na program",
     "runtime": "no compiler\ninside",
     "cuda": "NVENC NVDEC\nCUDA filters",

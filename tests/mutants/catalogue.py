@@ -20,6 +20,7 @@ from tests.images import (
     test_oneapi,
     test_rocm,
     test_score,
+    test_server,
     test_vulkan,
 )
 from tests.mutants import patches
@@ -34,6 +35,7 @@ PROPERTIES = (
     test_oneapi,
     test_rocm,
     test_score,
+    test_server,
     test_vulkan,
 )
 VERSIONS = "/usr/local/share/vmaf/versions.json"
@@ -735,6 +737,74 @@ ROCM = (
     ),
 )
 
+SERVER = (
+    Mutant(
+        "another-libvmaf",
+        test_server.test_libvmaf_is_the_one_it_was_linked_against,
+        "sha256:",
+        as_root("printf x >>/usr/local/lib/libvmaf.so"),
+        of="go-server",
+    ),
+    Mutant(
+        "server-of-another-version",
+        test_server.test_server_tells_its_versions,
+        r"9\.9\.9",
+        "LABEL org.opencontainers.image.version=9.9.9",
+        of="go-server",
+    ),
+    Mutant(
+        "a-model-removed",
+        test_server.test_every_model_is_served,
+        r"vmaf_v0\.6\.1neg\.json",
+        as_root("rm /usr/local/share/vmaf/model/vmaf_v0.6.1neg.json"),
+        of="go-server",
+    ),
+    Mutant(
+        "server-writes-to-its-root",
+        test_server.test_serves_locked_down,
+        "Read-only file system",
+        wrap("vmaf-server", 'touch /data/log && exec vmaf-server.real "$@"'),
+        of="go-server",
+        given={"user": "vmaf"},
+    ),
+    Mutant(
+        "server-for-vmaf-alone",
+        test_server.test_serves_locked_down,
+        "(?i)permission denied",
+        as_root("chown -R vmaf /usr/local/bin && chmod 700 /usr/local/bin/vmaf-server"),
+        of="go-server",
+        given={"user": "65534:65534"},
+    ),
+    Mutant(
+        "listens-on-no-such-port",
+        test_server.test_listens_on_the_declared_ports,
+        "7070",
+        "EXPOSE 7070",
+        of="go-server",
+    ),
+    Mutant(
+        "grpc-elsewhere",
+        test_server.test_listens_on_the_declared_ports,
+        "not HTTP/2's settings",
+        "ENV VMAF_GRPC_ADDRESS=:9091",
+        of="go-server",
+    ),
+    Mutant(
+        "no-healthcheck",
+        test_server.test_healthcheck_tells_health,
+        "NONE",
+        "HEALTHCHECK NONE",
+        of="go-server",
+    ),
+    Mutant(
+        "deaf",
+        test_server.test_ends_when_told_to,
+        "ended with 137",
+        wrap("vmaf-server", 'vmaf-server.real "$@"; exit'),
+        of="go-server",
+    ),
+)
+
 DEV = (
     Mutant(
         "dev-uid-1001",
@@ -847,4 +917,4 @@ DEV = (
     ),
 )
 
-MUTANTS = (*LAYERS, *CONTRACT, *ELF, *SCORE, *FFMPEG, *CUDA, *ROCM, *VULKAN, *ONEAPI, *DEV)
+MUTANTS = (*LAYERS, *CONTRACT, *ELF, *SCORE, *FFMPEG, *CUDA, *ROCM, *VULKAN, *ONEAPI, *DEV, *SERVER)
