@@ -17,8 +17,18 @@ variable "LIBVMAF_VERSION" {
   default = "3.2.0"
 }
 
+// The user of vmaf:dev.
+variable "VMAF_UID" {
+  default = "1000"
+}
+variable "VMAF_GID" {
+  default = "1000"
+}
+
 group "default" {
-  targets = ["cpu", "cuda12", "rocm6", "oneapi2026", "vulkan", "all-backends"]
+  targets = [
+    "cpu", "cuda12", "rocm6", "oneapi2026", "vulkan", "all-backends", "dev", "go-server",
+  ]
 }
 
 target "_common" {
@@ -125,13 +135,70 @@ target "all-backends" {
   }
 }
 
+target "dev" {
+  inherits   = ["_production"]
+  dockerfile = "dev/Containerfile"
+  target     = "dev"
+  contexts = {
+    base-testing  = "target:base-testing"
+    cuda-devel    = "target:cuda-devel"
+    parts-dev     = "target:parts-dev"
+    toolchain-all = "target:toolchain-all"
+  }
+  // whose user the workbench is; docs/dev.md says when to set them
+  args = {
+    VMAF_UID = VMAF_UID
+    VMAF_GID = VMAF_GID
+  }
+  tags = ["vmaf:dev"]
+  labels = {
+    "org.opencontainers.image.title"       = "vmaf:dev"
+    "org.opencontainers.image.description" = "The workbench: every SDK, FFmpeg, libvmaf, ONNX Runtime"
+    "org.opencontainers.image.licenses"    = "LicenseRef-nonfree-not-redistributable"
+    "vmaf.backends"                        = "cpu cuda"
+    "vmaf.provides"                        = "vmaf ffmpeg cuda nvcc vulkan hip sycl opencl vaapi qsv workbench"
+    "vmaf.entry"                           = "workbench"
+  }
+}
+
+// The server is its own Dockerfile; all that is not Go comes from the other one.
+target "_server" {
+  inherits   = ["_common"]
+  dockerfile = "Dockerfile.go-server"
+  contexts = {
+    toolchain   = "target:toolchain"
+    libvmaf-cpu = "target:libvmaf-cpu"
+    runtime     = "target:runtime"
+  }
+}
+
+target "go-server" {
+  inherits = ["_server"]
+  target   = "final-go-server"
+  tags     = ["vmaf:go-server"]
+  args     = { LIBVMAF_VERSION = LIBVMAF_VERSION, REVISION = REVISION }
+  labels = {
+    "org.opencontainers.image.title"       = "vmaf:go-server"
+    "org.opencontainers.image.description" = "a server that scores video by HTTP and gRPC, no FFmpeg"
+    "org.opencontainers.image.licenses"    = "BSD-2-Clause-Patent AND BSD-2-Clause AND BSD-3-Clause AND Apache-2.0 AND MIT"
+    "vmaf.backends"                        = "cpu"
+    "vmaf.entry"                           = "vmaf-server"
+    "vmaf.provides"                        = "server program runtime"
+  }
+}
+
 // Stages that other Dockerfiles take as named contexts. They are built as in the
 // production images, overlays included, and so out of the same layers.
 target "_stage" {
   name     = stage
   inherits = ["_production"]
   target   = stage
-  matrix   = { stage = ["cuda-devel", "parts-all", "runtime"] }
+  matrix = {
+    stage = [
+      "base-testing", "cuda-devel", "libvmaf-cpu", "libvmaf-source", "parts-all", "parts-dev",
+      "runtime", "toolchain", "toolchain-all",
+    ]
+  }
 }
 
 // Checks: built, never kept. `nox -s upstream-tests`.
@@ -153,4 +220,15 @@ target "libvmaf-tests" {
 target "ffmpeg-tests" {
   inherits = ["_check"]
   target   = "ffmpeg-tests"
+}
+
+// The server's own tests. `nox -s server-tests`.
+group "server-tests" {
+  targets = ["go-tests"]
+}
+
+target "go-tests" {
+  inherits = ["_server"]
+  target   = "go-tests"
+  output   = ["type=cacheonly"]
 }

@@ -76,6 +76,18 @@ def build_all_backends(session: nox.Session) -> None:
     _run(session, "build", "build", "all-backends")
 
 
+@nox.session(name="build-dev")
+def build_dev(session: nox.Session) -> None:
+    """Build vmaf:dev, the workbench with every SDK (--libvmaf, --ffmpeg; VMAF_UID, VMAF_GID)."""
+    _run(session, "build", "build", "dev")
+
+
+@nox.session(name="build-go-server")
+def build_go_server(session: nox.Session) -> None:
+    """Build vmaf:go-server, which scores video by HTTP and gRPC (--libvmaf)."""
+    _run(session, "build", "build", "go-server")
+
+
 @nox.session(name="verify-images")
 def verify_images(session: nox.Session) -> None:
     """Prove what the built images are: no cache in a layer, users, ELF policy, real scores."""
@@ -100,10 +112,16 @@ def sbom(session: nox.Session) -> None:
     _run(session, "sbom", "sbom")
 
 
+@nox.session(name="server-tests", default=False)
+def server_tests(session: nox.Session) -> None:
+    """Vet, test and fuzz the server's Go code, with the race detector and the sanitizer."""
+    _run(session, "build", "build", "server-tests")
+
+
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run every test: helpers, images, and the mutants each property must catch."""
-    _run(session, "test", "verify", "--suite=all")
+    """Run every test: helpers, images, server, and the mutants each property must catch."""
+    _run(session, "server", "verify", "--suite=all")
 
 
 @nox.session(default=False)
@@ -134,6 +152,12 @@ def lint(session: nox.Session) -> None:
 def policy(session: nox.Session) -> None:
     """Hold every Dockerfile and recipe to the cache contract (--format json|sarif)."""
     _run(session, "policy", "policy")
+
+
+@nox.session(default=False)
+def bench(session: nox.Session) -> None:
+    """Measure speed, memory and behaviour under load (server: against the vmaf program)."""
+    _run(session, "test", "bench")
 
 
 @nox.session(default=False)

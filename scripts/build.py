@@ -14,12 +14,19 @@ from scripts.paths import RECORDS, ROOT
 
 GIB = 2**30
 TRY = {
-    "vmaf": "-r ref.y4m -d dist.y4m",
-    "ffmpeg": "-i dist.mp4 -i ref.mp4 -lavfi libvmaf -f null -",
+    "vmaf": '-v "$PWD:/data" {} -r ref.y4m -d dist.y4m',
+    "ffmpeg": '-v "$PWD:/data" {} -i dist.mp4 -i ref.mp4 -lavfi libvmaf -f null -',
+    "vmaf-server": "-p 8080:8080 -p 9090:9090 {}",
 }
-"""Arguments that show what an image does, by the program that they go to."""
+"""A command that shows what an image does, by its entry point."""
 NEEDED_BYTES = 15 * GIB
 """What a cold build of cpu and cuda12 leaves on the disk, with room to spare."""
+
+CHECKS = {
+    "upstream-tests": "upstream's own tests pass on a build made from the caches",
+    "server-tests": "the server's own tests pass, as do the race detector and the fuzzers",
+}
+"""The groups of the bake file that are built to see whether they can be, and what that says."""
 
 _BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
 """Where Debian and Fedora, and their kin, keep the certificates that the host trusts."""
@@ -194,7 +201,7 @@ def build(targets: Sequence[str], options: Mapping[str, Any]) -> report.Record:
     report.summary(latest, report.hit_rate_drops(latest, earlier))
     for image in images:
         if words := TRY.get(image.entry):
-            say(f'try it: docker run --rm -v "$PWD:/data" {image.tag} {words}')
+            say(f"try it: docker run --rm {words.format(image.tag)}")
     return latest
 
 
@@ -205,14 +212,15 @@ def _size(tag: str) -> int:
 
 
 def main(words: Sequence[str]) -> int:
-    """`scripts.build [IMAGE...|upstream-tests] [options]`; all images where none is named."""
+    """`scripts.build [IMAGE...|CHECKS] [options]`; all images where none is named."""
     options = parse(words)
-    if options.targets == ["upstream-tests"]:
-        checks = matrix.bake_print("upstream-tests")["group"]["upstream-tests"]["targets"]
-        for stage in build(checks, vars(options)).stages:
+    if options.targets in ([checks] for checks in CHECKS):
+        (checks,) = options.targets
+        targets = matrix.bake_print(checks)["group"][checks]["targets"]
+        for stage in build(targets, vars(options)).stages:
             if tests := stage.measures.get("tests"):
                 say(f"{stage.name}: {tests['run']} tests, {tests['failed']} failed")
-        say("upstream's own tests pass on a build made from the caches")
+        say(CHECKS[checks])
         return 0
     build([image.name for image in matrix.choose(options.targets)], vars(options))
     return 0

@@ -146,13 +146,14 @@ DEVELOPMENT = (
         r"^(?!/usr/share/doc/).*\.(c|cc|cpp|cu|asm|S|go|rs)$|^/usr/src/",
         "/usr/local/share/ffmpeg/examples/encode_video.c",
     ),
+    Leftover("a source tree", r"/(meson\.build|CMakeLists\.txt)$", "/src/meson.build"),
 )
 """What only a build needs; a runtime image has none."""
 
 BUILDS = (
     Leftover(
-        "a source or build tree",
-        r"/(\.git|meson-private|meson\.build|build\.ninja|CMakeLists\.txt|CMakeCache\.txt|config\.mak)(/|$)",
+        "a build tree",
+        r"/(\.git|meson-private|build\.ninja|CMakeCache\.txt|config\.mak)(/|$)",
         "/build/build.ninja",
     ),
     Leftover(

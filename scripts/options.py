@@ -14,7 +14,7 @@ from scripts.console import UserError
 SUITES = {
     "images": ["tests/images"],
     "mutants": ["tests/mutants", "--table"],
-    "all": ["tests/unit", "tests/builder", "tests/images", "tests/mutants"],
+    "all": ["tests/unit", "tests/builder", "tests/images", "tests/server", "tests/mutants"],
 }
 """What pytest is given by the sessions `verify-images`, `mutants` and `tests`."""
 

@@ -159,13 +159,14 @@ def read(text: str, path: str) -> Dockerfile:
         raise UserError(
             "cannot read a Dockerfile", f"{path}:1: it has no FROM", "Give it a stage, or drop it."
         )
+    defaults = {name: value for one in arguments for name, value in one.pairs().items()}
     return Dockerfile(
         path=path,
         text=text,
         syntax=directives.get("syntax", ""),
         arguments=tuple(arguments),
         stages=tuple(
-            Stage(_alias(start, number), _expanded(start.words[0], arguments), start, tuple(rest))
+            Stage(_alias(start, number), expanded(start.words[0], defaults), start, tuple(rest))
             for number, (start, rest) in enumerate(stages)
         ),
         exemptions=exemptions(text, path, [(c.start_line, c.end_line) for c in commands]),
@@ -271,10 +272,9 @@ def _pair(word: str) -> tuple[str, str]:
     return name, _bare(value)
 
 
-def _expanded(word: str, arguments: list[Instruction]) -> str:
-    """Put the defaults of ARGs in the place of their names: `rocm-${ROCM}`."""
-    defaults = {name: value for one in arguments for name, value in one.pairs().items()}
-    return re.sub(r"\$(?:\{(\w+)\}|(\w+))", lambda m: defaults.get(m[1] or m[2]) or m[0], word)
+def expanded(word: str, values: Mapping[str, str]) -> str:
+    """Put values in the place of variables: `rocm-${ROCM}`; one without a value stays."""
+    return re.sub(r"\$(?:\{(\w+)\}|(\w+))", lambda m: values.get(m[1] or m[2]) or m[0], word)
 
 
 def _alias(start: Instruction, number: int) -> str:

@@ -1,7 +1,7 @@
 """What the rules look at: every Dockerfile, the stages as they build on each other, each step."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path, PurePosixPath
@@ -117,13 +117,7 @@ class Project:
     def _step(self, place: Place, run: Instruction) -> Step:
         earlier = list(self.before(place, run))
         scripts = tuple(self._scripts(run, earlier))
-        environment: dict[str, str] = {}
-        user = ""
-        for one in earlier:
-            if one.name in {"ENV", "ARG"}:
-                environment |= one.pairs()
-            elif one.name == "USER":
-                user = one.words[0]
+        environment, user = state(earlier)
         for script in scripts:
             environment |= script.assigned
         commands = tuple(command for script in scripts for command in script.commands)
@@ -171,6 +165,18 @@ class Project:
         if not text.startswith("#") or "python" in text.split("\n", 1)[0]:
             return shell.Script(text, path, (), {})
         return shell.read(text, path)
+
+
+def state(instructions: Iterable[Instruction]) -> tuple[dict[str, str], str]:
+    """Return the variables and the user that instructions leave behind."""
+    environment: dict[str, str] = {}
+    user = ""
+    for one in instructions:
+        if one.name in {"ENV", "ARG"}:
+            environment |= one.pairs()
+        elif one.name == "USER":
+            user = dockerfile.expanded(one.words[0], environment)
+    return environment, user
 
 
 def _runs(command: shell.Command) -> Iterator[str]:

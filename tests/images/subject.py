@@ -14,9 +14,12 @@ import testinfra
 from scripts import elf, inventory, sbom
 from scripts.layers import Archive, Layer, Saved
 from scripts.matrix import Image
+from scripts.paths import ROOT
 
 OURS = "/usr/local/"
 """Where everything that we build is installed."""
+COMPOSE = ROOT / "dev" / "compose.yaml"
+"""How the workbench is run."""
 CUDA = OURS + "cuda/"
 """Where NVIDIA's tools are, which are not ours."""
 
@@ -40,7 +43,9 @@ class Ran:
         return f"`{self.command}` ended with {self.code}:\n{self.stderr or self.stdout}"
 
 
-def docker(*words: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+def docker(
+    *words: str, timeout: float = 120, cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run the docker client: whatever engine its user has chosen is the one asked."""
     return subprocess.run(
         ["docker", *words],
@@ -48,6 +53,7 @@ def docker(*words: str, timeout: float = 120) -> subprocess.CompletedProcess[str
         text=True,
         errors="replace",
         timeout=timeout,
+        cwd=cwd,
         check=False,
     )
 
@@ -202,7 +208,8 @@ class Subject:
         name = f"vmaf-verify-{uuid.uuid4().hex}"
         command = ["run", "--rm", f"--name={name}", *options]
         command += [f"--entrypoint={program}"] if program else []
-        command += [f"--mount=type=bind,source={folder},target=/data"] if folder else []
+        if folder:
+            command += [f"--mount=type=bind,source={folder},target={self.config['WorkingDir']}"]
         try:
             done = docker(*command, self.tag, *words)
         except subprocess.TimeoutExpired as late:
@@ -213,10 +220,19 @@ class Subject:
         assert ran.code == 0 or not succeeds, str(ran)
         return ran
 
-    def ffmpeg(self, *words: str, folder: Path | None = None, succeeds: bool = True) -> Ran:
+    def ffmpeg(
+        self,
+        *words: str,
+        options: Iterable[str] = (),
+        folder: Path | None = None,
+        succeeds: bool = True,
+    ) -> Ran:
         """Run its ffmpeg; what it prints is errors alone, and nothing on success."""
         quiet = ("-hide_banner", "-nostdin", "-loglevel", "error", "-y")
-        return self.run(*quiet, *words, program="ffmpeg", folder=folder, succeeds=succeeds)
+        command = (*quiet, *words)
+        return self.run(
+            *command, program="ffmpeg", options=options, folder=folder, succeeds=succeeds
+        )
 
     def score(
         self,

@@ -23,12 +23,16 @@ BUILD_MACHINE = re.compile(
     re.IGNORECASE,
 )
 
-BUILT = {"vmaf": "libvmaf", "ffmpeg": "ffmpeg"}
-"""What we build ourselves, by the capability of the images that have it."""
+BUILT = {"ffmpeg": "ffmpeg", "server": "vmaf-server"}
+"""What we build ourselves besides libvmaf, by the capability of the images that have it."""
 
 DIGEST = re.compile("sha256:[0-9a-f]{64}")
 
-ENTRIES = {"vmaf": ("--help", "--reference"), "ffmpeg": ("-filters", " libvmaf ")}
+ENTRIES = {
+    "vmaf": ("--help", "--reference"),
+    "ffmpeg": ("-filters", " libvmaf "),
+    "vmaf-server": ("--help", "--grpc-address"),
+}
 """What to ask a program that is an entry point, and what only it answers."""
 
 LOCKED_DOWN = (
@@ -91,7 +95,6 @@ def test_version_is_the_same_everywhere(image: Subject) -> None:
     assert (label, image.manifest["libvmaf"]["version"]) == (program, program)
 
 
-@pytest.mark.needs("vmaf")
 def test_backends_are_in_the_library(image: Subject) -> None:
     """The label `vmaf.backends` names the backends that libvmaf.so can open, and no other."""
     library = OURS + "lib/libvmaf.so"
@@ -138,6 +141,7 @@ def test_runs_locked_down(image: Subject, user: str) -> None:
 def test_manifest_is_complete(image: Subject) -> None:
     """versions.json names what we built, with the source and the digest of each."""
     built = {name for capability, name in BUILT.items() if capability in image.image.provides}
+    built.add("libvmaf")
     assert built <= image.manifest.keys()
     wrong = [
         f"{key} has {field} {entry.get(field)!r}"

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from scripts.policy.dockerfile import Instruction
-from scripts.policy.project import Project
+from scripts.policy.project import Place, Project, state
 from scripts.policy.rule import Fault, rule
 
 
@@ -69,31 +69,29 @@ def arg_late(project: Project) -> Iterator[Fault]:
                     yield one, f"{name} is first read on line {later[len(early)].line}, after a RUN"
 
 
-def _final_user(project: Project, place: tuple[str, str]) -> tuple[Instruction, str] | None:
-    """Return the USER that an image ends with."""
-    users = [
-        one for _, stage in project.chain(place) for one in stage.instructions if one.name == "USER"
-    ]
-    return (users[-1], users[-1].words[0]) if users else None
+def _final_user(project: Project, place: Place) -> tuple[Instruction, str]:
+    """Return the user that an image ends with, and the instruction that says so."""
+    every = [one for _, stage in project.chain(place) for one in stage.instructions]
+    says = [one for one in every if one.name == "USER"]
+    return (says or [project.stage(place).start])[-1], state(every)[1] or "root"
 
 
 @rule("a program that needs no root should not have it")
 def user_nonroot(project: Project) -> Iterator[Fault]:
     """Each image ends with a USER other than root."""
     for place in project.images.values():
-        found = _final_user(project, place)
-        if found is None or found[1].partition(":")[0] in {"0", "root"}:
-            start = found[0] if found else project.stage(place).start
-            yield start, f"the image {project.stage(place).name} runs as root"
+        where, user = _final_user(project, place)
+        if user.partition(":")[0] in {"0", "root"}:
+            yield where, f"the image {project.stage(place).name} runs as root"
 
 
 @rule("Kubernetes cannot tell a named user from root, and refuses to start it")
 def user_numeric(project: Project) -> Iterator[Fault]:
     """An image's USER is a number, its group as well."""
     for place in project.images.values():
-        found = _final_user(project, place)
-        if found and found[1] != "root" and not re.fullmatch(r"\d+:\d+", found[1]):
-            yield found[0], f"`USER {found[1]}` is not of the form 1000:1000"
+        where, user = _final_user(project, place)
+        if user != "root" and not re.fullmatch(r"\d+:\d+", user):
+            yield where, f"`USER {user}` is not of the form 1000:1000"
 
 
 _SECRET = re.compile(r"(?i)(^|_)(passw(or)?d|secret|token|api_?key|private_?key|credentials?)(_|$)")

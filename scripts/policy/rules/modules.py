@@ -31,11 +31,11 @@ def go_modules_first(project: Project) -> Iterator[Fault]:
         builds = next((c for c in step.commands if commands.builds_go_tree(c)), None)
         if not builds:
             continue
+        earlier = [*project.before(step.place, step.run), step.run]
         fetches = [
             other
             for other in project.steps
-            if other.place == step.place
-            and other.run.line <= step.run.line
+            if any(other.run is one for one in earlier)
             and any(c.words[1:3] == ("mod", "download") for c in other.commands)
         ]
         if not fetches:

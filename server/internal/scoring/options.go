@@ -1,0 +1,168 @@
+package scoring
+
+import (
+	"encoding/json"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+
+	"vmaf-images/server/internal/vmaf"
+)
+
+// Options are what a request may ask for.
+type Options struct {
+	Models    []string `json:"models"`
+	Features  []string `json:"features"`
+	Pooling   []string `json:"pooling"`
+	Subsample *int     `json:"subsample"`
+	Threads   *int     `json:"threads"`
+}
+
+// PathRequest is a request for videos that the server has.
+type PathRequest struct {
+	Reference string   `json:"reference"`
+	Distorted string   `json:"distorted"`
+	Options   *Options `json:"options"`
+}
+
+// The limits of openapi.yaml.
+const (
+	maxModels    = 4
+	maxModelName = 255
+	maxFeatures  = 16
+	maxSubsample = 1000
+	maxPath      = 4096
+)
+
+// Methods are the pooling methods by name.
+var Methods = map[string]vmaf.Pooling{
+	"mean": vmaf.Mean, "harmonic_mean": vmaf.HarmonicMean, "min": vmaf.Min, "max": vmaf.Max,
+}
+
+var allMethods = []string{"mean", "harmonic_mean", "min", "max"}
+
+// ParseOptions reads Options from JSON.
+func ParseOptions(text []byte) (Options, error) {
+	var o Options
+	return o, decode(text, &o)
+}
+
+// ParsePathRequest reads a PathRequest from JSON.
+func ParsePathRequest(text []byte) (PathRequest, error) {
+	var r PathRequest
+	if err := decode(text, &r); err != nil {
+		return r, err
+	}
+	for which, path := range map[string]string{"reference": r.Reference, "distorted": r.Distorted} {
+		if path == "" || len(path) > maxPath {
+			return r, Problemf(BadRequest, "%q must be a path of 1 to %d bytes", which, maxPath)
+		}
+	}
+	return r, nil
+}
+
+// UnmarshalJSON is strict.
+func (o *Options) UnmarshalJSON(text []byte) error {
+	type plain Options
+	return strict(BadOptions, text, (*plain)(o), "models", "features", "pooling", "subsample", "threads")
+}
+
+// UnmarshalJSON is strict.
+func (r *PathRequest) UnmarshalJSON(text []byte) error {
+	type plain PathRequest
+	return strict(BadRequest, text, (*plain)(r), "reference", "distorted", "options")
+}
+
+// strict reads an object that has no names but these, spelled so, and no null,
+// which the contract has nowhere.
+func strict(kind Kind, text []byte, into any, names ...string) error {
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(text, &fields); err != nil || fields == nil {
+		return Problemf(kind, "an object must be there, not %.20s", text)
+	}
+	for name, value := range fields {
+		if !slices.Contains(names, name) {
+			return Problemf(kind, "%.100q is no name here: %s are", name, strings.Join(names, ", "))
+		}
+		if string(value) == "null" {
+			return Problemf(kind, "%q is null: leave it out instead", name)
+		}
+	}
+	err := json.Unmarshal(text, into)
+	var wrong *json.UnmarshalTypeError
+	if errors.As(err, &wrong) {
+		return Problemf(kind, "%q cannot be a %s", wrong.Field, wrong.Value)
+	}
+	return err
+}
+
+func decode(text []byte, into any) error {
+	err := json.Unmarshal(text, into)
+	var problem *Problem
+	if err == nil || errors.As(err, &problem) {
+		return err
+	}
+	return Problemf(BadRequest, "it is not JSON: %w", err)
+}
+
+// plan is Options that were checked, with the defaults put in.
+type plan struct {
+	models, features   []string
+	pooling            []string
+	subsample, threads int
+}
+
+func (e *Engine) plan(o Options) (plan, error) {
+	p := plan{models: o.Models, features: o.Features, pooling: o.Pooling, subsample: 1, threads: e.limits.Threads}
+	if o.Models == nil {
+		p.models = []string{e.limits.DefaultModel}
+	}
+	if o.Pooling == nil {
+		p.pooling = allMethods
+	}
+	if o.Subsample != nil {
+		p.subsample = *o.Subsample
+	}
+	if o.Threads != nil {
+		p.threads = *o.Threads
+	}
+	return p, p.check(e.limits.MaxThreads)
+}
+
+func (p plan) check(maxThreads int) error {
+	for _, list := range []struct {
+		name     string
+		values   []string
+		min, max int
+	}{{"models", p.models, 1, maxModels}, {"features", p.features, 0, maxFeatures}, {"pooling", p.pooling, 1, len(allMethods)}} {
+		if n := len(list.values); n < list.min || n > list.max {
+			return Problemf(BadOptions, "%q has %d values, %d to %d may be given", list.name, n, list.min, list.max)
+		}
+		for i, v := range list.values {
+			if slices.Contains(list.values[:i], v) {
+				return Problemf(BadOptions, "%q names %q twice", list.name, v)
+			}
+		}
+	}
+	for _, f := range p.features {
+		if vmaf.Features[f] == nil {
+			return Problemf(BadOptions, "%q is no feature; /v1/models lists them", f)
+		}
+	}
+	for _, m := range p.pooling {
+		if _, known := Methods[m]; !known {
+			return Problemf(BadOptions, "%q is no pooling method: it is one of %s", m, strings.Join(allMethods, ", "))
+		}
+	}
+	if p.subsample < 1 || p.subsample > maxSubsample {
+		return Problemf(BadOptions, "\"subsample\" is %d, 1 to %d may be asked for", p.subsample, maxSubsample)
+	}
+	if p.threads < 0 || p.threads > maxThreads {
+		return Problemf(BadOptions, "\"threads\" is %d, 0 to %d may be asked for", p.threads, maxThreads)
+	}
+	return nil
+}
+
+// FeatureNames lists the features that a request may name.
+func FeatureNames() []string { return slices.Sorted(maps.Keys(vmaf.Features)) }
