@@ -70,6 +70,24 @@ def build_oneapi2026(session: nox.Session) -> None:
     _run(session, "build", "build", "oneapi2026")
 
 
+@nox.session(name="build-all-backends")
+def build_all_backends(session: nox.Session) -> None:
+    """Build vmaf:all-backends, with nvcc and one FFmpeg for all GPUs (--libvmaf, --ffmpeg)."""
+    _run(session, "build", "build", "all-backends")
+
+
+@nox.session(name="build-dev")
+def build_dev(session: nox.Session) -> None:
+    """Build vmaf:dev, the workbench with every SDK (--libvmaf, --ffmpeg; VMAF_UID, VMAF_GID)."""
+    _run(session, "build", "build", "dev")
+
+
+@nox.session(name="build-go-server")
+def build_go_server(session: nox.Session) -> None:
+    """Build vmaf:go-server, which scores video by HTTP and gRPC (--libvmaf)."""
+    _run(session, "build", "build", "go-server")
+
+
 @nox.session(name="verify-images")
 def verify_images(session: nox.Session) -> None:
     """Prove what the built images are: no cache in a layer, users, ELF policy, real scores."""
@@ -82,10 +100,28 @@ def upstream_tests(session: nox.Session) -> None:
     _run(session, "build", "build", "upstream-tests")
 
 
+@nox.session(default=False)
+def inspect(session: nox.Session) -> None:
+    """Show what each layer of an image adds, wastes and gives away (IMAGE, --format json)."""
+    _run(session, "build", "inspector")
+
+
+@nox.session(name="server-tests", default=False)
+def server_tests(session: nox.Session) -> None:
+    """Vet, test and fuzz the server's Go code, with the race detector and the sanitizer."""
+    _run(session, "build", "build", "server-tests")
+
+
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run every test: helpers, images, and the mutants each property must catch."""
-    _run(session, "test", "verify", "--mutants")
+    """Run every test: helpers, images, server, and the mutants each property must catch."""
+    _run(session, "server", "verify", "--suite=all")
+
+
+@nox.session(default=False)
+def mutants(session: nox.Session) -> None:
+    """Plant each fault and show which property or rule catches it."""
+    _run(session, "test", "verify", "--suite=mutants")
 
 
 @nox.session
@@ -97,12 +133,25 @@ def unit(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check Python (ruff, mypy --strict), shell (shellcheck) and Dockerfiles (hadolint)."""
+    """Check Python (ruff, mypy --strict), shell (shellcheck), Dockerfiles (hadolint, policy)."""
     session.install(*nox.project.dependency_groups(PYPROJECT, "lint"))
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     session.run("mypy")
     session.run("python", "-m", "scripts.lint")
+    session.run("python", "-m", "scripts.policy")
+
+
+@nox.session
+def policy(session: nox.Session) -> None:
+    """Hold every Dockerfile and recipe to the cache contract (--format json|sarif)."""
+    _run(session, "policy", "policy")
+
+
+@nox.session(default=False)
+def bench(session: nox.Session) -> None:
+    """Measure speed, memory and behaviour under load (server: against the vmaf program)."""
+    _run(session, "test", "bench")
 
 
 @nox.session(default=False)

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,16 +13,37 @@ from scripts.options import parse
 from scripts.paths import RECORDS, ROOT
 
 GIB = 2**30
+TRY = {
+    "vmaf": '-v "$PWD:/data" {} -r ref.y4m -d dist.y4m',
+    "ffmpeg": '-v "$PWD:/data" {} -i dist.mp4 -i ref.mp4 -lavfi libvmaf -f null -',
+    "vmaf-server": "-p 8080:8080 -p 9090:9090 {}",
+}
+"""A command that shows what an image does, by its entry point."""
 NEEDED_BYTES = 15 * GIB
 """What a cold build of cpu and cuda12 leaves on the disk, with room to spare."""
+
+CHECKS = {
+    "upstream-tests": "upstream's own tests pass on a build made from the caches",
+    "server-tests": "the server's own tests pass, as do the race detector and the fuzzers",
+}
+"""The groups of the bake file that are built to see whether they can be, and what that says."""
 
 _BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
 """Where Debian and Fedora, and their kin, keep the certificates that the host trusts."""
 _PROXIES = ("http_proxy", "https_proxy", "no_proxy", "all_proxy")
 
+FORKS_BACKENDS = {"rocm6": "hip", "oneapi2026": "sycl"}
+"""What an image's libvmaf computes on as well where a given tree offers it: Netflix's has none."""
+VENDORS_COMPILER = frozenset({"sycl"})
+"""Those that take a compiler which only the vendor's image has."""
+
 
 def overlay(
-    given: Iterable[sources.Source], *, namespace: str = "", environment: Mapping[str, str]
+    given: Collection[sources.Source],
+    *,
+    kind: str = "registry",
+    namespace: str = "",
+    environment: Mapping[str, str],
 ) -> dict[str, Any]:
     """Return the bake file that carries what the command and this machine add.
 
@@ -40,7 +61,16 @@ def overlay(
     }
     if namespace:
         common["args"]["BUILDKIT_CACHE_MOUNT_NS"] = namespace
-    return {"target": {"_common": common, "_bootstrap": machine}}
+    offered = frozenset().union(*(source.backends for source in given))
+    forks = {
+        image: {
+            "args": {f"LIBVMAF_{image.upper()}": backend},
+            "labels": {"vmaf.backends": f"cpu {backend}"},
+        }
+        for image, backend in FORKS_BACKENDS.items()
+        if backend in offered and (kind == "vendor" or backend not in VENDORS_COMPILER)
+    }
+    return {"target": {"_common": common, "_bootstrap": machine, **forks}}
 
 
 def proxies(environment: Mapping[str, str]) -> dict[str, str]:
@@ -118,6 +148,12 @@ def build(targets: Sequence[str], options: Mapping[str, Any]) -> report.Record:
         UserError: an option is wrong, the engine is not fit, or a stage failed;
             what was built before keeps its tag, and the caches what was done.
     """
+    if os.environ.get("DOCKER_BUILDKIT") == "0":
+        raise UserError(
+            "cannot build with the classic builder",
+            "DOCKER_BUILDKIT=0 asks for it, and only BuildKit can mount caches",
+            "Unset DOCKER_BUILDKIT; docs/rebase-notes.md says more.",
+        )
     images = [matrix.images()[name] for name in targets if name in matrix.images()]
     answering = engine.require()
     check_disk(engine.free_bytes(answering))
@@ -135,13 +171,15 @@ def build(targets: Sequence[str], options: Mapping[str, Any]) -> report.Record:
     namespace = options.get("namespace") or ""
     machine = RECORDS / "machine.json"
     machine.write_text(
-        json.dumps(overlay(given.values(), namespace=namespace, environment=os.environ))
+        json.dumps(overlay(given.values(), kind=kind, namespace=namespace, environment=os.environ))
     )
     command = ["docker", "buildx", "bake", "--progress=rawjson"]
     for file in (*bases.OVERLAYS[kind], machine):
         command += ["--file", str(file)]
-    # The same as --load, which would export the stand-ins for the bases as well.
+    # The same as --load, which would export the stages given to others as well;
+    # and so would buildx where nothing is said of an output.
     command += [f"--set={image.name}.output=type=docker" for image in images]
+    os.environ["BUILDX_NO_DEFAULT_LOAD"] = "1"
     os.environ["REVISION"] = revision()
     if "libvmaf" in given:
         os.environ["LIBVMAF_VERSION"] = given["libvmaf"].version
@@ -162,7 +200,8 @@ def build(targets: Sequence[str], options: Mapping[str, Any]) -> report.Record:
         raise report.failure(outcome)
     report.summary(latest, report.hit_rate_drops(latest, earlier))
     for image in images:
-        say(f'try it: docker run --rm -v "$PWD:/data" {image.tag} -r ref.y4m -d dist.y4m')
+        if words := TRY.get(image.entry):
+            say(f"try it: docker run --rm {words.format(image.tag)}")
     return latest
 
 
@@ -173,14 +212,15 @@ def _size(tag: str) -> int:
 
 
 def main(words: Sequence[str]) -> int:
-    """`scripts.build [IMAGE...|upstream-tests] [options]`; all images where none is named."""
+    """`scripts.build [IMAGE...|CHECKS] [options]`; all images where none is named."""
     options = parse(words)
-    if options.targets == ["upstream-tests"]:
-        checks = matrix.bake_print("upstream-tests")["group"]["upstream-tests"]["targets"]
-        for stage in build(checks, vars(options)).stages:
+    if options.targets in ([checks] for checks in CHECKS):
+        (checks,) = options.targets
+        targets = matrix.bake_print(checks)["group"][checks]["targets"]
+        for stage in build(targets, vars(options)).stages:
             if tests := stage.measures.get("tests"):
                 say(f"{stage.name}: {tests['run']} tests, {tests['failed']} failed")
-        say("upstream's own tests pass on a build made from the caches")
+        say(CHECKS[checks])
         return 0
     build([image.name for image in matrix.choose(options.targets)], vars(options))
     return 0

@@ -88,12 +88,15 @@ def _frames() -> Iterator[bytes]:
         )
 
 
-def generate(path: Path, step: int = 1) -> Path:
-    """Write the generated clip as Y4M, its luma in steps of `step`: the larger, the worse."""
+def y4m(step: int = 1) -> bytes:
+    """Return the generated clip as Y4M, its luma in steps of `step`: the larger, the worse."""
     coarse = bytes(min(value - value % step + step // 2, 255) for value in range(256))
     grey = bytes([128]) * (WIDTH * HEIGHT // 2)
-    with path.open("wb") as file:
-        file.write(f"YUV4MPEG2 W{WIDTH} H{HEIGHT} F25:1 Ip A1:1 C420jpeg\n".encode())
-        for luma in _frames():
-            file.write(b"FRAME\n" + luma.translate(coarse) + grey)
+    header = f"YUV4MPEG2 W{WIDTH} H{HEIGHT} F25:1 Ip A1:1 C420jpeg\n".encode()
+    return header + b"".join(b"FRAME\n" + luma.translate(coarse) + grey for luma in _frames())
+
+
+def generate(path: Path, step: int = 1) -> Path:
+    """Write the generated clip to a file."""
+    path.write_bytes(y4m(step))
     return path

@@ -27,6 +27,8 @@ MINIMUM_ENGINE = (23, 0)
 """The first engine whose default builder is BuildKit with named contexts; tested: 26.1."""
 MINIMUM_BUILDX = (0, 13)
 """The first buildx with `--progress=rawjson`, from which the timings are read."""
+MINIMUM_COMPOSE = (2, 20)
+"""Taken where the plugin is missing; tested: 2.26."""
 NEEDS = "Docker Engine {}.{} and buildx {}.{} or newer".format(*MINIMUM_ENGINE, *MINIMUM_BUILDX)
 
 STATE = Path("/var/lib/vmaf-images")
@@ -49,6 +51,7 @@ VERSIONED = {
     "docker.io": MINIMUM_ENGINE,
     "docker-cli": MINIMUM_ENGINE,
     "docker-buildx": MINIMUM_BUILDX,
+    "docker-compose": MINIMUM_COMPOSE,
 }
 """The packages that may come from `SUITE`; all others are the host's own."""
 COMPANIONS = ("ca-certificates", "git", "mmdebstrap")
@@ -624,6 +627,24 @@ def provide(silence: NoEngineError, host: Host, data_root: Path | None) -> Engin
     return start_daemon(data_root)
 
 
+def provide_compose(host: Host) -> None:
+    """Install the client's compose plugin where it is missing, on Debian and for root.
+
+    The workbench is run with it and nothing is built with it, so that where it cannot be
+    had the engine is no worse.
+    """
+    if (
+        not host.root
+        or host.release.get("ID") != "debian"
+        or output("docker", "compose", "version")
+    ):
+        return
+    try:
+        install(["docker-compose"], host)
+    except UserError as error:
+        say(f"hint: no compose plugin, which dev/compose.yaml takes: {error.why}")
+
+
 def start_service() -> Engine:
     """Start the system's own docker service, configured as the system has it.
 
@@ -781,6 +802,7 @@ def main(words: Sequence[str]) -> int:
         engine = ask()
     check(engine)
     check_data_root(engine, data_root, ours=is_ours(engine))
+    provide_compose(host)
     say(f"{engine}: answers, {origin(engine)}")
     advise(engine)
     return 0

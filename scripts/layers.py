@@ -142,9 +142,14 @@ DEVELOPMENT = (
         r"^(?!/usr/share/doc/).*\.(c|cc|cpp|cu|asm|S|go|rs)$|^/usr/src/",
         "/usr/local/share/ffmpeg/examples/encode_video.c",
     ),
+    Leftover("a source tree", r"/(meson\.build|CMakeLists\.txt)$", "/src/meson.build"),
+)
+"""What only a build needs; a runtime image has none."""
+
+BUILDS = (
     Leftover(
-        "a source or build tree",
-        r"/(\.git|meson-private|meson\.build|build\.ninja|CMakeLists\.txt|CMakeCache\.txt|config\.mak)(/|$)",
+        "a build tree",
+        r"/(\.git|meson-private|build\.ninja|CMakeCache\.txt|config\.mak)(/|$)",
         "/build/build.ninja",
     ),
     Leftover(
@@ -153,7 +158,7 @@ DEVELOPMENT = (
         "/tmp/configure.log",  # noqa: S108 (a path to find, not one to write)
     ),
 )
-"""What only a build needs; a runtime image has none."""
+"""What a build works in; no image has any."""
 
 SECRETS = (
     Leftover("a build secret", r"^/run/secrets/", "/run/secrets/ca"),
@@ -281,6 +286,14 @@ class Archive:
         file = self._layer_tar(layer.blob).extractfile(entry.member or entry.path)
         return file.read() if file else b""
 
+    def chunks(self, layer: Layer, entry: Entry, size: int, overlap: int) -> Iterator[bytes]:
+        """Yield a file's content in pieces, each beginning with the end of the one before."""
+        file = self._layer_tar(layer.blob).extractfile(entry.member or entry.path)
+        end = b""
+        while file and (more := file.read(size)):
+            yield end + more
+            end = more[-overlap:]
+
     def _file(self, name: str) -> IO[bytes]:
         file = self._tar.extractfile(name)
         if file is None:
@@ -315,6 +328,10 @@ class Saved:
             self._archive.layer(number, how, blob)
             for number, (how, blob) in enumerate(zip(made_by, self._blobs, strict=True), 1)
         ]
+
+    def chunks(self, layer: Layer, entry: Entry, size: int, overlap: int) -> Iterator[bytes]:
+        """Yield the content of a layer's file in pieces that overlap."""
+        return self._archive.chunks(layer, entry, size, overlap)
 
     @property
     def merged(self) -> Mapping[str, tuple[Layer, Entry]]:

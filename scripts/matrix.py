@@ -33,6 +33,11 @@ class Image:
         return self.labels["org.opencontainers.image.description"]
 
     @property
+    def entry(self) -> str:
+        """The program that the arguments of `docker run` go to; empty where it says none."""
+        return self.labels.get("vmaf.entry", "")
+
+    @property
     def backends(self) -> frozenset[str]:
         """The compute backends of its libvmaf."""
         return frozenset(self.labels["vmaf.backends"].split())
@@ -100,8 +105,10 @@ def bake_print(*targets: str, files: Iterable[str] = ("docker-bake.hcl",)) -> di
 
 @cache
 def images() -> dict[str, Image]:
-    """Return every image of docker-bake.hcl, by name, in the order built."""
-    return read(bake_print())
+    """Return every image of docker-bake.hcl, by name, in the order of its default group."""
+    printed = bake_print()
+    found = read(printed)
+    return {name: found[name] for name in printed["group"]["default"]["targets"]}
 
 
 def choose(names: Iterable[str]) -> list[Image]:

@@ -11,6 +11,13 @@ from typing import NoReturn
 
 from scripts.console import UserError
 
+SUITES = {
+    "images": ["tests/images"],
+    "mutants": ["tests/mutants", "--table"],
+    "all": ["tests/unit", "tests/builder", "tests/images", "tests/server", "tests/mutants"],
+}
+"""What pytest is given by the sessions `verify-images`, `mutants` and `tests`."""
+
 
 class _Parser(argparse.ArgumentParser):
     """An argument parser whose mistakes are `UserError`s with the usage in them."""
@@ -36,6 +43,20 @@ def parser() -> argparse.ArgumentParser:
     build.add_argument(
         "--namespace", metavar="NAME", help="use a set of cache mounts of its own (a cold build)"
     )
+    policy = parser.add_argument_group("policy, inspect")
+    policy.add_argument(
+        "--format", choices=["text", "json", "sarif"], default="text", help="sarif: policy alone"
+    )
+    policy.add_argument(
+        "--agree", action="store_true", help="inspect: make the sizes the images' baselines"
+    )
+    policy.add_argument(
+        "--dockerfile",
+        metavar="PATH",
+        action="append",
+        default=[],
+        help="check this file instead of those that docker-bake.hcl names",
+    )
     verify = parser.add_argument_group("verify-images, tests")
     verify.add_argument(
         "--require", choices=["all"], help="a missing image is an error instead of a skip"
@@ -48,7 +69,7 @@ def parser() -> argparse.ArgumentParser:
         default=[],
         help="verify the image TAG by the tests of the image NAME",
     )
-    verify.add_argument("--mutants", action="store_true", help=argparse.SUPPRESS)
+    verify.add_argument("--suite", choices=SUITES, default="images", help=argparse.SUPPRESS)
     verify.add_argument("-k", metavar="EXPRESSION", help="pytest: only tests that match")
     verify.add_argument("-m", metavar="MARKERS", help="pytest: only tests so marked (gpu)")
     verify.add_argument("-x", action="store_true", help="pytest: stop at the first failure")

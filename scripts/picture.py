@@ -16,14 +16,18 @@ PICTURE = ROOT / "docs" / "images.svg"
 _WORDS = {
     "vmaf": "vmaf program\nand models",
     "ffmpeg": "FFmpeg with\nx264 x265 AV1 ...",
-    "runtime": "no compiler,\nno cache inside",
+    "server": "server: HTTP\nand gRPC",
+    "program": "runs as\na program",
+    "runtime": "no compiler\ninside",
     "cuda": "NVENC NVDEC\nCUDA filters",
+    "nvcc": "nvcc",
     "hip": "HIP 6\nruntime",
     "vulkan": "Vulkan filters,\nlibplacebo",
     "sycl": "SYCL runtime",
     "opencl": "OpenCL\nfilters",
     "vaapi": "VA-API",
     "qsv": "QSV",
+    "workbench": "SDKs, tools,\na shell",
 }
 """What a capability means to people; one without words here is shown by its name."""
 _INK, _FAINT, _DOT = "#1f2933", "#d5dbe1", "#2f7d5b"

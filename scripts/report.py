@@ -191,9 +191,11 @@ def summary(latest: Record, drops: Iterable[Drop] = ()) -> None:
         cached = sum(step["cached"] for step in stage.steps.values())
         hits, calls = stage.calls
         rate = f"{hits} of {calls}, {hits / calls:.0%}".replace("%", " %") if calls else ""
+        # Targets that nobody asked for give their stages to those asked for.
+        asked = [name for name in stage.targets if name in latest.targets]
         table.add_row(
             stage.name,
-            " ".join(stage.targets),
+            " ".join(asked or stage.targets),
             f"{stage.seconds:.1f} s",
             f"{cached} of {len(stage.steps)}",
             rate,
@@ -226,7 +228,12 @@ def failure(outcome: Outcome) -> UserError:
     why = [reason, *(f"  | {line}" for line in tail[-_LAST_LINES:])]
     if source:
         # The buildx of 2024 tells the file without its folder.
-        files = [path.relative_to(ROOT) for path in (ROOT / "docker").rglob(source.file)]
+        files = [path.relative_to(ROOT) for path in ROOT.glob(source.file)]
+        files += [
+            path.relative_to(ROOT)
+            for folder in ("docker", "dev")
+            for path in (ROOT / folder).rglob(source.file)
+        ]
         file = files[0] if len(files) == 1 else source.file
         why += [
             f"at {file}:{source.line}",

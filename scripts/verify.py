@@ -59,8 +59,7 @@ def main(words: Sequence[str]) -> int:
     clips.real_clip()
     say(f"verifying {', '.join(present)}")
 
-    everything = ["tests/unit", "tests/images", "tests/mutants"]
-    pytest_words = everything if chosen.mutants else ["tests/images"]
+    pytest_words = list(options.SUITES[chosen.suite])
     pytest_words += [f"--image={image.name}" for image in images]
     pytest_words += [f"--as={pair}" for pair in chosen.as_images]
     pytest_words += [f"--require={chosen.require}"] if chosen.require else []

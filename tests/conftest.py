@@ -1,5 +1,6 @@
 """Which images are tested: a test that takes `image` runs once for each."""
 
+import uuid
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -7,10 +8,11 @@ from pathlib import Path
 import pytest
 from _pytest.capture import CaptureManager
 
-from scripts import clips, matrix
+from scripts import bases, clips, matrix
+from scripts.paths import RECORDS, ROOT
 from scripts.verify import is_built
 from tests.images.lavapipe import Lavapipe
-from tests.images.subject import Store, Subject
+from tests.images.subject import COMPOSE, Store, Subject, docker
 
 GPU = Path("/dev/nvidiactl")
 """There where NVIDIA's driver is loaded."""
@@ -124,3 +126,30 @@ def folder(tmp_path: Path) -> Path:
 def clip() -> Path:
     """Return the real test clip."""
     return clips.real_clip()
+
+
+@pytest.fixture
+def libvmaf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a copy of libvmaf's source that containers may write to, out of the build's cache."""
+    files = [f"--file={ROOT / file}" for file in bases.OVERLAYS[bases.choose()]]
+    machine = RECORDS / "machine.json"
+    files += [f"--file={machine}"] if machine.exists() else []
+    monkeypatch.setenv("BUILDX_NO_DEFAULT_LOAD", "1")  # the stand-ins for the bases stay behind
+    output = f"--set=libvmaf-source.output=type=local,dest={tmp_path}"
+    built = docker("buildx", "bake", *files, output, "libvmaf-source", cwd=ROOT)
+    if built.returncode:
+        pytest.skip(f"libvmaf's source cannot be had: {built.stderr.strip().splitlines()[-1]}")
+    for path in (tmp_path, *tmp_path.rglob("*")):
+        path.chmod(path.stat().st_mode | (0o777 if path.is_dir() else 0o666))
+    return tmp_path
+
+
+@pytest.fixture
+def compose() -> Iterator[str]:
+    """Return a compose project of our own; its volume and containers are removed afterwards."""
+    if docker("compose", "version").returncode:
+        pytest.skip("the docker client has no compose plugin: nox -s engine")
+    project = f"vmaf-verify-{uuid.uuid4().hex[:12]}"
+    yield project
+    ours = ("compose", f"--file={COMPOSE}", f"--project-name={project}", "--profile=*")
+    docker(*ours, "down", "--volumes")

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Builds or tests FFmpeg from /src for one variant.
+# Builds or tests FFmpeg from /src for one variant, or with the features of several.
 #
-#   ffmpeg.sh build|test VARIANT
+#   ffmpeg.sh build|test VARIANT...
 #
 # build leaves /out/runtime (programs, libraries), /out/dev and /out/manifest;
 # test runs checkasm and the FATE tests that need no sample files.
@@ -9,15 +9,18 @@ set -eu
 # shellcheck source=compile.sh
 . /run/recipes/compile.sh
 verb=$1
-variant=$2
+shift
+variants=$*
 options=
 
 # feature "VARIANT..." "FLAGS WHERE IT IS ON" "FLAGS WHERE IT IS OFF"
 feature() {
-    case " $1 " in
-    *' all '* | *" $variant "*) options="$options $2" ;;
-    *) options="$options $3" ;;
-    esac
+    for variant in $variants; do
+        case " $1 " in
+        *' all '* | *" $variant "*) options="$options $2" && return ;;
+        esac
+    done
+    options="$options $3"
 }
 
 #       on in     on                                           off

@@ -6,7 +6,7 @@ set -eu
 . /run/recipes/compile.sh
 
 flags='' listed=''
-for target in gfx906 gfx90a gfx942 gfx1030 gfx1100; do
+for target in $HIP_TARGETS; do
     hipcc --offload-arch="$target" -nogpuinc -nogpulib --cuda-device-only -fsyntax-only \
         -x hip /dev/null || { echo "hip-smoke.sh: hipcc knows no GPU '$target'" >&2 && exit 1; }
     flags="$flags --offload-arch=$target"
@@ -14,8 +14,8 @@ for target in gfx906 gfx90a gfx942 gfx1030 gfx1100; do
 done
 
 # hipcc only starts clang, so its own bytes do not tell one compiler from another;
-# what ccache is to tell apart are the packages that compile.
-CCACHE_COMPILERCHECK="string:$(dpkg-query -W hipcc 'clang-[0-9]*' 'rocm-device-libs-[0-9]*' libamdhip64-dev)"
+# what ccache is to tell apart is what the manifest names, and Debian's clang.
+CCACHE_COMPILERCHECK="string:$(cat /manifest/rocm.json && dpkg-query -W 'clang-[0-9]*' 'rocm-device-libs-[0-9]*' 2>/dev/null || true)"
 export CCACHE_COMPILERCHECK
 
 cd /build

@@ -16,20 +16,28 @@ shift
 cp -r /src/libvmaf /src/model /build/
 cd /build/libvmaf
 
+offers() { grep -q "^option('$1'" meson_options.txt; }
 backends=cpu
 set -- "$@" -- # the wanted backends, then the options they turn into
 while [ "$1" != -- ]; do
-    if grep -q "^option('enable_$1'" meson_options.txt; then
+    if offers "enable_$1"; then
         backends="$backends $1"
         set -- "$@" "-Denable_$1=true"
     fi
     shift
 done
 shift
+case $backends in *hip* | *sycl*) set -- "$@" -Db_lto=false ;; esac # device code takes no part in it
+case $backends in
+*hip*) # its kernels, and the GPUs they are for, are options of their own
+    ! offers enable_hipcc || set -- "$@" -Denable_hipcc=true
+    ! offers hip_gfx_targets || set -- "$@" "-Dhip_gfx_targets=$(echo "$HIP_TARGETS" | tr ' ' ,)"
+    ;;
+esac
 
 # Meson adds no launcher of its own where CC is set, and prefers sccache where it
 # is not: so the launcher is named.
-export CC='ccache gcc' CXX='ccache g++'
+export CC="ccache ${CC:-gcc}" CXX="ccache ${CXX:-g++}"
 export PATH="/usr/local/cuda/bin:$PATH" NVCC_PREPEND_FLAGS='-ccbin g++-13'
 set -- --prefix=/usr/local --libdir=lib --buildtype=release \
     -Denable_docs=false -Denable_float=true "$@"
@@ -67,6 +75,6 @@ ccache_report
 # build succeeds with no model built in.
 frame() { printf 'YUV4MPEG2 W64 H64 F25:1 Ip A1:1 C420jpeg\nFRAME\n' && head -c 6144 /dev/zero; }
 frame >/build/frame.y4m
-LD_LIBRARY_PATH=/out/runtime/usr/local/lib /out/runtime/usr/local/bin/vmaf \
+LD_LIBRARY_PATH=/out/runtime/usr/local/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} /out/runtime/usr/local/bin/vmaf \
     --quiet --reference /build/frame.y4m --distorted /build/frame.y4m --json --output /build/score.json
 grep -q '"vmaf"' /build/score.json

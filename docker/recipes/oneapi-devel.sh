@@ -41,29 +41,8 @@ keep() {
         unzip -q -j "$wheel" "*.data/data/lib/$file" -d $lib
     done
 }
-# Found by ELF from the SYCL runtime and the OpenCL device.
-keep intel_sycl_rt 'libsycl.so.?'
-keep intel_cmplr_lib_ur libur_loader.so.0
-keep intel_cmplr_lib_rt libsvml.so libirng.so libimf.so libintlc.so.5
-keep umf libumf.so.1
-keep tcmlib libhwloc.so.15
-keep tbb libtbb.so.12
-keep intel_opencl_rt 'libcommon_clang.so.*'
-# Opened by name at run time:
-# - how SYCL reaches Intel's GPUs; its way to OpenCL is inside the loader
-keep intel_cmplr_lib_ur libur_adapter_level_zero.so.0 libur_adapter_level_zero_v2.so.0
-# - TBB's allocator, slower without
-keep tbb libtbbmalloc.so.2
-# - OpenCL on the CPU, its settings, and the built-in functions for each kind of
-#   CPU, as bitcode, as objects for its own linker, as libraries: it opens those
-#   of the machine it finds itself on, and offers no device where one is missing
-keep intel_opencl_rt 'libintelocl.so.*' cl.cfg 'clbltfn*.rtl' cllibrary.rtl 'cllibrary??.o' 'libocl_svml_??.so'
-
-# The wheel's own .icd files name a folder of the packer's machine; that of the
-# FPGA emulator names a library that is in no wheel.
-mkdir -p /out/runtime/etc/OpenCL/vendors /out/runtime/etc/ld.so.conf.d
-echo "/opt/intel/oneapi/lib/$(basename $lib/libintelocl.so.*)" >/out/runtime/etc/OpenCL/vendors/intel-cpu.icd
-echo /opt/intel/oneapi/lib >/out/runtime/etc/ld.so.conf.d/oneapi.conf
+# shellcheck source=oneapi/parts.sh
+. /run/recipes/oneapi/parts.sh
 
 unzip -q "$(ls $wheels/intel_sycl_rt-*.whl)" '*.data/data/include/*' -d /tmp/sycl
 mv /tmp/sycl/*.data/data/include /out/dev/opt/intel/oneapi/

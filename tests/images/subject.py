@@ -14,9 +14,14 @@ import testinfra
 from scripts import elf
 from scripts.layers import Archive, Layer, Saved
 from scripts.matrix import Image
+from scripts.paths import ROOT
 
 OURS = "/usr/local/"
 """Where everything that we build is installed."""
+COMPOSE = ROOT / "dev" / "compose.yaml"
+"""How the workbench is run."""
+CUDA = OURS + "cuda/"
+"""Where NVIDIA's tools are, which are not ours."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,9 @@ class Ran:
         return f"`{self.command}` ended with {self.code}:\n{self.stderr or self.stdout}"
 
 
-def docker(*words: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+def docker(
+    *words: str, timeout: float = 120, cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run the docker client: whatever engine its user has chosen is the one asked."""
     return subprocess.run(
         ["docker", *words],
@@ -46,6 +53,7 @@ def docker(*words: str, timeout: float = 120) -> subprocess.CompletedProcess[str
         text=True,
         errors="replace",
         timeout=timeout,
+        cwd=cwd,
         check=False,
     )
 
@@ -106,6 +114,11 @@ class Subject:
         config: Mapping[str, Any] = json.loads(shown.stdout)
         return config
 
+    @cached_property
+    def size(self) -> int:
+        """Bytes on the engine's disk."""
+        return int(docker("image", "inspect", "--format", "{{.Size}}", self.tag).stdout)
+
     @property
     def labels(self) -> Mapping[str, str]:
         """Its labels."""
@@ -150,7 +163,7 @@ class Subject:
     @cached_property
     def our_elves(self) -> Sequence[elf.Elf]:
         """Those that we built; never empty, so that no property holds for want of a file."""
-        ours = list(self._elves(OURS))
+        ours = [one for one in self._elves(OURS) if not one.path.startswith(CUDA)]
         assert ours, f"{self.tag} has no program and no library under {OURS}"
         return ours
 
@@ -184,7 +197,8 @@ class Subject:
         name = f"vmaf-verify-{uuid.uuid4().hex}"
         command = ["run", "--rm", f"--name={name}", *options]
         command += [f"--entrypoint={program}"] if program else []
-        command += [f"--mount=type=bind,source={folder},target=/data"] if folder else []
+        if folder:
+            command += [f"--mount=type=bind,source={folder},target={self.config['WorkingDir']}"]
         try:
             done = docker(*command, self.tag, *words)
         except subprocess.TimeoutExpired as late:
@@ -195,10 +209,19 @@ class Subject:
         assert ran.code == 0 or not succeeds, str(ran)
         return ran
 
-    def ffmpeg(self, *words: str, folder: Path | None = None, succeeds: bool = True) -> Ran:
+    def ffmpeg(
+        self,
+        *words: str,
+        options: Iterable[str] = (),
+        folder: Path | None = None,
+        succeeds: bool = True,
+    ) -> Ran:
         """Run its ffmpeg; what it prints is errors alone, and nothing on success."""
         quiet = ("-hide_banner", "-nostdin", "-loglevel", "error", "-y")
-        return self.run(*quiet, *words, program="ffmpeg", folder=folder, succeeds=succeeds)
+        command = (*quiet, *words)
+        return self.run(
+            *command, program="ffmpeg", options=options, folder=folder, succeeds=succeeds
+        )
 
     def score(
         self,

@@ -14,6 +14,28 @@ CODERS = {
     "-filters": {"libvmaf_cuda", "scale_cuda", "hwupload_cuda"},
 }
 
+PROGRAM = """
+#include <cstdio>
+
+__global__ void count(int *total) { atomicAdd(total, 1); }
+
+int main() {
+    int *total;
+    cudaError_t error = cudaMallocManaged(&total, sizeof *total);
+    if (!error) {
+        *total = 0;
+        count<<<1, 32>>>(total);
+        error = cudaDeviceSynchronize();
+    }
+    if (error) {
+        puts(cudaGetErrorName(error));
+        return 3;
+    }
+    return *total == 32 ? 0 : 1;
+}
+"""
+"""A kernel and the program that runs it; 3 where CUDA has no GPU."""
+
 WITH_GPU = ("--gpus=all",)
 
 
@@ -74,6 +96,17 @@ def test_vmaf_without_a_driver_says_so(image: Subject, folder: Path) -> None:
     assert "using CPU" in told.stderr, told
     on_cpu = image.score(folder, "same.y4m", "same.y4m")
     assert image.score(folder, "same.y4m", "same.y4m", "--gpumask=0") == on_cpu
+
+
+@pytest.mark.needs("nvcc")
+def test_nvcc_makes_a_program(image: Subject, folder: Path) -> None:
+    """With its host compiler, nvcc makes a program of one source, for the GPU asked for."""
+    (folder / "count.cu").write_text(PROGRAM)
+    image.run("-arch=sm_75", "-o", "count", "count.cu", program="nvcc", folder=folder)
+    assert elf.gpu_code((folder / "count").read_bytes()) == {"sm_75", "compute_75"}
+    told = image.run(program="./count", folder=folder, succeeds=False)
+    no_gpu = {"cudaErrorInsufficientDriver\n", "cudaErrorNoDevice\n"}
+    assert (told.code == 3 and told.stdout in no_gpu) or told.code == 0, told
 
 
 @pytest.mark.gpu

@@ -3,8 +3,6 @@
 import posixpath
 import re
 
-import pytest
-
 from scripts import elf
 from tests.images.subject import OURS, Subject
 
@@ -24,7 +22,6 @@ def test_every_library_resolves(image: Subject) -> None:
     assert not missing, "\n".join(missing)
 
 
-@pytest.mark.needs("runtime")
 def test_every_symbol_resolves(image: Subject) -> None:
     """Real libvmaf has what its stand-in promised FFmpeg, and no builder had a newer libc."""
     paths = " ".join(one.path for one in image.our_elves)
@@ -52,7 +49,6 @@ def test_ours_search_no_folder_of_the_build(image: Subject) -> None:
     assert not found, "\n".join(found)
 
 
-@pytest.mark.needs("vmaf")
 def test_libvmaf_is_one_file_with_a_chain_of_names(image: Subject) -> None:
     """Programs ask for the SONAME, compilers for libvmaf.so: both are links to the one library."""
     name = OURS + "lib/libvmaf.so"

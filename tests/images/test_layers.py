@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from scripts.layers import CACHES, DEVELOPMENT, SECRETS, TOOLS, leftovers
+from scripts import inspector
+from scripts.layers import BUILDS, CACHES, DEVELOPMENT, SECRETS, TOOLS, leftovers
 from tests.images.subject import OURS, Subject
 
 WASTE_LIMIT = 2 * 2**20
@@ -16,6 +17,12 @@ SECRET_ARGUMENT = re.compile(r"\w*(token|secret|passw|api_?key|proxy)\w*=\S", re
 def test_no_cache_in_any_layer(image: Subject) -> None:
     """Caches live in cache mounts; a cache in a layer is pulled by everyone, deleted or not."""
     found = leftovers(image.layers, CACHES)
+    assert not found, "\n".join(found)
+
+
+def test_no_build_tree_in_any_layer(image: Subject) -> None:
+    """What was compiled is in the image; where it was compiled is many times as large."""
+    found = leftovers(image.layers, BUILDS)
     assert not found, "\n".join(found)
 
 
@@ -31,6 +38,13 @@ def test_no_development_file_in_any_layer(image: Subject) -> None:
     """A runtime image runs; headers, static libraries and sources are for the workbench."""
     found = leftovers(image.layers, DEVELOPMENT)
     assert not found, "\n".join(found)
+
+
+def test_size_is_agreed(image: Subject) -> None:
+    """An image grows a little at a time until nobody remembers by what: more takes a decision."""
+    agreed = inspector.baseline().get(image.image.name, 0)
+    grown = f"{image.size:,} bytes, {agreed:,} are agreed: nox -s inspect -- {image.image.name}"
+    assert image.size <= agreed * inspector.GROWTH, f"{grown} shows by what, --agree accepts it"
 
 
 def test_no_secret_in_any_layer(image: Subject) -> None:

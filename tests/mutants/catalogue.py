@@ -9,16 +9,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from scripts.layers import CACHES, DEVELOPMENT, SECRETS, TOOLS, Leftover
+from scripts.layers import BUILDS, CACHES, DEVELOPMENT, SECRETS, TOOLS, Leftover
 from tests.images import (
     test_contract,
     test_cuda,
+    test_dev,
     test_elf,
     test_ffmpeg,
     test_layers,
     test_oneapi,
     test_rocm,
     test_score,
+    test_server,
     test_vulkan,
 )
 from tests.mutants import patches
@@ -26,12 +28,14 @@ from tests.mutants import patches
 PROPERTIES = (
     test_contract,
     test_cuda,
+    test_dev,
     test_elf,
     test_ffmpeg,
     test_layers,
     test_oneapi,
     test_rocm,
     test_score,
+    test_server,
     test_vulkan,
 )
 VERSIONS = "/usr/local/share/vmaf/versions.json"
@@ -108,6 +112,13 @@ LAYERS = (
         r"layer \d+ \(COPY .* carries /var/cache/apt/archives/x\.deb",
         plant("/var/cache/apt/archives/x.deb") + "\n" + as_root("rm /var/cache/apt/archives/x.deb"),
     ),
+    Mutant(
+        "grown",
+        test_layers.test_size_is_agreed,
+        r"nox -s inspect -- cpu shows by what",
+        lines=as_root("head -c 12M /dev/urandom >/usr/local/share/grown"),
+    ),
+    *every(BUILDS, test_layers.test_no_build_tree_in_any_layer, "build"),
     *every(TOOLS, test_layers.test_no_build_tool_in_any_layer, "tool"),
     *every(DEVELOPMENT, test_layers.test_no_development_file_in_any_layer, "development"),
     *every(SECRETS, test_layers.test_no_secret_in_any_layer, "secret"),
@@ -167,7 +178,21 @@ CONTRACT = (
         "Permission denied",
         as_root("chown root:root /data"),
     ),
-    Mutant("no-entry", test_contract.test_entry_point_is_vmaf, "vmaf", "ENTRYPOINT []"),
+    Mutant("no-entry", test_contract.test_entry_point_is_declared, "vmaf", "ENTRYPOINT []"),
+    Mutant(
+        "entry-of-another-image",
+        test_contract.test_entry_point_is_declared,
+        "'vmaf'.* == .*'ffmpeg'",
+        'ENTRYPOINT ["vmaf"]',
+        of="all-backends",
+    ),
+    Mutant(
+        "entry-knows-no-libvmaf",
+        test_contract.test_entry_point_is_declared,
+        " libvmaf ",
+        of="all-backends",
+        patched={"/usr/local/lib/libavfilter.so": patches.rename("libvmaf", "libvma_")},
+    ),
     Mutant(
         "other-title",
         test_contract.test_labels_are_the_declared_ones,
@@ -417,6 +442,20 @@ CUDA = (
         "using CPU",
         wrap("vmaf", 'exec vmaf.real "$@" 2>/dev/null'),
         of="cuda12",
+    ),
+    Mutant(
+        "no-nvcc",
+        test_cuda.test_nvcc_makes_a_program,
+        "nvcc.* not found",
+        as_root("rm /usr/local/cuda/bin/nvcc"),
+        of="all-backends",
+    ),
+    Mutant(
+        "no-host-compiler",
+        test_cuda.test_nvcc_makes_a_program,
+        r"g\+\+-13",
+        as_root("rm /usr/bin/g++-13"),
+        of="all-backends",
     ),
     Mutant(
         "gpu-unlike-cpu",
@@ -698,4 +737,184 @@ ROCM = (
     ),
 )
 
-MUTANTS = (*LAYERS, *CONTRACT, *ELF, *SCORE, *FFMPEG, *CUDA, *ROCM, *VULKAN, *ONEAPI)
+SERVER = (
+    Mutant(
+        "another-libvmaf",
+        test_server.test_libvmaf_is_the_one_it_was_linked_against,
+        "sha256:",
+        as_root("printf x >>/usr/local/lib/libvmaf.so"),
+        of="go-server",
+    ),
+    Mutant(
+        "server-of-another-version",
+        test_server.test_server_tells_its_versions,
+        r"9\.9\.9",
+        "LABEL org.opencontainers.image.version=9.9.9",
+        of="go-server",
+    ),
+    Mutant(
+        "a-model-removed",
+        test_server.test_every_model_is_served,
+        r"vmaf_v0\.6\.1neg\.json",
+        as_root("rm /usr/local/share/vmaf/model/vmaf_v0.6.1neg.json"),
+        of="go-server",
+    ),
+    Mutant(
+        "server-writes-to-its-root",
+        test_server.test_serves_locked_down,
+        "Read-only file system",
+        wrap("vmaf-server", 'touch /data/log && exec vmaf-server.real "$@"'),
+        of="go-server",
+        given={"user": "vmaf"},
+    ),
+    Mutant(
+        "server-for-vmaf-alone",
+        test_server.test_serves_locked_down,
+        "(?i)permission denied",
+        as_root("chown -R vmaf /usr/local/bin && chmod 700 /usr/local/bin/vmaf-server"),
+        of="go-server",
+        given={"user": "65534:65534"},
+    ),
+    Mutant(
+        "listens-on-no-such-port",
+        test_server.test_listens_on_the_declared_ports,
+        "7070",
+        "EXPOSE 7070",
+        of="go-server",
+    ),
+    Mutant(
+        "grpc-elsewhere",
+        test_server.test_listens_on_the_declared_ports,
+        "not HTTP/2's settings",
+        "ENV VMAF_GRPC_ADDRESS=:9091",
+        of="go-server",
+    ),
+    Mutant(
+        "no-healthcheck",
+        test_server.test_healthcheck_tells_health,
+        "NONE",
+        "HEALTHCHECK NONE",
+        of="go-server",
+    ),
+    Mutant(
+        "deaf",
+        test_server.test_ends_when_told_to,
+        "ended with 137",
+        wrap("vmaf-server", 'vmaf-server.real "$@"; exit'),
+        of="go-server",
+    ),
+)
+
+DEV = (
+    Mutant(
+        "dev-uid-1001",
+        test_dev.test_workbench_is_the_hosts_first_users,
+        "1001",
+        as_root("usermod --uid 1001 vmaf"),
+        of="dev",
+    ),
+    Mutant(
+        "dev-cache-of-root",
+        test_dev.test_workbench_is_the_hosts_first_users,
+        "/ccache 0:0",
+        as_root("chown root:root /ccache"),
+        of="dev",
+    ),
+    Mutant(
+        "dev-ccache-in-a-layer",
+        test_layers.test_no_cache_in_any_layer,
+        r"layer \d+ \(RUN .*\) carries /ccache/\S+: ccache",
+        "RUN cd /tmp && echo 'int x;' >x.c && gcc -c x.c && rm x.c x.o",
+        of="dev",
+    ),
+    Mutant(
+        "dev-works-as-root",
+        test_dev.test_files_made_in_a_mounted_folder_are_the_hosts,
+        r"\(0, 0\)",
+        "USER root",
+        of="dev",
+    ),
+    Mutant(
+        "dev-no-health",
+        test_dev.test_health_is_that_vmaf_starts,
+        "NONE",
+        "HEALTHCHECK NONE",
+        of="dev",
+    ),
+    Mutant(
+        "dev-chatty",
+        test_dev.test_entry_point_runs_its_arguments,
+        "welcome",
+        wrap("workbench", 'echo welcome; exec workbench.real "$@"'),
+        of="dev",
+    ),
+    Mutant(
+        "dev-says-nothing",
+        test_dev.test_shell_says_what_is_in_the_box,
+        "5 < 0",
+        wrap("workbench", "exec bash"),
+        of="dev",
+    ),
+    Mutant(
+        "dev-for-vmaf-alone",
+        test_dev.test_any_user_can_work,
+        "Permission denied",
+        wrap("workbench", 'exec "$@"'),
+        of="dev",
+        given={"user": "1234:1234"},
+    ),
+    *(
+        Mutant(
+            f"dev-no-{sdk}",
+            test_dev.test_sdk_compiles,
+            says,
+            as_root(f"rm -r {path}"),
+            of="dev",
+            given={"sdk": sdk},
+        )
+        for sdk, path, says in (
+            ("cuda", "/usr/local/cuda/nvvm/bin/cicc", "cicc"),
+            ("hip", "/usr/include/hip", r"hip_runtime\.h"),
+            ("sycl", "/opt/intel/oneapi/include", r"sycl/\w+\.hpp"),
+            ("onnxruntime", "/usr/lib/*/pkgconfig/libonnxruntime.pc", r"libonnxruntime\.pc"),
+        )
+    ),
+    Mutant(
+        "dev-broken-venv",
+        test_dev.test_python_runs_a_model,
+        "onnxruntime",
+        as_root("rm -r /opt/vmaf-venv/lib/python3*/site-packages/onnxruntime"),
+        of="dev",
+    ),
+    Mutant(
+        "dev-no-launchers",
+        test_dev.test_compilers_go_through_ccache,
+        "'0'",
+        as_root("rm -r /usr/lib/ccache"),
+        of="dev",
+    ),
+    Mutant(
+        "dev-no-nasm",
+        test_dev.test_libvmaf_is_built_and_passes_its_tests,
+        "nasm",
+        as_root("rm /usr/bin/nasm"),
+        of="dev",
+    ),
+    Mutant(
+        "dev-volume-of-root",
+        test_dev.test_compose_keeps_the_cache,
+        "direct_cache_hit",
+        as_root("chown root:root /ccache"),
+        of="dev",
+    ),
+    Mutant(
+        "dev-sees-gpus",
+        test_dev.test_compose_says_what_to_use_without_a_gpu,
+        "assert 0 == 3",
+        wrap("gpu-check", "exit 0"),
+        of="dev",
+        given={"vendor": "amd"},
+    ),
+)
+
+MUTANTS = (*LAYERS, *CONTRACT, *ELF, *SCORE, *FFMPEG, *CUDA, *ROCM, *VULKAN, *ONEAPI, *DEV, *SERVER)

@@ -78,7 +78,10 @@ def marks(mutant: Mutant) -> list[pytest.Mark]:
     "mutant", [pytest.param(one, id=one.name, marks=marks(one)) for one in MUTANTS]
 )
 def test_property_fails_on_mutant(
-    mutant: Mutant, request: pytest.FixtureRequest, pytestconfig: pytest.Config
+    mutant: Mutant,
+    request: pytest.FixtureRequest,
+    pytestconfig: pytest.Config,
+    record_property: Callable[[str, object], None],
 ) -> None:
     """The property, called as it is, fails on the mutant, and its message names the fault."""
     base = matrix.images()[mutant.of]
@@ -90,8 +93,10 @@ def test_property_fails_on_mutant(
     subject = request.getfixturevalue("mutants").subjects[mutant.tag]
     names = set(inspect.signature(mutant.breaks).parameters) - {"image", *mutant.given}
     others = {name: request.getfixturevalue(name) for name in names}
-    with pytest.raises(AssertionError, match=mutant.says):
+    with pytest.raises(AssertionError, match=mutant.says) as caught:
         mutant.breaks(image=subject, **mutant.given, **others)
+    said = str(caught.value).strip().splitlines()[0]
+    record_property("caught", (mutant.breaks.__name__, f"{mutant.name} ({mutant.of})", said))
 
 
 def properties() -> Mapping[str, Callable[..., None]]:

@@ -7,6 +7,7 @@ import pytest
 from scripts import build
 from scripts.console import UserError
 from scripts.matrix import Image
+from scripts.paths import ROOT
 from scripts.sources import Source
 
 
@@ -70,6 +71,39 @@ def test_a_tree_without_the_backend_of_an_image_is_refused() -> None:
     build.check_backends([image("cpu cuda")], None)
 
 
+def test_a_tree_that_offers_hip_makes_rocm6_compute_on_it() -> None:
+    """The argument chooses the stage, and the label says so; without HIP neither is touched."""
+    made = build.overlay([source("cpu", "cuda", "hip")], environment={})["target"]
+    assert made["rocm6"] == {
+        "args": {"LIBVMAF_ROCM6": "hip"},
+        "labels": {"vmaf.backends": "cpu hip"},
+    }
+    for given in ([], [source("cpu", "cuda")], [source("cpu", "sycl")]):
+        made = build.overlay(given, environment={})["target"]
+        assert set(made) == {"_common", "_bootstrap"}
+
+
+def test_a_tree_that_offers_sycl_takes_intels_compiler() -> None:
+    """Which only the vendor's image has: without it libvmaf stays on the CPU, and says so."""
+    made = build.overlay([source("cpu", "sycl")], kind="vendor", environment={})["target"]
+    assert made["oneapi2026"] == {
+        "args": {"LIBVMAF_ONEAPI2026": "sycl"},
+        "labels": {"vmaf.backends": "cpu sycl"},
+    }
+    assert "rocm6" not in made
+
+
+def test_the_stages_that_a_forks_backends_choose_exist() -> None:
+    """An argument that no stage reads would leave libvmaf on the CPU, under a label that lies."""
+    text = (ROOT / "docker" / "Dockerfile.production-gpu").read_text()
+    for image, backend in build.FORKS_BACKENDS.items():
+        for name in ("libvmaf", "libvmaf-interface"):
+            argument = f"LIBVMAF_{image.upper()}"
+            assert f"FROM {name}-${{{argument}}} AS {name}-{image}\n" in text
+            assert f" AS {name}-{backend}\n" in text
+            assert f"ARG {argument}=cpu\n" in text
+
+
 def test_too_little_disk_is_refused_before_the_build() -> None:
     """A remote engine's disk is not known, and not guessed."""
     with pytest.raises(UserError, match=r"3\.0 GB are free"):
@@ -88,3 +122,10 @@ def test_a_pip_index_of_the_host_serves_the_build(
     settings = tmp_path / "pip.conf"
     assert f"id=pip,src={settings}" in made["target"]["_common"]["secret"]
     assert settings.read_text() == f"[global]\nindex-url = {index}\n"
+
+
+def test_the_classic_builder_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before an engine is asked for; the message names the page."""
+    monkeypatch.setenv("DOCKER_BUILDKIT", "0")
+    with pytest.raises(UserError, match=r"DOCKER_BUILDKIT=0 .*\n.*docs/rebase-notes.md"):
+        build.build(["cpu"], {})

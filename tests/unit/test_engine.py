@@ -760,6 +760,23 @@ def test_buildx_alone_is_installed(place: Path, calls: Callable[[], list[str]]) 
         assert len(calls()) == before
 
 
+def test_compose_is_installed_where_it_is_missing(
+    fake: Fake, calls: Callable[[], list[str]], capsys: pytest.CaptureFixture[str], place: Path
+) -> None:
+    """For root on Debian; where it cannot be had, that is said and no more."""
+    fake("docker", "echo 2.26.1")
+    engine.provide_compose(host())
+    fake("docker", "exit 1")
+    for machine in (host(root=False), host(ident="ubuntu", like="debian")):
+        engine.provide_compose(machine)
+    assert not (place / "calls").exists()
+    engine.provide_compose(host())
+    assert any(call.endswith("download docker-compose") for call in calls())
+    (place / "libc").touch()
+    engine.provide_compose(host())
+    assert "hint: no compose plugin" in capsys.readouterr().err
+
+
 @pytest.mark.usefixtures("docker")
 def test_systemd_starts_its_own_service(place: Path, fake: Fake) -> None:
     """And says why it does not."""

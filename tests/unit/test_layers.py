@@ -7,11 +7,13 @@ import tarfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
 from scripts.console import UserError
 from scripts.layers import (
+    BUILDS,
     CACHES,
     DEVELOPMENT,
     SECRETS,
@@ -25,7 +27,9 @@ from scripts.layers import (
 TAG = "made:here"
 
 
-def layer(files: Mapping[str, str | bytes]) -> bytes:
+def layer(
+    files: Mapping[str, str | bytes], modes: Mapping[str, int] = MappingProxyType({})
+) -> bytes:
     """Return a layer: text is a link's target, bytes a file's content, a final slash a folder."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as tar:
@@ -35,10 +39,10 @@ def layer(files: Mapping[str, str | bytes]) -> bytes:
                 member.type, member.linkname = tarfile.SYMTYPE, content
                 tar.addfile(member)
             elif path.endswith("/"):
-                member.type = tarfile.DIRTYPE
+                member.type, member.mode = tarfile.DIRTYPE, modes.get(path, 0o755)
                 tar.addfile(member)
             else:
-                member.size, member.mode = len(content), 0o644
+                member.size, member.mode = len(content), modes.get(path, 0o644)
                 tar.addfile(member, io.BytesIO(content))
     return out.getvalue()
 
@@ -161,7 +165,9 @@ def test_links_are_followed_as_in_a_container(saved: Callable[..., Saved]) -> No
 
 
 @pytest.mark.parametrize(
-    "leftover", [*CACHES, *TOOLS, *DEVELOPMENT, *SECRETS], ids=lambda leftover: leftover.what
+    "leftover",
+    [*CACHES, *TOOLS, *DEVELOPMENT, *BUILDS, *SECRETS],
+    ids=lambda leftover: leftover.what,
 )
 def test_a_planted_leftover_is_found_though_deleted(
     saved: Callable[..., Saved], leftover: Leftover
@@ -192,4 +198,4 @@ def test_what_a_runtime_image_has_is_no_leftover(saved: Callable[..., Saved]) ->
         "opt/intel/oneapi/lib/cllibraryl9.o": b"",
     }
     image = saved(good)
-    assert leftovers(image.layers, [*CACHES, *TOOLS, *DEVELOPMENT, *SECRETS]) == []
+    assert leftovers(image.layers, [*CACHES, *TOOLS, *DEVELOPMENT, *BUILDS, *SECRETS]) == []

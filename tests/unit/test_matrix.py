@@ -1,6 +1,7 @@
 """The list of images as the bake file gives it."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -51,6 +52,20 @@ def test_an_image_is_read_from_its_target() -> None:
     assert (image.tag, image.stage, image.session) == ("vmaf:cuda", "final-cuda", "build-cuda")
     assert image.description == "the cuda image"
     assert image.backends == {"cpu", "cuda"}
+
+
+def test_an_image_may_name_its_entry_point() -> None:
+    """One that does not is no program."""
+    image = matrix.read(PRINTED)["cpu"]
+    assert image.entry == ""
+    assert replace(image, labels={"vmaf.entry": "ffmpeg"}).entry == "ffmpeg"
+
+
+def test_images_come_in_the_order_of_the_default_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bake prints its targets by the alphabet, which is no order to show people."""
+    group = {"default": {"targets": ["dev", "cuda", "cpu"]}}
+    monkeypatch.setattr(matrix, "bake_print", lambda: {**PRINTED, "group": group})
+    assert list(matrix.images.__wrapped__()) == ["dev", "cuda", "cpu"]
 
 
 def test_capabilities_are_inherited() -> None:

@@ -101,6 +101,16 @@ def test_the_table_folds_what_cost_nothing(shown: io.StringIO) -> None:
     assert max(map(len, lines)) <= 80
 
 
+def test_the_table_names_the_targets_asked_for(shown: io.StringIO) -> None:
+    """A linked target's stages are there for the image that takes them."""
+    linked = Stage("parts", ["parts", "image"], 3.0)
+    alone = Stage("other", ["other"], 3.0)
+    summary(replace(record(), targets=["image"], stages=[linked, alone]))
+    rows = [line.split() for line in shown.getvalue().splitlines()]
+    assert ["parts", "image", "3.0"] in [row[:3] for row in rows]
+    assert ["other", "other", "3.0"] in [row[:3] for row in rows]
+
+
 def test_a_wholly_cached_build_has_no_table(shown: io.StringIO) -> None:
     """There is nothing to tell."""
     summary(record("cached.jsonl"))
@@ -186,6 +196,9 @@ def test_a_failure_says_what_where_and_what_next(
     ]
     assert "x.log" in error.todo
     assert "memory" in error.todo
+
+    (tmp_path / "Dockerfile.y").touch()  # which of the two it is, nobody knows
+    assert "at Dockerfile.y:9" in report.failure(outcome("failed.rawjson", 1)).why.splitlines()
 
 
 def test_a_failure_shows_the_last_lines_only() -> None:

@@ -79,7 +79,9 @@ def test_nox_l_reads_as_a_manual(sessions: dict[str, str]) -> None:
         assert len(description) <= 100, name
 
 
-@pytest.mark.parametrize("page", ["README.md", *(f"docs/{p.name}" for p in ROOT.glob("docs/*.md"))])
+@pytest.mark.parametrize(
+    "page", ["README.md", *(str(p.relative_to(ROOT)) for p in ROOT.glob("docs/**/*.md"))]
+)
 def test_docs_name_what_exists(page: str, sessions: dict[str, str]) -> None:
     """Sessions and linked files that a page names are there."""
     text = (ROOT / page).read_text()

@@ -1,0 +1,53 @@
+#!/bin/sh
+# Builds or tests the Go module in the current folder, against the libvmaf that is
+# installed in /usr/local.
+#
+#   server.sh build|test
+#
+# build leaves /out/runtime (the program) and /out/manifest; test vets, tests and
+# fuzzes, each target for FUZZ_TIME.
+set -eu
+# shellcheck source=https.sh
+. /run/recipes/https.sh
+
+case $1 in
+build) ;;
+test)
+    ldconfig
+    go vet ./...
+    go test -race -v ./... >/out/tests.log 2>&1 || { cat /out/tests.log && exit 1; }
+    # what C allocates for Go is freed: the sanitizer also looks for leaks
+    go test -asan ./internal/vmaf
+    # one by one, as the go tool fuzzes one target at a time
+    grep -r '^func Fuzz' --include='*_test.go' . | sed -E 's/^(.*):func (Fuzz\w+).*/\1 \2/' |
+        while read -r file target; do
+            go test -run=NONE -fuzz="^$target\$" -fuzztime="${FUZZ_TIME:-5s}" "$(dirname "$file")"
+        done
+    printf '#measure {"tests": {"run": %d, "failed": 0}}\n' "$(grep -c -- '^--- PASS' /out/tests.log)"
+    exit
+    ;;
+esac
+
+program=/out/runtime/usr/local/bin/vmaf-server
+library=$(realpath /usr/local/lib/libvmaf.so)
+# Hardened as what compile.sh builds, which takes the C linker.
+go build -buildmode=pie -o "$program" -ldflags "-s -w -linkmode=external \
+    -extldflags '-Wl,-z,relro -Wl,-z,now' \
+    -X main.version=$LIBVMAF_VERSION -X main.revision=$REVISION" ./cmd/vmaf-server
+
+# What it was made of: the library by its content, so that the image can be held to it.
+mkdir -p /out/manifest
+digest() { sha256sum | sed 's/ .*//; s/^/sha256:/'; }
+jq -n --arg version "$LIBVMAF_VERSION" --arg revision "$REVISION" \
+    --arg digest "$(tar -c --sort=name --mtime=@0 --owner=0 --group=0 . | digest)" \
+    --arg go "$(go env GOVERSION)" --arg linked "$(digest <"$library")" \
+    --arg models "$(find /usr/local/share/vmaf/model -name '*.json' -printf '%P\n' | sort)" \
+    '{name: "vmaf-server", version: $version, source: ("server/ at " + $revision),
+      digest: $digest, go: $go, libvmaf: $linked, models: ($models | split("\n"))}' \
+    >/out/manifest/vmaf-server.json
+
+# It must load that very library, and start.
+ldconfig
+ldd "$program"
+test "$(ldd "$program" | awk '$1 ~ /^libvmaf/ { print $3 }' | xargs realpath)" = "$library"
+"$program" --version

@@ -1,0 +1,232 @@
+"""What each layer of an image adds and what it should not: `nox -s inspect -- IMAGE`.
+
+For whoever wonders why an image is large, or what in it came from the machine
+that built it. It reads what `docker save` writes and runs nothing of the image.
+"""
+
+import json
+import posixpath
+import re
+import stat
+import subprocess
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from rich.table import Table
+
+from scripts import engine, matrix
+from scripts.console import UserError, console, say, start
+from scripts.layers import CACHES, SECRETS, Archive, Entry, Layer, Saved, leftovers
+from scripts.options import parse
+from scripts.paths import ROOT
+
+BASELINE = ROOT / "docs" / "sizes.json"
+"""The size in bytes that each image had when somebody last agreed to it."""
+GROWTH = 1.05
+"""How far an image may grow over its baseline before a test fails."""
+_MEGABYTE = 10**6
+_CHUNK = 4 * 2**20
+_OVERLAP = 256  # no longer than this is anything that is looked for
+_SHOWN = 12
+
+# Literals that are quick to look for, and what one of them must be part of.
+_GITHUB = tuple(f"gh{kind}_".encode() for kind in "pousr")
+_STRINGS = {
+    "a private key": (
+        (b"PRIVATE KEY-----",),
+        rb"-----BEGIN [A-Z ]*PRIVATE KEY-----\s+[A-Za-z0-9+/]{40}",
+    ),
+    "an AWS key": ((b"AKIA",), rb"\bAKIA[0-9A-Z]{16}\b"),
+    "a GitHub token": (
+        (*_GITHUB, b"github_pat_"),
+        rb"\b(?:gh[pousr]_[A-Za-z0-9]{36}|github_pat_\w{50,})\b",
+    ),
+    "a Slack token": ((b"xoxb-", b"xoxp-", b"xoxa-"), rb"\bxox[abp]-[0-9A-Za-z-]{20,}"),
+    "credentials in a URL": (
+        (b"://",),
+        rb"\bhttps?://[\w.~-]{2,}:(?!pass)[^\s@/:'\"<>{}()\[\]$%*\\]{6,}@[\w-]+\.\w",
+    ),
+}
+_BUILD_PATHS = (b"/build/", rb"(?<![\w.~-])/build/(?:ffmpeg|libvmaf|svt-av1|build)[\w./-]*")
+
+
+@dataclass(frozen=True)
+class LayerReport:
+    """What one layer costs and brings."""
+
+    number: int
+    made_by: str
+    size: int
+    """Bytes of the files that it adds."""
+    files: int
+    waste: int
+    """Bytes of them that later layers hide: shipped, and of no use."""
+    largest: Sequence[tuple[str, int]]
+    """The folders that most of it is in, with their bytes."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """An image, layer by layer, and what is noticed about it."""
+
+    image: str
+    size: int
+    """Bytes on the engine's disk."""
+    layers: Sequence[LayerReport]
+    noticed: Mapping[str, Sequence[str]]
+    """Lines by what they are about; a heading without lines was looked for in vain."""
+
+
+def report(tag: str, size: int, saved: Saved) -> Report:
+    """Look at every layer of a saved image."""
+    waste = Counter[int]()
+    for below, entry, _ in saved.hidden:
+        waste[below.number] += entry.size
+    noticed: dict[str, list[str]] = {
+        "caches": leftovers(saved.layers, CACHES),
+        "secrets, by their name": leftovers(saved.layers, SECRETS),
+        "hidden by a later layer": [
+            f"{below} carries {entry.path}, {entry.size:,} bytes, hidden by layer {above.number}"
+            for below, entry, above in sorted(saved.hidden, key=lambda found: -found[1].size)
+        ],
+        "setuid or setgid": list(_modes(saved.layers, stat.S_ISUID | stat.S_ISGID)),
+        "writable by all": list(_modes(saved.layers, stat.S_IWOTH)),
+        "secrets, by their look": [],
+        "paths of the build": [],
+    }
+    for heading, line in _strings(saved):
+        noticed[heading].append(line)
+    return Report(tag, size, [_layer(one, waste[one.number]) for one in saved.layers], noticed)
+
+
+def _layer(layer: Layer, waste: int) -> LayerReport:
+    files = [entry for entry in layer.entries if entry.is_file]
+    folders = Counter[str]()
+    for entry in files:
+        folders["/".join(posixpath.dirname(entry.path).split("/")[:4]) or "/"] += entry.size
+    size = sum(entry.size for entry in files)
+    return LayerReport(layer.number, layer.made_by, size, len(files), waste, folders.most_common(3))
+
+
+def _modes(layers: Sequence[Layer], bits: int) -> Iterator[str]:
+    """Yield the files and folders with a mode bit; a sticky folder is open on purpose."""
+    for layer in layers:
+        for entry in layer.entries:
+            is_open = bool(entry.mode & bits) and not stat.S_ISLNK(entry.mode)
+            sticky = entry.is_dir and entry.mode & stat.S_ISVTX
+            if is_open and not sticky and (entry.is_file or entry.is_dir):
+                mode = f"{stat.S_IMODE(entry.mode):04o}"
+                yield f"{layer} carries {entry.path}, mode {mode}, of {entry.uid}:{entry.gid}"
+
+
+def _strings(saved: Saved) -> Iterator[tuple[str, str]]:
+    """Yield what the contents of files give away, with its heading."""
+    for layer in saved.layers:
+        for entry in layer.entries:
+            if entry.is_file and entry.size:
+                for chunk in saved.chunks(layer, entry, size=_CHUNK, overlap=_OVERLAP):
+                    yield from _found(layer, entry, chunk)
+
+
+def _found(layer: Layer, entry: Entry, chunk: bytes) -> Iterator[tuple[str, str]]:
+    for what, (literals, pattern) in _STRINGS.items():
+        if any(one in chunk for one in literals) and (match := re.search(pattern, chunk)):
+            shown = match[0][:12].decode(errors="replace")
+            yield "secrets, by their look", f"{layer} carries {entry.path}: {what}, `{shown}...`"
+    if entry.path.startswith("/usr/local/"):
+        literal, pattern = _BUILD_PATHS
+        if literal in chunk and (match := re.search(pattern, chunk)):
+            yield "paths of the build", f"{layer} carries {entry.path}: {match[0].decode()}"
+
+
+def show(found: Report) -> None:
+    """Print a report for people, on stdout."""
+    out = type(console)(highlight=False, width=console.width)
+    table = Table(title=f"{found.image}: {found.size / _MEGABYTE:,.1f} MB")
+    for column in ("layer", "MB", "files", "waste MB"):
+        table.add_column(column, justify="right")
+    table.add_column("largest folders")
+    table.add_column("made by", overflow="ellipsis", no_wrap=True, max_width=48)
+    for layer in found.layers:
+        largest = ", ".join(f"{path} {size / _MEGABYTE:.1f}" for path, size in layer.largest)
+        numbers = (layer.number, f"{layer.size / _MEGABYTE:.1f}", layer.files)
+        waste = f"{layer.waste / _MEGABYTE:.1f}"
+        table.add_row(*map(str, numbers), waste, largest, layer.made_by)
+    out.print(table)
+    for heading, lines in found.noticed.items():
+        out.print(f"{heading}: {len(lines) or 'none'}", markup=False)
+        for line in lines[:_SHOWN]:
+            out.print(f"  {line}", markup=False, soft_wrap=True)
+        if len(lines) > _SHOWN:
+            out.print(f"  and {len(lines) - _SHOWN} more; --format json lists all", markup=False)
+
+
+def inspect(tag: str) -> Report:
+    """Save an image and read it.
+
+    Raises:
+        UserError: the engine has no such image, or cannot save it.
+    """
+    size = engine.output("docker", "image", "inspect", "--format", "{{.Size}}", tag).strip()
+    if not size:
+        built = " ".join(image.tag for image in matrix.images().values())
+        raise UserError("cannot inspect an image", f"`{tag}` is not here", f"Ours are: {built}.")
+    say(f"saving {tag}, {int(size) / _MEGABYTE:,.0f} MB")
+    with TemporaryDirectory(prefix="vmaf-inspect-") as folder:
+        path = Path(folder) / "image.tar"
+        save = ["docker", "save", f"--output={path}", tag]
+        done = subprocess.run(save, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise UserError(
+                "cannot save an image",
+                done.stderr.strip(),
+                f"It takes {int(size) / _MEGABYTE:,.0f} MB in {folder}; TMPDIR puts it elsewhere.",
+            )
+        with Archive(path) as archive:
+            return report(tag, int(size), archive.image(tag))
+
+
+def baseline() -> Mapping[str, int]:
+    """Return the agreed size of each image, in bytes."""
+    sizes: Mapping[str, int] = json.loads(BASELINE.read_text())
+    return sizes
+
+
+def agree(sizes: Mapping[str, int]) -> None:
+    """Make these sizes the baseline of their images; others keep theirs."""
+    merged = dict(sorted({**baseline(), **sizes}.items()))
+    BASELINE.write_text(json.dumps(merged, indent=2) + "\n")
+    for name, size in sizes.items():
+        say(f"{name}: {size / _MEGABYTE:,.1f} MB is its baseline now")
+
+
+def main(words: Sequence[str]) -> int:
+    """`scripts.inspector IMAGE...`: a name of docker-bake.hcl, or any tag.
+
+    Raises:
+        UserError: no image is named, or one is not there.
+    """
+    options = parse(words)
+    known = matrix.images()
+    tags = [known[name].tag if name in known else name for name in options.targets]
+    if not tags:
+        names = " ".join(known)
+        raise UserError("cannot inspect", "no image is named", f"Name a tag, or one of: {names}.")
+    engine.require()
+    reports = [inspect(tag) for tag in tags]
+    if options.format == "json":
+        print(json.dumps([asdict(one) for one in reports], indent=2))
+    else:
+        for one in reports:
+            show(one)
+    if options.agree:
+        by_tag = {image.tag: image.name for image in known.values()}
+        agree({by_tag[one.image]: one.size for one in reports if one.image in by_tag})
+    return 0
+
+
+if __name__ == "__main__":
+    start(main)

@@ -1,0 +1,1 @@
+"""How builders take our Dockerfiles."""

@@ -1,0 +1,95 @@
+"""A server to ask, and the videos it is asked about."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from playwright.sync_api import Browser
+
+from scripts import clips, matrix
+from scripts.paths import ROOT
+from scripts.verify import is_built
+from tests.conftest import tags
+from tests.images.serving import Server, serving
+from tests.images.subject import Store, Subject
+from tests.server.browser import browsing
+
+FRAMES = 12
+"""Of the real clip: 1280x720."""
+
+
+@dataclass(frozen=True)
+class Footage:
+    """Pairs of videos in a folder, which the server has as its data root."""
+
+    folder: Path
+    pairs: tuple[tuple[str, str], ...]
+    """Names of reference and distorted."""
+
+    def read(self, name: str) -> bytes:
+        """Return a video."""
+        return (self.folder / name).read_bytes()
+
+
+@pytest.fixture(scope="session")
+def cpu(pytestconfig: pytest.Config, store: Store) -> Subject:
+    """Return the image whose vmaf program the server's scores are held to."""
+    wanted = matrix.images()["cpu"]
+    tag = tags(pytestconfig)[wanted.name]
+    if not is_built(tag):
+        missing = f"{tag} is not built, and its vmaf is what to compare with: nox -s build-cpu"
+        if pytestconfig.getoption("require"):
+            pytest.fail(missing, pytrace=False)
+        pytest.skip(missing)
+    return Subject(wanted, tag, store)
+
+
+@pytest.fixture(scope="session")
+def footage(cpu: Subject, clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Footage:
+    """Return three pairs: generated pictures, a little and much worse, and a coded real clip."""
+    folder = tmp_path_factory.mktemp("footage")
+    folder.chmod(0o777)
+    for name, step in (("reference", 1), ("worse", 16), ("worst", 48)):
+        clips.generate(folder / f"{name}.y4m", step)
+    (folder / "clip.mp4").write_bytes(clip.read_bytes())
+    pictures = ("-frames:v", str(FRAMES), "-an", "-pix_fmt", "yuv420p")
+    cpu.ffmpeg("-i", "clip.mp4", *pictures, "clip.y4m", folder=folder)
+    coded = ("-c:v", "libx264", "-preset", "veryfast", "-crf", "35")
+    cpu.ffmpeg("-i", "clip.y4m", *coded, "coded.mkv", folder=folder)
+    cpu.ffmpeg("-i", "coded.mkv", *pictures, "coded.y4m", folder=folder)
+    return Footage(
+        folder,
+        (("reference.y4m", "worse.y4m"), ("reference.y4m", "worst.y4m"), ("clip.y4m", "coded.y4m")),
+    )
+
+
+@pytest.fixture(scope="session")
+def server(image: Subject, footage: Footage) -> Iterator[Server]:
+    """Return a server with its settings as they come, for all tests that leave it as it is."""
+    with serving(image, folder=footage.folder) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def api() -> Any:
+    """Return the messages and the services of scoring.proto."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(ROOT / "server" / "api")
+        return grpc.protos_and_services("vmaf/v1/scoring.proto")
+
+
+@pytest.fixture(scope="session")
+def channel(server: Server) -> Iterator[grpc.Channel]:
+    """Return a way to the server's gRPC port."""
+    with grpc.insecure_channel(server.grpc) as channel:
+        yield channel
+
+
+@pytest.fixture(scope="session")
+def browser(image: Subject) -> Iterator[Browser]:
+    """Return Chromium."""
+    with browsing(image) as browser:
+        yield browser
