@@ -86,13 +86,20 @@ def program(folder: Path) -> Iterator[str]:
         yield name
 
 
-def make(cpu: str, frames: int) -> None:
-    """Write reference.y4m and distorted.y4m, 1080p of the real clip again and again."""
+def make(cpu: str, frames: int, *, coded: bool = True) -> None:
+    """Write reference.y4m and distorted.y4m, 1080p of the real clip again and again.
+
+    Where it is not coded, both are one file: half the disk.
+    """
+    docker("exec", cpu, "rm", "-f", "distorted.y4m")
     quiet = ("exec", cpu, "ffmpeg", "-loglevel", "error", "-nostdin", "-y")
     scaled = ("-vf", "scale=1920:1080", "-frames:v", str(frames), "-pix_fmt", "yuv420p")
     docker(*quiet, "-stream_loop", "-1", "-i", "clip.mp4", *scaled, "-an", "reference.y4m")
-    coded = ("-c:v", "libx264", "-preset", "ultrafast", "-crf", "35")
-    docker(*quiet, "-i", "reference.y4m", *coded, "coded.mkv")
+    if not coded:
+        docker("exec", cpu, "ln", "reference.y4m", "distorted.y4m")
+        return
+    x264 = ("-c:v", "libx264", "-preset", "ultrafast", "-crf", "35")
+    docker(*quiet, "-i", "reference.y4m", *x264, "coded.mkv")
     docker(*quiet, "-i", "coded.mkv", "-pix_fmt", "yuv420p", "distorted.y4m")
 
 
@@ -165,7 +172,7 @@ def memories(folder: Path) -> Iterator[Figure]:
     for frames in (SHORT, LONG):
         say(f"server: memory, {frames} frames")
         with program(folder) as cpu:
-            make(cpu, frames)
+            make(cpu, frames, coded=False)
         for way in ("path", "upload"):
             with server(folder) as (name, url):
                 if way == "path":

@@ -75,7 +75,8 @@ func Parse(words []string, lookup func(string) (string, bool)) (*Config, error) 
 		return nil, err
 	}
 	if err := f.Parse(words); err != nil {
-		return nil, errors.New(strings.Replace(err.Error(), "flag -", "flag --", 1))
+		// Go writes flags with one dash.
+		return nil, errors.New(strings.NewReplacer("flag -", "flag --", ": -", ": --").Replace(err.Error()))
 	}
 	if f.NArg() > 0 {
 		return nil, fmt.Errorf("unexpected argument %q", f.Arg(0))

@@ -81,12 +81,14 @@ func (s *service) score(ctx context.Context, r *vmafv1.ScoreRequest) (result *sc
 	if err != nil {
 		return nil, err
 	}
+	request := scoring.PathRequest{Reference: r.GetReference(), Distorted: r.GetDistorted(), Options: &options}
+	if err := request.Check(); err != nil {
+		return nil, err
+	}
 	ctx, cancel := s.bound(ctx)
 	defer cancel()
 	err = s.engine.Do(ctx, func(ctx context.Context) (err error) {
-		result, err = s.engine.ScorePaths(ctx, scoring.PathRequest{
-			Reference: r.GetReference(), Distorted: r.GetDistorted(), Options: &options,
-		}, nil)
+		result, err = s.engine.ScorePaths(ctx, request, nil)
 		return err
 	})
 	return result, err

@@ -54,12 +54,17 @@ func ParsePathRequest(text []byte) (PathRequest, error) {
 	if err := decode(text, &r); err != nil {
 		return r, err
 	}
+	return r, r.Check()
+}
+
+// Check refuses paths that cannot be.
+func (r PathRequest) Check() error {
 	for which, path := range map[string]string{"reference": r.Reference, "distorted": r.Distorted} {
 		if path == "" || len(path) > maxPath {
-			return r, Problemf(BadRequest, "%q must be a path of 1 to %d bytes", which, maxPath)
+			return Problemf(BadRequest, "%q must be a path of 1 to %d bytes", which, maxPath)
 		}
 	}
-	return r, nil
+	return nil
 }
 
 // UnmarshalJSON is strict.

@@ -138,8 +138,10 @@ func TestCollection(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range 2 {
-		if !m.Predict(x, i) || !m.Predict(x, i) {
-			t.Fatalf("frame %d has no score, or not twice", i)
+		for range 2 { // libvmaf itself would refuse the second time
+			if !m.Predict(x, i) {
+				t.Fatalf("frame %d has no score", i)
+			}
 		}
 	}
 	low, _ := x.Score(m.Low, 0)

@@ -1,0 +1,78 @@
+package config
+
+import (
+	"bytes"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func environment(pairs ...string) func(string) (string, bool) {
+	return func(name string) (string, bool) {
+		for _, pair := range pairs {
+			if value, found := strings.CutPrefix(pair, name+"="); found {
+				return value, true
+			}
+		}
+		return "", false
+	}
+}
+
+func TestParse(t *testing.T) {
+	c, err := Parse([]string{"--queue=3", "--stall-timeout", "5s"},
+		environment("VMAF_QUEUE=7", "VMAF_CONCURRENCY=9", "VMAF_DATA_ROOT=/data", "VMAF_LOG_LEVEL=warn", "VMAF_THREADS=", "VMAF_HELP=true"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Queue != 3 || c.Concurrency != 9 || c.DataRoot != "/data" || c.StallTimeout != 5*time.Second ||
+		c.LogLevel.String() != "WARN" || c.Threads != 1 || c.Help {
+		t.Errorf("%+v", c)
+	}
+}
+
+func TestParseRefuses(t *testing.T) {
+	for _, c := range []struct{ word, variable, want string }{
+		{"--none", "", "--none"},
+		{"stray", "", `"stray"`},
+		{"--queue=x", "", "--queue"},
+		{"--queue=-1", "", "--queue"},
+		{"--concurrency=0", "", "--concurrency"},
+		{"--drain-timeout=-1s", "", "--drain-timeout"},
+		{"--max-threads=300", "", "--max-threads"},
+		{"--max-threads=0", "", "--threads is 1"},
+		{"--log-level=loud", "", "--log-level"},
+		{"--help=false", "VMAF_QUEUE=x", "VMAF_QUEUE"},
+		{"--help=false", "VMAF_MAX_FRAMES=0", "VMAF_MAX_FRAMES"},
+	} {
+		_, err := Parse([]string{c.word}, environment(c.variable))
+		if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s %s: %v", c.word, c.variable, err)
+		}
+	}
+}
+
+// The help and docs/server.md list the same settings.
+func TestUsage(t *testing.T) {
+	c, err := Parse(nil, environment())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var help bytes.Buffer
+	c.Usage(&help)
+	docs, err := os.ReadFile("../../../docs/server.md")
+	if err != nil {
+		t.Skip("docs/server.md is not beside the module here")
+	}
+	variable := regexp.MustCompile(`VMAF_\w+`)
+	unique := func(text []byte) []string {
+		found := variable.FindAllString(string(text), -1)
+		slices.Sort(found)
+		return slices.Compact(found)
+	}
+	if told, listed := unique(help.Bytes()), unique(docs); !slices.Equal(told, listed) {
+		t.Errorf("--help has %v\ndocs/server.md %v", told, listed)
+	}
+}
