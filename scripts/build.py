@@ -185,7 +185,7 @@ def build(targets: Sequence[str], options: Mapping[str, Any]) -> report.Record:
         os.environ["LIBVMAF_VERSION"] = given["libvmaf"].version
 
     log = RECORDS / "logs" / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{'-'.join(targets)}.log"
-    outcome = progress.follow([*command, *targets], cwd=ROOT, log=log)
+    outcome = _follow([*command, *targets], log)
     sizes = {} if outcome.returncode else {image.tag: _size(image.tag) for image in images}
     earlier = report.records()
     latest = report.record(
@@ -203,6 +203,21 @@ def build(targets: Sequence[str], options: Mapping[str, Any]) -> report.Record:
         if words := TRY.get(image.entry):
             say(f"try it: docker run --rm {words.format(image.tag)}")
     return latest
+
+
+_RACES = ("failed to get state for index", "inconsistent graph state")
+"""What BuildKit says when it has lost a step that two targets share (moby/buildkit issues 3635
+and 2303): seen once here, in a build of all images beside another. What was built stays cached."""
+
+
+def _follow(command: Sequence[str], log: Path) -> progress.Outcome:
+    """Build, and once more where BuildKit tripped over itself."""
+    outcome = progress.follow(command, cwd=ROOT, log=log)
+    said = (outcome.build.text or [""])[-1] if outcome.returncode else ""
+    if not any(race in said for race in _RACES):
+        return outcome
+    say(f"BuildKit lost its own state, a known fault of it; building once more. It said: {said}")
+    return progress.follow(command, cwd=ROOT, log=log.with_suffix(".again.log"))
 
 
 def _size(tag: str) -> int:

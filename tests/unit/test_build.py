@@ -1,5 +1,6 @@
 """What the build driver decides before it starts anything."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -129,3 +130,24 @@ def test_the_classic_builder_is_refused_at_once(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("DOCKER_BUILDKIT", "0")
     with pytest.raises(UserError, match=r"DOCKER_BUILDKIT=0 .*\n.*docs/rebase-notes.md"):
         build.build(["cpu"], {})
+
+
+@pytest.mark.parametrize(
+    ("said", "builds"),
+    [
+        ("failed to compute cache key: failed to get state for index 0 on [a 1/1] COPY", 2),
+        ("failed to get edge: inconsistent graph state", 2),
+        ("process did not complete successfully: exit code: 1", 1),
+    ],
+)
+def test_a_race_of_buildkit_is_tried_once_more(
+    said: str, builds: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And nothing else is: a step that failed would fail again."""
+    script = f"import sys; print('ERROR: failed to solve: {said}', file=sys.stderr); sys.exit(1)"
+    told: list[str] = []
+    monkeypatch.setattr(build, "say", told.append)
+    outcome = build._follow([sys.executable, "-c", script], tmp_path / "logs" / "build.log")  # noqa: SLF001
+    assert outcome.returncode == 1
+    assert len(list((tmp_path / "logs").iterdir())) == builds
+    assert len(told) == builds - 1
