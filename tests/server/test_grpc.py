@@ -104,7 +104,7 @@ def refused(code: grpc.StatusCode) -> Any:
         ("/etc/passwd", grpc.StatusCode.PERMISSION_DENIED),
         ("none.y4m", grpc.StatusCode.NOT_FOUND),
         ("clip.mp4", grpc.StatusCode.INVALID_ARGUMENT),
-        ("", grpc.StatusCode.PERMISSION_DENIED),
+        ("", grpc.StatusCode.INVALID_ARGUMENT),
     ],
 )
 def test_a_bad_path(asked: Asked, path: str, code: grpc.StatusCode) -> None:
