@@ -49,7 +49,8 @@ func load(name, series string, file bool) (*Model, error) {
 		return &Model{Series: series, model: model}, nil
 	}
 	// What a failed load allocated is the caller's. Only the JSON tells a
-	// collection from a model, so the other loader is tried.
+	// collection from a model, so the other loader is tried. (Of a collection
+	// with a broken member libvmaf 3.2.0 itself loses 2 KB; its user cannot free it.)
 	C.vmaf_model_destroy(model)
 	model = nil
 	var collection *C.VmafModelCollection
