@@ -22,7 +22,7 @@ from scripts import clips, matrix
 from scripts.console import UserError, say
 from scripts.figures import Figure, middle, ratio
 
-ROUNDS = 3
+ROUNDS = 5
 FRAMES = 150
 """Of 1080p, for the throughput: long enough that a container's start does not count."""
 SHORT, LONG = 10, 1000
