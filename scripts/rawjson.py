@@ -131,7 +131,10 @@ class Step:
     def update(self, news: dict[str, Any]) -> list[str]:
         """Take what BuildKit says of it; return a line for the log where it was begun."""
         self._name(news["name"])
-        self.error = news.get("error") or self.error
+        if news.get("error"):
+            self.error = news["error"]
+        elif news.get("completed") and self.cancelled:
+            self.error = ""  # one target let go of it, and another has seen it through
         if not news.get("started"):
             return []
         started = datetime.fromisoformat(news["started"])

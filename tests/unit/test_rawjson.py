@@ -86,6 +86,18 @@ def test_the_failed_step_is_told_from_the_cancelled_one() -> None:
     assert list(failed.tail) == ["fail"]
 
 
+def test_a_step_that_one_target_lets_go_of_is_done_by_another() -> None:
+    """Targets that share a stage are told of it each in their own stream."""
+    build = Build()
+    build.feed(vertex(started=at(1)))
+    build.feed(vertex(started=at(1), completed=at(2), error="context canceled: context canceled"))
+    (step,) = build.steps.values()
+    assert step.cancelled
+    build.feed(vertex(started=at(1), completed=at(9)))
+    assert not step.cancelled
+    assert step.ending == "done in 8.0 s"
+
+
 def test_the_source_line_of_an_error() -> None:
     """Buildx tells it in words behind the JSON."""
     source = read("failed.rawjson").source
