@@ -205,16 +205,21 @@ def build(targets: Sequence[str], options: Mapping[str, Any]) -> report.Record:
     return latest
 
 
-_RACES = ("failed to get state for index", "inconsistent graph state")
+_RACES = ("failed to get state for index", "inconsistent graph state", "no such job")
 """What BuildKit says when it has lost a step that two targets share (moby/buildkit issues 3635
-and 2303): seen once here, in a build of all images beside another. What was built stays cached."""
+and 2303), or the end of a build that was over at once. What was built stays cached."""
+
+
+def is_race(said: str) -> bool:
+    """Whether buildx's last line tells of a race inside BuildKit, and not of a step that failed."""
+    return any(race in said for race in _RACES)
 
 
 def _follow(command: Sequence[str], log: Path) -> progress.Outcome:
     """Build, and once more where BuildKit tripped over itself."""
     outcome = progress.follow(command, cwd=ROOT, log=log)
     said = (outcome.build.text or [""])[-1] if outcome.returncode else ""
-    if not any(race in said for race in _RACES):
+    if not is_race(said):
         return outcome
     say(f"BuildKit lost its own state, a known fault of it; building once more. It said: {said}")
     return progress.follow(command, cwd=ROOT, log=log.with_suffix(".again.log"))

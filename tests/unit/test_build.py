@@ -137,6 +137,7 @@ def test_the_classic_builder_is_refused_at_once(monkeypatch: pytest.MonkeyPatch)
     [
         ("failed to compute cache key: failed to get state for index 0 on [a 1/1] COPY", 2),
         ("failed to get edge: inconsistent graph state", 2),
+        ("failed to receive status: rpc error: code = NotFound desc = no such job abc", 2),
         ("process did not complete successfully: exit code: 1", 1),
     ],
 )
