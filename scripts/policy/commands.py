@@ -74,6 +74,11 @@ def _compiles(command: Command, verb: str) -> bool:
     return is_compiler or program in _DRIVERS or program == "configure"
 
 
+def first(step: "Step", wanted: Kind) -> Command | None:
+    """Return the first command of a kind that a step comes to."""
+    return next((command for command in step.commands if kind(command) is wanted), None)
+
+
 def is_cmake_configure(command: Command) -> bool:
     """Whether cmake configures a tree, rather than builds, installs or answers."""
     others = {"--build", "--install", "--help", "--version", "-E", "-P", "--open", "--workflow"}

@@ -3,25 +3,17 @@
 import re
 from collections.abc import Iterator
 
-from scripts.policy import commands, shell
+from scripts.policy import commands
 from scripts.policy.commands import Kind
 from scripts.policy.dockerfile import Mount
 from scripts.policy.project import Project, Step
-from scripts.policy.rule import Fault, rule, step_rule
+from scripts.policy.rule import Fault, step_rule
 
 _ARCHIVES, _LISTS = "/var/cache/apt", "/var/lib/apt"
 _RELEASES = re.compile(
     r"(?<![a-z])(bookworm|bullseye|buster|forky|sid|stable|testing|trixie|unstable"
     r"|focal|jammy|noble|plucky|questing|resolute|(?:debian|ubuntu)-?\d[\d.]*)(?![a-z])"
 )
-
-
-def _apt_steps(project: Project) -> Iterator[tuple[Step, shell.Command]]:
-    """Yield the steps that run apt, with the first command that does."""
-    for step in project.steps:
-        found = next((c for c in step.commands if commands.kind(c) is Kind.APT), None)
-        if found:
-            yield step, found
 
 
 def _apt_mounts(step: Step) -> Iterator[Mount]:
@@ -31,7 +23,7 @@ def _apt_mounts(step: Step) -> Iterator[Mount]:
 @step_rule("without them every build fetches the index and each package again")
 def apt_mounts(_project: Project, step: Step) -> Iterator[Fault]:
     """Each apt step has cache mounts at both of apt's folders."""
-    found = next((c for c in step.commands if commands.kind(c) is Kind.APT), None)
+    found = commands.first(step, Kind.APT)
     if not found:
         return
     for folder in (_ARCHIVES, _LISTS):
@@ -56,18 +48,16 @@ def apt_id(_project: Project, step: Step) -> Iterator[Fault]:
             yield step.run, f"the id `{name}` does not carry both the release and $TARGETARCH"
 
 
-@rule("the stock images delete each package after its installation, so the mount stays empty")
-def apt_keeps_packages(project: Project) -> Iterator[Fault]:
+@step_rule("the stock images delete each package after its installation, so the mount stays empty")
+def apt_keeps_packages(project: Project, step: Step) -> Iterator[Fault]:
     """docker-clean is out of the way before apt first runs on a mount."""
-    for step, found in _apt_steps(project):
-        if not any(_apt_mounts(step)):
-            continue
-        earlier = project.before(step.place, step.run)
-        read = step.text + "\n".join(one.source for one in earlier)
-        if "Keep-Downloaded-Packages" in read and re.search(
-            r"docker-clean|#clear DPkg::Post-Invoke", read
-        ):
-            continue
+    found = commands.first(step, Kind.APT)
+    if not found or not any(_apt_mounts(step)):
+        return
+    earlier = project.before(step.place, step.run)
+    read = step.text + "\n".join(one.source for one in earlier)
+    hook = re.search(r"docker-clean|#clear DPkg::Post-Invoke", read)
+    if not hook or "Keep-Downloaded-Packages" not in read:
         yield step.run, f"`{' '.join(found.words[:2])}` runs with docker-clean still in place"
 
 

@@ -10,14 +10,10 @@ from scripts.policy.project import Project, Step
 from scripts.policy.rule import Fault, rule, step_rule
 
 
-def _compiles(step: Step) -> shell.Command | None:
-    return next((c for c in step.commands if commands.kind(c) is Kind.COMPILE), None)
-
-
 @step_rule("a compile step without the cache compiles everything anew, at each build")
 def compile_mount(_project: Project, step: Step) -> Iterator[Fault]:
     """Each compile step has a cache mount at CCACHE_DIR, recipes looked into."""
-    found = _compiles(step)
+    found = commands.first(step, Kind.COMPILE)
     if not found:
         return
     folder = commands.ccache_folder(step.environment)

@@ -19,7 +19,7 @@ def go_mounts(_project: Project, step: Step) -> Iterator[Fault]:
         (Kind.GO, _GOMOD, "compiles"),
         (Kind.GO, _GOBUILD, "compiles"),
     ):
-        found = next((c for c in step.commands if commands.kind(c) is wanted), None)
+        found = commands.first(step, wanted)
         if found and folder not in {mount.target for mount in step.caches()}:
             yield found, f"go {words} without a cache mount at {folder}"
 
@@ -28,8 +28,7 @@ def go_mounts(_project: Project, step: Step) -> Iterator[Fault]:
 def go_modules_first(project: Project) -> Iterator[Fault]:
     """`go mod download` runs on go.mod and go.sum alone, before the sources come in."""
     for step in project.steps:
-        builds = next((c for c in step.commands if commands.builds_go_tree(c)), None)
-        if not builds:
+        if not any(map(commands.builds_go_tree, step.commands)):
             continue
         earlier = [*project.before(step.place, step.run), step.run]
         fetches = [
@@ -56,6 +55,6 @@ def go_modules_first(project: Project) -> Iterator[Fault]:
 @step_rule("wheels are fetched again by every build that has no place to keep them")
 def pip_mount(_project: Project, step: Step) -> Iterator[Fault]:
     """Pip and uv have a cache mount."""
-    found = next((c for c in step.commands if commands.kind(c) is Kind.PIP), None)
+    found = commands.first(step, Kind.PIP)
     if found and not any(re.search(r"/(pip|uv)(/|$)", mount.target) for mount in step.caches()):
         yield found, f"`{' '.join(found.words[:3])}` runs without a cache mount at pip's folder"
