@@ -476,7 +476,7 @@ class Store:
             return found
         for line in lines:
             fields = line.split(" ", 2)
-            if fields[0] == "result":
+            if fields[0] == "result" and len(fields) == 2:  # noqa: PLR2004
                 found.append((fields[1], []))
             elif len(fields) == 3 and found:  # noqa: PLR2004
                 found[-1][1].append(fields)
