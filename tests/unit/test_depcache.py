@@ -228,6 +228,7 @@ def test_what_depends_on_more_than_inputs_is_compiled_each_time(bench: Bench, un
         ("-f", "elf64", "-l", "a.lst", "-o", "a.o", "a.asm"),
         ("-f", "elf64", "-o", "a.o", "@words"),
         ("-f", "elf64", "-o", "/dev/null", "a.asm"),
+        ("-f", "elf64", "-MD", "a.d", "-MF", "b.d", "-o", "a.o", "a.asm"),
         ("-f", "elf64", "-E", "-o", "a.i", "a.asm"),
     ],
 )
