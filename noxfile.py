@@ -155,6 +155,12 @@ def policy(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def cache(session: nox.Session) -> None:
+    """Show what the cache mounts hold, serve and save (stats; prune --older-than 7d)."""
+    _run(session, "policy", "caches")
+
+
+@nox.session(default=False)
 def bench(session: nox.Session) -> None:
     """Measure speed, memory and behaviour under load (server: against the vmaf program)."""
     _run(session, "test", "bench")

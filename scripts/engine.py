@@ -22,6 +22,7 @@ from typing import Any
 
 from scripts.console import UserError, console, say, start
 from scripts.options import parse
+from scripts.paths import ROOT
 
 MINIMUM_ENGINE = (23, 0)
 """The first engine whose default builder is BuildKit with named contexts; tested: 26.1."""
@@ -38,6 +39,8 @@ CONFIG = STATE / "dockerd.json"
 DAEMON_LOG = STATE / "dockerd.log"
 APT_LOG = STATE / "apt.log"
 
+POLICY = ROOT / "docker" / "daemon.json"
+"""What an engine of one's own is given as well, with a limit to be chosen."""
 HOST_CONFIG = Path("/etc/docker/daemon.json")
 HOST_DATA_ROOT = Path("/var/lib/docker")
 HOST_PID_FILE = Path("/run/docker.pid")
@@ -335,20 +338,17 @@ def cache_limit(free: int, used: int) -> int:
 
 
 def collection(limit: int) -> dict[str, Any]:
-    """Return the builder's collection policy for so many GiB.
+    """Return the builder's collection policy for so many GiB: docker/daemon.json's rules.
 
     An engine's default drops every cache mount unused for two days once they exceed some
     512 MB, so that a Monday's build is a cold one. Here nothing goes before the limit is
     reached; then layers do, which warm cache mounts rebuild in little time, and only then
     all else.
     """
-    keep = f"{limit}GB"
+    rules: dict[str, Any] = config(POLICY)["builder"]["gc"]
     return {
-        "enabled": True,
-        "policy": [
-            {"filter": ["type=regular"], "keepStorage": keep},
-            {"all": True, "keepStorage": keep},
-        ],
+        **rules,
+        "policy": [{**rule, "keepStorage": f"{limit}GB"} for rule in rules["policy"]],
     }
 
 

@@ -43,7 +43,9 @@ def parser() -> argparse.ArgumentParser:
     build.add_argument(
         "--namespace", metavar="NAME", help="use a set of cache mounts of its own (a cold build)"
     )
-    policy = parser.add_argument_group("policy, inspect, sbom")
+    cache = parser.add_argument_group("cache")
+    cache.add_argument("--older-than", metavar="AGE", help="prune: what is unused for 7d, 12h")
+    policy = parser.add_argument_group("policy, inspect, sbom, cache")
     policy.add_argument(
         "--format", choices=["text", "json", "sarif"], default="text", help="sarif: policy alone"
     )

@@ -25,7 +25,16 @@ EXPORT = "(export)"
 _CONTEXTS = ("internal", "context", "auth")
 _TAIL = 200
 _MEASURE = "#measure "
+_APT = re.compile(r"Need to get (?:(?P<left>[\d.,]+ \w*B)/)?(?P<all>[\d.,]+ \w*B) of .*archives")
+_UNITS = {unit: 1000**power for power, unit in enumerate(("B", "kB", "MB", "GB", "TB"))}
 _ESCAPES = re.compile(r"\x1b(\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?)")
+
+
+def read_size(text: str) -> int:
+    """Return the bytes of `26.56MB` or `1,474 kB`; 0 for what is no size."""
+    match = re.fullmatch(r"([\d.,]+)\s*(\w*B)", text)
+    unit = _UNITS.get(match[2]) if match else None
+    return round(float(match[1].replace(",", "")) * unit) if match and unit else 0
 
 
 @dataclass
@@ -55,7 +64,10 @@ class Step:
     tail: deque[str] = field(default_factory=lambda: deque(maxlen=_TAIL))
     """The last lines of output."""
     measures: dict[str, Any] = field(default_factory=dict)
-    """What its recipe printed in `#measure {JSON}` lines; the last word on a key counts."""
+    """What its recipe printed in `#measure {JSON}` lines; the last word on a key counts.
+
+    `apt` is read from apt's own lines: the bytes that it needed and had to fetch.
+    """
     _partial: dict[int, bytes] = field(default_factory=dict)
     _logged: str = ""
 
@@ -179,6 +191,10 @@ class Step:
         return [f"{self.prefix} {line}" for line in clean]
 
     def _measure(self, line: str) -> bool:
+        if plan := _APT.match(line):
+            apt = self.measures.setdefault("apt", {"needed": 0, "fetched": 0})
+            apt["needed"] += read_size(plan["all"])
+            apt["fetched"] += read_size(plan["left"] or plan["all"])
         if not line.startswith(_MEASURE):
             return False
         try:

@@ -5,6 +5,7 @@ import json
 import os
 import platform
 import subprocess
+import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -354,6 +355,18 @@ def test_collection_spares_cache_mounts_until_layers_are_gone() -> None:
     first, last = engine.collection(40)["policy"]
     assert first == {"filter": ["type=regular"], "keepStorage": "40GB"}
     assert last == {"all": True, "keepStorage": "40GB"}
+
+
+def test_every_builder_is_given_the_same_policy() -> None:
+    """BuildKit's own file says in its words what daemon.json says in the engine's."""
+    ours = json.loads(engine.POLICY.read_text())["builder"]["gc"]
+    worker = tomllib.loads(engine.POLICY.with_name("buildkitd.toml").read_text())["worker"]["oci"]
+    words = {"filter": "filters", "keepStorage": "keepBytes", "all": "all"}
+    policy = [{words[name]: value for name, value in rule.items()} for rule in ours["policy"]]
+    for rule in policy:
+        if "filters" in rule:
+            rule["filters"] = [one.replace("=", "==") for one in rule["filters"]]
+    assert (worker["gc"], worker["gcpolicy"]) == (ours["enabled"], policy)
 
 
 def test_daemon_config_alone() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.rawjson import CONTEXT, EXPORT, Build, Step
+from scripts.rawjson import CONTEXT, EXPORT, Build, Step, read_size
 
 FIXTURES = Path(__file__).parent / "fixtures"
 
@@ -180,6 +180,24 @@ def test_measures_merge_and_are_not_shown(build: Build) -> None:
     build.feed(output(b'ure {"apt_bytes": 2}\nshown\n'))
     assert only(build).measures == {"apt_bytes": 2, "ccache": {"cache_miss": 1}}
     assert list(only(build).tail) == ["shown"]
+
+
+def test_what_apt_needed_and_fetched_is_measured(build: Build) -> None:
+    """In apt's own words, which stay shown; a step may run it several times."""
+    build.feed(output(b"Need to get 0 B/196 MB of archives.\n"))
+    build.feed(output(b"Need to get 1,474 kB/2,000 kB of archives.\n"))
+    build.feed(output(b"Need to get 11.1 MB of source archives.\n"))
+    assert only(build).measures == {"apt": {"needed": 209_100_000, "fetched": 12_574_000}}
+    assert len(only(build).tail) == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("0B", 0), ("26.56MB", 26_560_000), ("1,474 kB", 1_474_000), ("4 KB", 0), ("many", 0)],
+)
+def test_sizes(text: str, size: int) -> None:
+    """As docker and apt write them: in thousands."""
+    assert read_size(text) == size
 
 
 @pytest.mark.parametrize("line", ["#measure {oops", "#measure 3", "#measured"])
