@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from typing import Any
 
 from rich.filesize import decimal
@@ -37,7 +38,10 @@ class Stage:
     measures: dict[str, Any] = field(default_factory=dict)
     """Those of its steps; numbers are added up."""
     steps: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """Seconds and whether cached, by instruction; twins in several targets are one."""
+    """Seconds, whether cached, and the times it began and ended, by instruction.
+
+    Twins in several targets are one. Records older than November 2026 have no times.
+    """
 
     @property
     def calls(self) -> tuple[int, int]:
@@ -58,10 +62,17 @@ class Stage:
         self.seconds += step.seconds
         self.cached = self.cached and step.cached
         place = f"{step.number}/{step.of} " if step.number else ""
-        twin = self.steps.setdefault(f"{place}{step.text}", {"seconds": 0.0, "cached": True})
+        text = f"{place}{step.text}"
+        twin = self.steps.setdefault(text, {"seconds": 0.0, "cached": True, "spans": []})
         twin["seconds"] = round(twin["seconds"] + step.seconds, 3)
         twin["cached"] = twin["cached"] and step.cached
+        twin["spans"] += [[_stamp(time) for time in span] for span in step.worked]
         _add(self.measures, step.measures)
+
+
+def _stamp(time: datetime) -> str:
+    """Write a time as the records have it."""
+    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _add(total: dict[str, Any], more: Mapping[str, Any]) -> None:
@@ -122,7 +133,7 @@ def record(
         targets=list(targets),
         options=dict(options),
         namespace=namespace,
-        started=outcome.started.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        started=_stamp(outcome.started),
         seconds=round(outcome.seconds, 3),
         outcome="failed" if outcome.returncode else "built",
         stages=stages(outcome.build),
