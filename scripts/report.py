@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from datetime import datetime
-from typing import Any
+from dataclasses import asdict, dataclass, field, is_dataclass
+from datetime import UTC, datetime
+from itertools import chain
+from math import inf
+from typing import Any, get_args, get_origin, get_type_hints
 
 from rich.filesize import decimal
 from rich.table import Table
@@ -17,8 +19,10 @@ from scripts.rawjson import Build, Step
 _HITS = ("direct_cache_hit", "preprocessed_cache_hit")
 _CALLS = (*_HITS, "cache_miss")
 _FEWEST_CALLS = 20
-_DROP = 0.10
+DROP = 0.10
 _LAST_LINES = 20
+NO_RECORD = (ArithmeticError, LookupError, OSError, RecursionError, TypeError, ValueError)
+"""What reading JSON may raise that was not written by us, or is damaged."""
 _SHOWN = 0.1
 """A stage that took less seconds is not worth a row."""
 _HINTS = {
@@ -142,15 +146,49 @@ def record(
     )
 
 
+def _read(text: str) -> Record:
+    """Turn JSON into a record; raises whatever tells that it is none."""
+    data = json.loads(text)
+    found = Record(**{**data, "stages": [Stage(**stage) for stage in data["stages"]]})
+    steps = [step for stage in found.stages for step in stage.steps.values()]
+    known = all(_fits(step["seconds"], float) and _fits(step["cached"], bool) for step in steps)
+    if not (known and _fits(found, Record)):
+        raise TypeError
+    for time in (found.started, *chain(*(span for step in steps for span in step_spans(step)))):
+        read_time(time)
+    return found
+
+
+def _fits(value: Any, kind: Any) -> bool:  # noqa: ANN401 (JSON may be anything)
+    """Whether JSON is of a type; a number is one that can be drawn."""
+    if origin := get_origin(kind):  # list or dict
+        inside = value.values() if isinstance(value, dict) else value
+        return isinstance(value, origin) and all(_fits(one, get_args(kind)[-1]) for one in inside)
+    if kind in {int, float}:
+        return isinstance(value, int | float) and 0 <= value < inf
+    if is_dataclass(kind):
+        hints = get_type_hints(kind)
+        return all(_fits(getattr(value, name), hint) for name, hint in hints.items())
+    return kind is Any or isinstance(value, kind)
+
+
+def read_time(text: str) -> datetime:
+    """Read a time of a record."""
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def step_spans(step: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return when a step began and ended, each time; nothing where the record is too old."""
+    return [(start, end) for start, end in step.get("spans", ())]
+
+
 def records() -> list[Record]:
     """Return the records of earlier builds, oldest first; says which files are none."""
     found = []
     for path in sorted((RECORDS / "records").glob("*.json")):
         try:
-            data = json.loads(path.read_text(encoding="utf-8"))
-            data["stages"] = [Stage(**stage) for stage in data["stages"]]
-            found.append(Record(**data))
-        except (KeyError, OSError, TypeError, ValueError):
+            found.append(_read(path.read_text(encoding="utf-8")))
+        except NO_RECORD:
             say(f"{path.relative_to(RECORDS)} is no record of a build and is left out")
     return found
 
@@ -186,7 +224,7 @@ def hit_rate_drops(latest: Record, earlier: Iterable[Record]) -> list[Drop]:
     return [
         Drop(stage.name, best[stage.name], rate)
         for stage in latest.stages
-        if (rate := stage.hit_rate) is not None and best.get(stage.name, 0.0) - rate > _DROP
+        if (rate := stage.hit_rate) is not None and best.get(stage.name, 0.0) - rate > DROP
     ]
 
 
