@@ -263,7 +263,7 @@ def _figures() -> dict[str, list[dict[str, str]]]:
             say(f"bench/{path.name} holds no figures and is left out")
             continue
         found[path.stem.partition("-")[2] or path.stem] = rows
-    return found
+    return {name: rows for name, rows in found.items() if rows}
 
 
 def gather(records: Sequence[Record]) -> dict[str, Any]:
@@ -333,10 +333,11 @@ def moment(when: datetime | str) -> str:
 
 
 def scale(low: float, high: float, *, log: bool = False) -> Callable[[float], float]:
-    """Return what turns a value into its place between 0 and 100."""
+    """Return what turns a value into its place between 0 and 100; none lies outside."""
     bend: Callable[[float], float] = (lambda value: log10(max(value, low))) if log else float
     start, end = bend(low), bend(high)
-    return lambda value: round(100 * (bend(value) - start) / ((end - start) or 1), 3)
+    width = (end - start) or 1
+    return lambda value: round(100 * min(max((bend(value) - start) / width, 0), 1), 3)
 
 
 def around(values: Iterable[float]) -> list[float]:

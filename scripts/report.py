@@ -165,7 +165,7 @@ def _fits(value: Any, kind: Any) -> bool:  # noqa: ANN401 (JSON may be anything)
         inside = value.values() if isinstance(value, dict) else value
         return isinstance(value, origin) and all(_fits(one, get_args(kind)[-1]) for one in inside)
     if kind in {int, float}:
-        return isinstance(value, int | float) and 0 <= value < inf
+        return isinstance(value, int | float) and 0 <= float(value) < inf
     if is_dataclass(kind):
         hints = get_type_hints(kind)
         return all(_fits(getattr(value, name), hint) for name, hint in hints.items())
