@@ -32,7 +32,6 @@ TEMPLATES = ROOT / "scripts" / "templates"
 _WORK = 1.0
 """A build whose stages took less seconds had nothing to do."""
 _MOST_BUILDS = 60
-_FEWEST_CALLS = 20
 _MINUTE = 60
 _ROUND = (0.1, 1, 10, 60, 600, 3600, 36000, 360000)
 _CONTENDERS = ("before", "registry", "adr", "ours")
@@ -72,7 +71,7 @@ class Rate:
     @property
     def fell(self) -> bool:
         """Whether it is well below that, which `nox -s build` shouts about."""
-        return self.calls >= _FEWEST_CALLS and self.best - self.share > report.DROP
+        return self.calls >= report.FEWEST_CALLS and self.best - self.share > report.DROP
 
 
 @dataclass(frozen=True)

@@ -18,12 +18,14 @@ from scripts.rawjson import Build, Step
 
 _HITS = ("direct_cache_hit", "preprocessed_cache_hit")
 _CALLS = (*_HITS, "cache_miss")
-_FEWEST_CALLS = 20
+FEWEST_CALLS = 20
+"""A hit rate of less calls tells nothing."""
 DROP = 0.10
+"""How far a hit rate may fall below its best before somebody is told."""
 _LAST_LINES = 20
 NO_RECORD = (ArithmeticError, LookupError, OSError, RecursionError, TypeError, ValueError)
 """What reading JSON may raise that was not written by us, or is damaged."""
-_SHOWN = 0.1
+SHOWN = 0.1
 """A stage that took less seconds is not worth a row."""
 _HINTS = {
     "exit code: 137": "Exit code 137 means killed, mostly for want of memory.",
@@ -58,7 +60,7 @@ class Stage:
     def hit_rate(self) -> float | None:
         """Hits per call; None where too few calls were made to tell."""
         hits, calls = self.calls
-        return hits / calls if calls >= _FEWEST_CALLS else None
+        return hits / calls if calls >= FEWEST_CALLS else None
 
     def add(self, step: Step) -> None:
         """Count one more step in."""
@@ -235,7 +237,7 @@ def summary(latest: Record, drops: Iterable[Drop] = ()) -> None:
         table.add_column(heading, overflow="fold")
     for heading in ("time", "steps cached", "ccache hits"):
         table.add_column(heading, justify="right")
-    worth = [stage for stage in latest.stages if stage.seconds >= _SHOWN or stage.measures]
+    worth = [stage for stage in latest.stages if stage.seconds >= SHOWN or stage.measures]
     for stage in worth:
         cached = sum(step["cached"] for step in stage.steps.values())
         hits, calls = stage.calls

@@ -12,10 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from textwrap import shorten
 
-from scripts.report import Record, Stage, read_time, step_spans
+from scripts.report import SHOWN, Record, Stage, read_time, step_spans
 
-SHOWN = 0.1
-"""A stage that took less seconds is not worth a row."""
 _MOUNT = re.compile(r"--mount=(\S*)")
 _STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 18000)
 _TICKS = 6
