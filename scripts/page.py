@@ -34,7 +34,7 @@ _WORK = 1.0
 _MOST_BUILDS = 60
 _MINUTE = 60
 _ROUND = (0.1, 1, 10, 60, 600, 3600, 36000, 360000)
-_CONTENDERS = ("before", "registry", "adr", "ours")
+_CONTENDERS = ("before", "registry", "adr", "ours", "limit")
 
 
 @dataclass(frozen=True)
@@ -396,8 +396,8 @@ def main(words: Sequence[str]) -> int:
             f"no build has left a record in {RECORDS / 'records'}",
             "Build first: nox -s build-cpu, or another of `nox -l`.",
         )
-    PAGE.write_text(render(gather(records)), encoding="utf-8")
-    say(f"report of {len(records)} builds: {PAGE}")
+    PAGE.write_text(render(gather(records)), encoding="utf-8", errors="replace")
+    say(f"report written: {PAGE}")
     say(f"open it in a browser: {PAGE.as_uri()}")
     return 0
 

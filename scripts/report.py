@@ -152,9 +152,10 @@ def _read(text: str) -> Record:
     """Turn JSON into a record; raises whatever tells that it is none."""
     data = json.loads(text)
     found = Record(**{**data, "stages": [Stage(**stage) for stage in data["stages"]]})
+    if not _fits(found, Record):
+        raise TypeError
     steps = [step for stage in found.stages for step in stage.steps.values()]
-    known = all(_fits(step["seconds"], float) and _fits(step["cached"], bool) for step in steps)
-    if not (known and _fits(found, Record)):
+    if not all(_fits(step["seconds"], float) and _fits(step["cached"], bool) for step in steps):
         raise TypeError
     for time in (found.started, *chain(*(span for step in steps for span in step_spans(step)))):
         read_time(time)

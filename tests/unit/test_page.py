@@ -163,6 +163,14 @@ def test_text_of_a_record_is_only_text() -> None:
     assert "{{ 7*7 }}" in found.text
 
 
+def test_text_that_is_no_text_does_not_stop_the_page() -> None:
+    """JSON can hold half a character."""
+    record().write()
+    (path,) = (page.PAGE.parent / "records").iterdir()
+    path.write_text(path.read_text().replace('"shared"', '"\\ud800"'))
+    assert "1 build," in made().text
+
+
 def test_no_build_is_an_error_that_says_so() -> None:
     """A page about nothing helps nobody."""
     with pytest.raises(UserError, match="nox -s build-cpu"):
@@ -180,6 +188,7 @@ def test_no_build_is_an_error_that_says_so() -> None:
         lambda data: data.update(targets=[3]),
         lambda data: data.update(sizes={"vmaf:cpu": None}),
         lambda data: data.update(stages=[{"name": "x", "measures": []}]),
+        lambda data: data.update(stages=[{"name": "x", "steps": []}]),
         lambda data: data.update(stages=[{"name": "x", "steps": {"RUN": {"seconds": 1}}}]),
         lambda data: data["stages"][-1]["steps"].update(x={"seconds": -1, "cached": True}),
         lambda data: data["stages"][-1]["steps"].update(
@@ -196,7 +205,7 @@ def test_a_foreign_record_is_left_out_aloud(
     data = json.loads(good.read_text())
     change(data)
     good.with_name("00-foreign.json").write_text(json.dumps(data))
-    assert "1 builds" in made().text
+    assert "1 build, the last on" in made().text
     assert "records/00-foreign.json is no record of a build and is left out" in said.getvalue()
 
 
