@@ -170,3 +170,9 @@ def bench(session: nox.Session) -> None:
 def picture(session: nox.Session) -> None:
     """Draw docs/images.svg, the matrix of images, from docker-bake.hcl."""
     _run(session, "picture", "picture")
+
+
+@nox.session(default=False)
+def report(session: nox.Session) -> None:
+    """Make build/report.html: where the time of builds went, hit rates, sizes, bench results."""
+    _run(session, "report", "page")

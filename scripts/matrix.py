@@ -2,13 +2,31 @@
 
 import json
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from scripts.console import UserError
 from scripts.paths import ROOT
+
+_WORDS = {
+    "vmaf": "vmaf program\nand models",
+    "ffmpeg": "FFmpeg with\nx264 x265 AV1 ...",
+    "server": "server: HTTP\nand gRPC",
+    "program": "runs as\na program",
+    "runtime": "no compiler\ninside",
+    "cuda": "NVENC NVDEC\nCUDA filters",
+    "nvcc": "nvcc",
+    "hip": "HIP 6\nruntime",
+    "vulkan": "Vulkan filters,\nlibplacebo",
+    "sycl": "SYCL runtime",
+    "opencl": "OpenCL\nfilters",
+    "vaapi": "VA-API",
+    "qsv": "QSV",
+    "workbench": "SDKs, tools,\na shell",
+}
+"""What a capability means to people; one without words here is shown by its name."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +142,19 @@ def choose(names: Iterable[str]) -> list[Image]:
             listing = "\n".join(f"  {i.name:<14} {i.description}" for i in known.values())
             raise UserError("no such image", f"`{name}`", f"The images are:\n{listing}")
     return [known[name] for name in wanted]
+
+
+def columns(listed: Sequence[Image]) -> list[tuple[str, list[bool]]]:
+    """Return the heading of each column and whether each image has it."""
+    backends = dict.fromkeys(b for image in listed for b in sorted(image.backends))
+    capabilities = dict.fromkeys(
+        [word for word in _WORDS if any(word in image.provides for image in listed)]
+        + sorted({word for image in listed for word in image.provides} - set(_WORDS))
+    )
+    return [
+        *((f"libvmaf\non {b.upper()}", [b in i.backends for i in listed]) for b in backends),
+        *((_WORDS.get(c, c), [c in i.provides for i in listed]) for c in capabilities),
+    ]
 
 
 def tags(names: Iterable[str]) -> list[str]:

@@ -8,42 +8,12 @@ import matplotlib as mpl
 from matplotlib import pyplot as plt
 
 from scripts.console import say, start
-from scripts.matrix import Image, images
+from scripts.matrix import Image, columns, images
 from scripts.paths import ROOT
 
 PICTURE = ROOT / "docs" / "images.svg"
 
-_WORDS = {
-    "vmaf": "vmaf program\nand models",
-    "ffmpeg": "FFmpeg with\nx264 x265 AV1 ...",
-    "server": "server: HTTP\nand gRPC",
-    "program": "runs as\na program",
-    "runtime": "no compiler\ninside",
-    "cuda": "NVENC NVDEC\nCUDA filters",
-    "nvcc": "nvcc",
-    "hip": "HIP 6\nruntime",
-    "vulkan": "Vulkan filters,\nlibplacebo",
-    "sycl": "SYCL runtime",
-    "opencl": "OpenCL\nfilters",
-    "vaapi": "VA-API",
-    "qsv": "QSV",
-    "workbench": "SDKs, tools,\na shell",
-}
-"""What a capability means to people; one without words here is shown by its name."""
 _INK, _FAINT, _DOT = "#1f2933", "#d5dbe1", "#2f7d5b"
-
-
-def columns(listed: Sequence[Image]) -> list[tuple[str, list[bool]]]:
-    """Return the heading of each column and whether each image has it."""
-    backends = dict.fromkeys(b for image in listed for b in sorted(image.backends))
-    capabilities = dict.fromkeys(
-        [word for word in _WORDS if any(word in image.provides for image in listed)]
-        + sorted({word for image in listed for word in image.provides} - set(_WORDS))
-    )
-    return [
-        *((f"libvmaf\non {b.upper()}", [b in i.backends for i in listed]) for b in backends),
-        *((_WORDS.get(c, c), [c in i.provides for i in listed]) for c in capabilities),
-    ]
 
 
 def draw(listed: Sequence[Image]) -> None:

@@ -104,15 +104,23 @@ class Step:
         return "context canceled" in self.error
 
     @property
+    def worked(self) -> list[tuple[datetime, datetime]]:
+        """When it was at work, or waited for a cache mount; what targets share is there once."""
+        found: list[tuple[datetime, datetime]] = []
+        for span in sorted(self.spans.values(), key=lambda span: span.started):
+            start, end = span.started, span.completed or datetime.now(UTC)
+            if span.cached or end <= start:
+                continue
+            if found and start <= found[-1][1]:
+                before = found.pop()
+                start, end = before[0], max(end, before[1])
+            found.append((start, end))
+        return found
+
+    @property
     def seconds(self) -> float:
         """The time it took so far; time that several targets waited for counts once."""
-        total, until = 0.0, datetime.min.replace(tzinfo=UTC)
-        for span in sorted(self.spans.values(), key=lambda span: span.started):
-            end = span.completed or datetime.now(UTC)
-            if not span.cached and end > until:
-                total += max(0.0, (end - max(span.started, until)).total_seconds())
-                until = end
-        return total
+        return sum((end - start).total_seconds() for start, end in self.worked)
 
     @property
     def ending(self) -> str:

@@ -2,8 +2,11 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass, field, is_dataclass
+from datetime import UTC, datetime
+from itertools import chain
+from math import inf
+from typing import Any, get_args, get_origin, get_type_hints
 
 from rich.filesize import decimal
 from rich.table import Table
@@ -15,10 +18,14 @@ from scripts.rawjson import Build, Step
 
 _HITS = ("direct_cache_hit", "preprocessed_cache_hit")
 _CALLS = (*_HITS, "cache_miss")
-_FEWEST_CALLS = 20
-_DROP = 0.10
+FEWEST_CALLS = 20
+"""A hit rate of less calls tells nothing."""
+DROP = 0.10
+"""How far a hit rate may fall below its best before somebody is told."""
 _LAST_LINES = 20
-_SHOWN = 0.1
+NO_RECORD = (ArithmeticError, LookupError, OSError, RecursionError, TypeError, ValueError)
+"""What reading JSON may raise that was not written by us, or is damaged."""
+SHOWN = 0.1
 """A stage that took less seconds is not worth a row."""
 _HINTS = {
     "exit code: 137": "Exit code 137 means killed, mostly for want of memory.",
@@ -37,7 +44,10 @@ class Stage:
     measures: dict[str, Any] = field(default_factory=dict)
     """Those of its steps; numbers are added up."""
     steps: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """Seconds and whether cached, by instruction; twins in several targets are one."""
+    """Seconds, whether cached, and the times it began and ended, by instruction.
+
+    Twins in several targets are one. Records older than November 2026 have no times.
+    """
 
     @property
     def calls(self) -> tuple[int, int]:
@@ -50,7 +60,7 @@ class Stage:
     def hit_rate(self) -> float | None:
         """Hits per call; None where too few calls were made to tell."""
         hits, calls = self.calls
-        return hits / calls if calls >= _FEWEST_CALLS else None
+        return hits / calls if calls >= FEWEST_CALLS else None
 
     def add(self, step: Step) -> None:
         """Count one more step in."""
@@ -58,10 +68,17 @@ class Stage:
         self.seconds += step.seconds
         self.cached = self.cached and step.cached
         place = f"{step.number}/{step.of} " if step.number else ""
-        twin = self.steps.setdefault(f"{place}{step.text}", {"seconds": 0.0, "cached": True})
+        text = f"{place}{step.text}"
+        twin = self.steps.setdefault(text, {"seconds": 0.0, "cached": True, "spans": []})
         twin["seconds"] = round(twin["seconds"] + step.seconds, 3)
         twin["cached"] = twin["cached"] and step.cached
+        twin["spans"] += [[_stamp(time) for time in span] for span in step.worked]
         _add(self.measures, step.measures)
+
+
+def _stamp(time: datetime) -> str:
+    """Write a time as the records have it."""
+    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _add(total: dict[str, Any], more: Mapping[str, Any]) -> None:
@@ -122,7 +139,7 @@ def record(
         targets=list(targets),
         options=dict(options),
         namespace=namespace,
-        started=outcome.started.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        started=_stamp(outcome.started),
         seconds=round(outcome.seconds, 3),
         outcome="failed" if outcome.returncode else "built",
         stages=stages(outcome.build),
@@ -131,15 +148,50 @@ def record(
     )
 
 
+def _read(text: str) -> Record:
+    """Turn JSON into a record; raises whatever tells that it is none."""
+    data = json.loads(text)
+    found = Record(**{**data, "stages": [Stage(**stage) for stage in data["stages"]]})
+    if not _fits(found, Record):
+        raise TypeError
+    steps = [step for stage in found.stages for step in stage.steps.values()]
+    if not all(_fits(step["seconds"], float) and _fits(step["cached"], bool) for step in steps):
+        raise TypeError
+    for time in (found.started, *chain(*(span for step in steps for span in step_spans(step)))):
+        read_time(time)
+    return found
+
+
+def _fits(value: Any, kind: Any) -> bool:  # noqa: ANN401 (JSON may be anything)
+    """Whether JSON is of a type; a number is one that can be drawn."""
+    if origin := get_origin(kind):  # list or dict
+        inside = value.values() if isinstance(value, dict) else value
+        return isinstance(value, origin) and all(_fits(one, get_args(kind)[-1]) for one in inside)
+    if kind in {int, float}:
+        return isinstance(value, int | float) and 0 <= float(value) < inf
+    if is_dataclass(kind):
+        hints = get_type_hints(kind)
+        return all(_fits(getattr(value, name), hint) for name, hint in hints.items())
+    return kind is Any or isinstance(value, kind)
+
+
+def read_time(text: str) -> datetime:
+    """Read a time of a record."""
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def step_spans(step: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return when a step began and ended, each time; nothing where the record is too old."""
+    return [(start, end) for start, end in step.get("spans", ())]
+
+
 def records() -> list[Record]:
     """Return the records of earlier builds, oldest first; says which files are none."""
     found = []
     for path in sorted((RECORDS / "records").glob("*.json")):
         try:
-            data = json.loads(path.read_text(encoding="utf-8"))
-            data["stages"] = [Stage(**stage) for stage in data["stages"]]
-            found.append(Record(**data))
-        except (KeyError, OSError, TypeError, ValueError):
+            found.append(_read(path.read_text(encoding="utf-8")))
+        except NO_RECORD:
             say(f"{path.relative_to(RECORDS)} is no record of a build and is left out")
     return found
 
@@ -175,7 +227,7 @@ def hit_rate_drops(latest: Record, earlier: Iterable[Record]) -> list[Drop]:
     return [
         Drop(stage.name, best[stage.name], rate)
         for stage in latest.stages
-        if (rate := stage.hit_rate) is not None and best.get(stage.name, 0.0) - rate > _DROP
+        if (rate := stage.hit_rate) is not None and best.get(stage.name, 0.0) - rate > DROP
     ]
 
 
@@ -186,7 +238,7 @@ def summary(latest: Record, drops: Iterable[Drop] = ()) -> None:
         table.add_column(heading, overflow="fold")
     for heading in ("time", "steps cached", "ccache hits"):
         table.add_column(heading, justify="right")
-    worth = [stage for stage in latest.stages if stage.seconds >= _SHOWN or stage.measures]
+    worth = [stage for stage in latest.stages if stage.seconds >= SHOWN or stage.measures]
     for stage in worth:
         cached = sum(step["cached"] for step in stage.steps.values())
         hits, calls = stage.calls

@@ -77,6 +77,15 @@ def test_stages_add_up_their_steps() -> None:
     assert len(found["a"].steps) == 2
 
 
+def test_a_step_keeps_when_it_worked() -> None:
+    """Two targets wait for the same work, and a cached step did none."""
+    found = {stage.name: stage for stage in stages(outcome("shared.jsonl").build)}
+    (shared,) = found["shared"].steps.values()
+    assert shared["spans"] == [["2026-11-22T17:12:25.620Z", "2026-11-22T17:12:27.924Z"]]
+    (base,) = found["base"].steps.values()
+    assert base["spans"] == []
+
+
 def test_measures_of_steps_add_up() -> None:
     """Numbers do; of anything else the later counts."""
     stage = Stage("x")
