@@ -201,6 +201,11 @@ def leftovers(layers: Iterable[Layer], unwanted: Sequence[Leftover]) -> list[str
     ]
 
 
+def _absolute(name: str) -> str:
+    """Return the path of a member in the image."""
+    return posixpath.normpath("/" + name.lstrip("/"))
+
+
 def _entry(member: tarfile.TarInfo, path: str) -> Entry:
     """Describe one member of a layer; a hard link is a file like any other."""
     mode = _KINDS.get(member.type, stat.S_IFREG) | member.mode
@@ -212,7 +217,7 @@ def _contents(tar: tarfile.TarFile) -> tuple[Sequence[Entry], frozenset[str]]:
     """Return a layer's entries and the directories it makes opaque."""
     entries, opaque = [], set()
     for member in tar:
-        path = posixpath.normpath("/" + member.name.lstrip("/"))
+        path = _absolute(member.name)
         folder, name = posixpath.split(path)
         if name == _OPAQUE:
             opaque.add(folder)
@@ -349,8 +354,12 @@ class Saved:
             for number, (how, blob) in enumerate(zip(made_by, self._blobs, strict=True), 1)
         ]
 
-    def chunks(self, layer: Layer, entry: Entry, size: int, overlap: int) -> Iterator[bytes]:
-        """Yield the content of a layer's file in pieces that overlap."""
+    def content(self, layer: Layer, entry: Entry) -> bytes:
+        """Return the content of a layer's file."""
+        return self._archive.content(layer, entry)
+
+    def chunks(self, layer: Layer, entry: Entry, size: int, overlap: int = 0) -> Iterator[bytes]:
+        """Yield the content of a layer's file in pieces that overlap; a hard link has none."""
         return self._archive.chunks(layer, entry, size, overlap)
 
     @property
@@ -378,6 +387,14 @@ class Saved:
                 (entry.path, (layer, entry)) for entry in layer.entries if not entry.removes
             )
         return seen, hidden
+
+    @staticmethod
+    def target(layer: Layer, entry: Entry) -> Entry:
+        """Return the file that a hard link is a name of, and any other as it is."""
+        if entry.member and entry.member.islnk():
+            path = _absolute(entry.member.linkname)
+            return next(one for one in layer.entries if one.path == path)
+        return entry
 
     def resolve(self, path: str) -> str:
         """Follow the symbolic links in `path` as a container would; it need not exist."""

@@ -31,14 +31,23 @@ TAG = "made:here"
 
 
 def layer(
-    files: Mapping[str, str | bytes], modes: Mapping[str, int] = MappingProxyType({})
+    files: Mapping[str, str | bytes],
+    modes: Mapping[str, int] = MappingProxyType({}),
+    *,
+    hard: Mapping[str, str] = MappingProxyType({}),
 ) -> bytes:
-    """Return a layer: text is a link's target, bytes a file's content, a final slash a folder."""
+    """Return a layer: text is a link's target, bytes a file's content, a final slash a folder.
+
+    What `hard` names is a hard link to its value instead.
+    """
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as tar:
         for path, content in files.items():
             member = tarfile.TarInfo(path.rstrip("/"))
-            if isinstance(content, str):
+            if path in hard:
+                member.type, member.linkname = tarfile.LNKTYPE, hard[path]
+                tar.addfile(member)
+            elif isinstance(content, str):
                 member.type, member.linkname = tarfile.SYMTYPE, content
                 tar.addfile(member)
             elif path.endswith("/"):
