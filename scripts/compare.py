@@ -116,7 +116,7 @@ def _entry(saved: Saved, layer: Layer, entry: layers.Entry, owner: Owner) -> Ent
     kind, mode = _KINDS.get(stat.S_IFMT(entry.mode), "device"), stat.S_IMODE(entry.mode)
     if not entry.is_file:
         return Entry(kind, mode, entry.uid, entry.gid, link=entry.link, owner=owner)
-    file = saved.target(layer, entry)
+    file = layers.target(layer, entry)
     digest = sha256()
     begin = b""
     for chunk in saved.chunks(layer, file, _CHUNK):
@@ -130,7 +130,7 @@ def _entry(saved: Saved, layer: Layer, entry: layers.Entry, owner: Owner) -> Ent
     return Entry(kind, mode, entry.uid, entry.gid, size, digest.hexdigest(), "", owner, parts)
 
 
-def _parts(path: str, content: bytes) -> Iterator[tuple[str, bytes]]:
+def _parts(path: str, content: bytes) -> Iterator[tuple[str, bytes | memoryview]]:
     """Yield what a file consists of: ELF's sections, JSON's keys, compiled Python's header."""
     if path.endswith(".json"):
         try:

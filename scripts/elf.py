@@ -56,13 +56,14 @@ def read(path: str, content: bytes) -> Elf | None:
     )
 
 
-def sections(content: bytes) -> Iterator[tuple[str, bytes]]:
+def sections(content: bytes) -> Iterator[tuple[str, memoryview]]:
     """Yield the sections that have a content, by their names; none of what is no ELF file."""
+    view = memoryview(content)  # the largest libraries are not to be held twice
     try:
         elf: Any = ELFFile(BytesIO(content))
         for section in elf.iter_sections():
             if section["sh_type"] not in ("SHT_NULL", "SHT_NOBITS"):
-                yield section.name, content[section["sh_offset"] :][: section["sh_size"]]
+                yield section.name, view[section["sh_offset"] :][: section["sh_size"]]
     except ELFError:
         return
 

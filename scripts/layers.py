@@ -213,6 +213,14 @@ def _entry(member: tarfile.TarInfo, path: str) -> Entry:
     return Entry(path, mode, member.uid, member.gid, member.size, link, member)
 
 
+def target(layer: Layer, entry: Entry) -> Entry:
+    """Return the file that a hard link is a name of, and any other as it is."""
+    if not entry.member or not entry.member.islnk():
+        return entry
+    path = _absolute(entry.member.linkname)
+    return next(one for one in layer.entries if one.path == path and one.is_file)
+
+
 def _contents(tar: tarfile.TarFile) -> tuple[Sequence[Entry], frozenset[str]]:
     """Return a layer's entries and the directories it makes opaque."""
     entries, opaque = [], set()
@@ -297,8 +305,8 @@ class Archive:
 
     def content(self, layer: Layer, entry: Entry) -> bytes:
         """Return the content of a file of a layer."""
-        file = self._layer_tar(layer.blob).extractfile(entry.member or entry.path)
-        return file.read() if file else b""
+        file = target(layer, entry)
+        return b"".join(self.chunks(layer, file, max(file.size, 1), overlap=0))
 
     def chunks(self, layer: Layer, entry: Entry, size: int, overlap: int) -> Iterator[bytes]:
         """Yield a file's content in pieces, each beginning with the end of the one before."""
@@ -387,14 +395,6 @@ class Saved:
                 (entry.path, (layer, entry)) for entry in layer.entries if not entry.removes
             )
         return seen, hidden
-
-    @staticmethod
-    def target(layer: Layer, entry: Entry) -> Entry:
-        """Return the file that a hard link is a name of, and any other as it is."""
-        if entry.member and entry.member.islnk():
-            path = _absolute(entry.member.linkname)
-            return next(one for one in layer.entries if one.path == path)
-        return entry
 
     def resolve(self, path: str) -> str:
         """Follow the symbolic links in `path` as a container would; it need not exist."""

@@ -105,7 +105,7 @@ def test_a_missing_file_is_told_of_either_image(listed: List) -> None:
 
 def changed(content: bytes, section: str) -> bytes:
     """Return an ELF file with one byte of a section turned."""
-    at = content.index(dict(elf.sections(content))[section])
+    at = content.index(bytes(dict(elf.sections(content))[section]))
     return content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
 
 
