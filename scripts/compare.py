@@ -8,6 +8,7 @@ import json
 import posixpath
 import re
 import stat
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache
@@ -15,7 +16,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
 
-from rich.table import Table
+from rich.table import Column, Table
 
 from scripts import elf, engine, layers, matrix
 from scripts.console import UserError, console, start
@@ -38,7 +39,7 @@ OURS = re.compile(
 _KINDS = {stat.S_IFREG: "file", stat.S_IFDIR: "folder", stat.S_IFLNK: "link"}
 _LISTS = re.compile(r"/var/lib/dpkg/info/[^/]+\.list")
 _CHUNK = 2**20
-_SHOWN = 20
+_SHOWN = 20  # of those that differ alike
 _NAMED = 4
 _PYC_HEADER = 16
 _BUILD_IDS = (".note.gnu.build-id", ".note.go.buildid")  # made from the rest of the file
@@ -218,14 +219,21 @@ def show(names: Sequence[str], listings: Sequence[Mapping[str, Entry]]) -> None:
         differ = [one for one in found if one.owner == owner]
         paths = {path for one in listings for path, entry in one.items() if entry.owner == owner}
         out.print(f"{called}: {len(differ) or 'none'} of {len(paths)} differ", markup=False)
-        shown = differ if owner == "ours" else differ[:_SHOWN]
-        if shown:
-            table = Table("path", "A, B", "where it differs")
-            for one in shown:
+        table, rows = (
+            Table(Column("path", overflow="fold"), "A, B", "where it differs"),
+            Counter[str](),
+        )
+        for one in differ:
+            rows[one.why] += 1
+            if rows[one.why] <= _SHOWN:
                 table.add_row(one.path, one.what, one.why)
+        if differ:
             out.print(table, markup=False)
-        if len(differ) > len(shown):
-            out.print(f"  and {len(differ) - len(shown)} more; --format json lists all")
+        for why, number in rows.items():
+            if number > _SHOWN:
+                alike = f" ({why})" if why else ""
+                line = f"  and {number - _SHOWN} more{alike}; --format json lists all"
+                out.print(line, markup=False)
 
 
 def main(words: Sequence[str]) -> int:

@@ -220,6 +220,22 @@ def test_the_exit_code_is_that_of_our_own_artefacts(capsys: pytest.CaptureFixtur
     assert "/usr/local/lib/libvmaf.so.3" in shown
 
 
+def test_what_differs_alike_is_shown_in_part(capsys: pytest.CaptureFixture[str]) -> None:
+    """Thousands of compiled files would hide the one that matters."""
+
+    def entries(digest: str) -> dict[str, Entry]:
+        def entry(why: str) -> Entry:
+            return Entry("file", 0o644, 0, 0, 1, digest, parts={why: digest})
+
+        return {f"/opt/{n:02}": entry("time") for n in range(30)} | {"/opt/vmaf": entry(".text")}
+
+    compare.show(["a", "b"], [entries("1"), entries("2")])
+    shown = capsys.readouterr().out
+    assert "our own artefacts: 31 of 31 differ" in shown
+    assert "and 10 more (time);" in shown
+    assert ("/opt/19" in shown, "/opt/20" in shown, "/opt/vmaf" in shown) == (True, False, True)
+
+
 @pytest.mark.usefixtures("at_hand")
 def test_a_listing_stands_for_its_image(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """So that an image of another machine can be compared."""
