@@ -219,10 +219,8 @@ def show(names: Sequence[str], listings: Sequence[Mapping[str, Entry]]) -> None:
         differ = [one for one in found if one.owner == owner]
         paths = {path for one in listings for path, entry in one.items() if entry.owner == owner}
         out.print(f"{called}: {len(differ) or 'none'} of {len(paths)} differ", markup=False)
-        table, rows = (
-            Table(Column("path", overflow="fold"), "A, B", "where it differs"),
-            Counter[str](),
-        )
+        table = Table(Column("path", overflow="fold"), "A, B", "where it differs")
+        rows = Counter[str]()
         for one in differ:
             rows[one.why] += 1
             if rows[one.why] <= _SHOWN:
