@@ -45,7 +45,7 @@ def parser() -> argparse.ArgumentParser:
     )
     cache = parser.add_argument_group("cache")
     cache.add_argument("--older-than", metavar="AGE", help="prune: what is unused for 7d, 12h")
-    policy = parser.add_argument_group("policy, inspect, sbom, cache")
+    policy = parser.add_argument_group("policy, inspect, sbom, cache, compare")
     policy.add_argument(
         "--format", choices=["text", "json", "sarif"], default="text", help="sarif: policy alone"
     )
