@@ -156,7 +156,7 @@ def policy(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
-    """Measure speed, memory and behaviour under load (server: against the vmaf program)."""
+    """Measure rebuilds against what others use, and the server (rebuild, server, --quick)."""
     _run(session, "test", "bench")
 
 
