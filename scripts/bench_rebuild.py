@@ -16,6 +16,7 @@ import shutil
 import subprocess
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,8 +26,10 @@ from scripts import bases, build, contenders, engine, performance, progress, rep
 from scripts.console import UserError, console, say
 from scripts.contenders import CONTENDERS, LIMIT, OURS, Contender
 from scripts.figures import Figure, middle
-from scripts.performance import Result, Run
 from scripts.paths import RECORDS, ROOT
+from scripts.performance import Result, Run
+from scripts.policy import dockerfile
+from scripts.registry import Registry, serve
 
 FOLDER = RECORDS / "bench"
 MARKER = "vmaf_bench_"
@@ -34,6 +37,7 @@ MARKER = "vmaf_bench_"
 LIBRARIES = ("libvmaf", "libavfilter")
 """Those that an edit may be found in."""
 TAGS = "vmaf-bench"
+RUNS = "*-run.json"
 BASE_MARKER = "etc/vmaf-bench"
 """The file that makes a base image another one."""
 PACKAGES = ("bc", "ed", "time")
@@ -147,6 +151,9 @@ class Bench:
     run: Run
     path: Path
     kind: str
+    """Where the base image is from."""
+    registry: Registry | None = None
+    """Runs where a contender needs it."""
 
     def keep(self) -> None:
         """Write down what was measured so far, whole or not at all."""
@@ -243,20 +250,33 @@ def overlay(
     made = build.overlay([], kind=kind, namespace=state.namespace, environment=os.environ)
     targets = made["target"]
     targets["_common"]["contexts"] = {bases.BASE: "target:bench-base", **contexts}
-    if contender.remote and kind == "bootstrap":
-        # Nothing reads it, and the frontend would be compiled again after each emptying.
-        targets["_common"]["contexts"][bases.FRONTEND] = "target:bench-base"
     # The stand-ins for what is pulled elsewhere are no part of what is measured.
     targets["_bootstrap"]["context"] = str(ROOT)
+    marker = str(base_context(state, kind))
     targets["bench-base"] = {
-        "context": str(base_context(state, kind)),
-        "dockerfile-inline": "FROM original\nCOPY . /\n",
-        "contexts": {
-            "original": "target:base" if kind == "bootstrap" else f"docker-image://{bases.BASE}"
-        },
+        "context": str(ROOT),
+        "dockerfile-inline": f"{base_lines(kind)}\nCOPY --from=marker . /\n",
+        "contexts": {"marker": marker},
     }
+    if contender.remote and kind == "bootstrap":
+        # Nothing reads it: any folder is better than to compile the frontend in each build.
+        targets["_common"]["contexts"][bases.FRONTEND] = marker
     targets[target] = {"tags": [tag(contender, target)], "output": ["type=docker"]}
     return made
+
+
+def base_lines(kind: str) -> str:
+    """Return the lines of a Dockerfile that make the base image as users have it.
+
+    In one target with the marker: a target more makes every build slower.
+    """
+    if kind != "bootstrap":
+        return f"FROM {bases.BASE}"
+    text = (ROOT / contenders.BOOTSTRAP).read_text()
+    (stage,) = (
+        one for one in dockerfile.read(text, contenders.BOOTSTRAP).stages if one.name == "base"
+    )
+    return "\n".join(one.source for one in (stage.start, *stage.instructions))
 
 
 def base_context(state: State, kind: str) -> Path:
@@ -277,15 +297,26 @@ def bake(
 ) -> progress.Outcome:
     """Build one target of a contender's tree to its end; `what` is for the log's name."""
     tree = FOLDER / "trees" / contender.name
-    file = tree.with_suffix(".json")
+    words = []
+    if contender.remote and bench.registry:
+        bench.registry.empty()
+        words = bench.registry.words(target)
+    return _bake(bench, overlaid, [*words, target], cwd=tree, what=f"{contender.name}-{what}")
+
+
+def _bake(
+    bench: Bench, overlaid: Mapping[str, Any], words: Sequence[str], *, cwd: Path, what: str
+) -> progress.Outcome:
+    file = FOLDER / "trees" / "overlay.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(overlaid))
-    log = RECORDS / "logs" / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-bench-{contender.name}-{what}.log"
     command = ["docker", "buildx", "bake", "--progress=rawjson"]
     for name in (*bases.OVERLAYS[bench.kind], str(file)):
         command += ["--file", name]
+    log = RECORDS / "logs" / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-bench-{what}.log"
     # Where nothing is said of an output, buildx would load the stages as well.
     os.environ["BUILDX_NO_DEFAULT_LOAD"] = "1"
-    return progress.follow([*command, target], cwd=tree, log=log)
+    return progress.follow([*command, *words], cwd=cwd, log=log)
 
 
 # --- one build --------------------------------------------------------------------
@@ -339,14 +370,13 @@ def pristine(bench: Bench, project: str) -> Path:
     folder = FOLDER / "sources" / f"{bench.run.name}-{project}"
     if folder.exists():
         return folder
-    state, _ = prepare(SCENARIOS["cold"], OURS, bench.state(OURS), {})
-    made = overlay(OURS, "cpu", state, bench.kind, {})
+    made = build.overlay([], kind=bench.kind, environment=os.environ)
     made["target"]["bench-source"] = {
         "inherits": ["_production"],
         "target": _GIVEN[project],
         "output": [f"type=local,dest={folder}.part"],
     }
-    outcome = bake(bench, OURS, f"{project}-source", "bench-source", made)
+    outcome = _bake(bench, made, ["bench-source"], cwd=ROOT, what=f"{project}-source")
     if outcome.returncode:
         raise report.failure(outcome)
     Path(f"{folder}.part").rename(folder)
@@ -410,7 +440,11 @@ def library_markers(image: str) -> dict[str, set[str]]:
     found, folder = {}, "/usr/local/lib"
     for name in LIBRARIES:
         done = subprocess.run(
-            [*("docker", "run", "--rm", "--entrypoint=sh", image), "-c", f"cat {folder}/{name}.so.*"],
+            [
+                *("docker", "run", "--rm", "--entrypoint=sh", image),
+                "-c",
+                f"cat {folder}/{name}.so.*",
+            ],
             capture_output=True,
             check=False,
         )
@@ -543,6 +577,12 @@ def begin(*, resume: bool, quick: bool) -> Bench:
             f"{path} measured {run.revision}, and this is {build.revision()}",
             "Check that commit out, or begin a new one without --resume.",
         )
+    if run.closed:
+        raise UserError(
+            "cannot go on with the bench",
+            f"the cache mounts of {path} are removed: what followed would not be warm",
+            "Begin a new run; `--keep` leaves one open.",
+        )
     say(f"going on with {path}")
     run.quick = run.quick and quick
     return Bench(run, path, kind)
@@ -554,7 +594,7 @@ def newest() -> Path:
     Raises:
         UserError: there is none.
     """
-    if paths := sorted(FOLDER.glob("*-run.json")):
+    if paths := sorted(FOLDER.glob(RUNS)):
         return paths[-1]
     raise UserError(
         "there is no run of the bench", f"none is in {FOLDER}", "Run `nox -s bench -- rebuild`."
@@ -568,11 +608,15 @@ def measure(bench: Bench, scenarios: Sequence[Scenario], those: Sequence[Contend
         UserError: a build failed.
     """
     build.check_disk(engine.free_bytes(engine.require()))
-    for scenario, contender, result in turns(bench, scenarios, those):
-        number = len(result.seconds) + 1
-        say(f"rebuild: {scenario.name} ({scenario.title}), {contender.name}, build {number}")
-        sample(bench, scenario, contender, result)
-        say(f"rebuild: {scenario.name}, {contender.name}: {result.seconds[-1]:.1f} s")
+    with ExitStack() as stack:
+        for scenario, contender, result in turns(bench, scenarios, those):
+            if contender.remote and not bench.registry:
+                bench.registry = stack.enter_context(serve(FOLDER / "registry"))
+            number = len(result.seconds) + 1
+            say(f"rebuild: {scenario.name} ({scenario.title}), {contender.name}, build {number}")
+            sample(bench, scenario, contender, result)
+            say(f"rebuild: {scenario.name}, {contender.name}: {result.seconds[-1]:.1f} s")
+    bench.registry = None
     if OURS not in those:
         return
     for target in dict.fromkeys(one.target for one in scenarios if one.bounded):
@@ -592,8 +636,8 @@ def forget(bench: Bench) -> None:
         engine.output("docker", "buildx", "du", "--verbose"), f"bench-{bench.run.name}-"
     ):
         engine.output("docker", "buildx", "prune", "--force", f"--filter=id={mount}")
-    shutil.rmtree(FOLDER / "trees", ignore_errors=True)
-    shutil.rmtree(FOLDER / "sources", ignore_errors=True)
+    for name in ("trees", "sources", "registry"):
+        shutil.rmtree(FOLDER / name, ignore_errors=True)
 
 
 def mounts(listing: str, namespace: str) -> list[str]:
@@ -613,11 +657,11 @@ def figures(options: argparse.Namespace) -> Iterator[Figure]:
     Raises:
         UserError: an option is wrong, a build failed, or a result is stale.
     """
+    if options.draw:
+        publish()
+        return
     scenarios = plan(options.scenario, quick=options.quick)
     those = choose(options.contender, quick=options.quick)
-    if options.draw and not options.resume:
-        publish(performance.read(json.loads(newest().read_text())))
-        return
     FOLDER.mkdir(parents=True, exist_ok=True)
     bench = begin(resume=options.resume, quick=options.quick)
     left_out = [name for name in CONTENDERS if name not in {one.name for one in those}]
@@ -636,11 +680,11 @@ def figures(options: argparse.Namespace) -> Iterator[Figure]:
         raise UserError(
             "the bench found a stale image",
             "\n".join(f"{one.scenario}, {one.contender}: {one.note}" for one in wrong),
-            f"Nothing was drawn or removed; the figures are in {bench.path}.",
+            f"Its images and caches are left to look at; the figures are in {bench.path}.",
         )
-    if options.draw:
-        publish(bench.run)
     if not options.keep:
+        bench.run.closed = True
+        bench.keep()
         forget(bench)
 
 
@@ -649,8 +693,13 @@ def titles() -> dict[str, str]:
     return {one.name: one.title for one in SCENARIOS.values()}
 
 
-def publish(run: Run) -> None:
-    """Put a run into docs/: the history, the page's table, the charts."""
-    performance.keep(run)
+def publish() -> None:
+    """Put the latest run into docs/, where there is one here; draw what is in docs/ anew.
+
+    Raises:
+        UserError: nothing was measured, here or in docs/.
+    """
+    if not performance.history() or list(FOLDER.glob(RUNS)):
+        performance.keep(performance.read(json.loads(newest().read_text())))
     performance.draw(titles())
     say(f"drawn: {performance.PAGE.relative_to(ROOT)} and its charts")

@@ -27,7 +27,7 @@ PRODUCTION = "docker/Dockerfile.production-gpu"
 BOOTSTRAP = "docker/bootstrap/Dockerfile"
 """Makes the images that are pulled elsewhere: nobody's contender."""
 
-_CLEANUP = "rm -rf /var/lib/apt/lists/* /var/cache/apt/archives/*.deb"
+CLEANUP = "rm -rf /var/lib/apt/lists/* /var/cache/apt/archives/*.deb"
 """How a RUN ended before there were cache mounts."""
 
 Change = Callable[[str], str]
@@ -124,7 +124,7 @@ def without_cache_mounts(text: str) -> str:
             return None
         source = re.sub(r"--mount=type=cache\S*\s+(\\\n\s*)?", "", step.source)
         if any(mount.target.startswith("/var/") for mount in caches):
-            source += f" \\\n    && {_CLEANUP}"
+            source += f" \\\n    && {CLEANUP}"
         return source
 
     return edited(text, change)

@@ -61,7 +61,7 @@ def parser() -> argparse.ArgumentParser:
     bench.add_argument("--quick", action="store_true", help="ours alone, on cpu, in 15 minutes")
     bench.add_argument("--resume", action="store_true", help="go on with the latest run")
     bench.add_argument(
-        "--draw", action="store_true", help="put the latest run into docs/; alone it measures none"
+        "--draw", action="store_true", help="measure nothing: put the latest run into docs/"
     )
     bench.add_argument("--keep", action="store_true", help="leave the tags and mounts for --resume")
     for choice in ("contender", "scenario"):

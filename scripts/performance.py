@@ -10,6 +10,7 @@ from typing import Any
 
 import matplotlib as mpl
 from matplotlib import pyplot as plt
+from matplotlib.patches import Patch
 
 from scripts.paths import ROOT
 from scripts.rawjson import EXPORT
@@ -89,6 +90,8 @@ class Run:
     results: list[Result] = field(default_factory=list)
     limits: dict[str, dict[str, float]] = field(default_factory=dict)
     """What no cache can save, in seconds, by compile stage and kind of work."""
+    closed: bool = False
+    """Whether its cache mounts are removed, so that nothing can be added."""
 
     @property
     def name(self) -> str:
@@ -105,12 +108,12 @@ class Run:
         return new
 
     def found(self) -> dict[str, dict[str, Result]]:
-        """Return the results by scenario and contender, in the order they were measured in."""
-        table: dict[str, dict[str, Result]] = {}
+        """Return the results by scenario and contender, as far as there are any."""
+        found: dict[str, dict[str, Result]] = {}
         for one in self.results:
             if one.seconds:
-                table.setdefault(one.scenario, {})[one.contender] = one
-        return table
+                found.setdefault(one.scenario, {})[one.contender] = one
+        return found
 
     def data(self) -> dict[str, Any]:
         """Return it as JSON has it."""
@@ -164,7 +167,7 @@ def _bytes(count: int) -> str:
 
 def table(run: Run, titles: Mapping[str, str]) -> str:
     """Return the results as a table in Markdown."""
-    found = run.found()
+    found = rows(run, titles)
     shown = [name for name in ORDER if any(name in row for row in found.values())]
     against = [name for name in shown if name not in {"ours", "limit"}]
     heads = [
@@ -192,6 +195,12 @@ def table(run: Run, titles: Mapping[str, str]) -> str:
     return "\n".join(lines)
 
 
+def rows(run: Run, titles: Mapping[str, str]) -> dict[str, dict[str, Result]]:
+    """Return the results by scenario, in the order of the titles."""
+    found = run.found()
+    return {name: found[name] for name in titles if name in found}
+
+
 def summary(run: Run) -> str:
     """Say where and when a run was, and which of its images were compared."""
     compared = [one for one in run.results if one.digests_equal is not None]
@@ -212,14 +221,19 @@ def generated(run: Run, titles: Mapping[str, str]) -> str:
             ("rebuild", "How long each contender takes to rebuild, in seconds"),
             ("limit", "How near our rebuilds are to their limit"),
         )
-        if name == "rebuild" or bounded(run)
+        if name == "rebuild" or bounded(run, titles)
     ]
     return "\n\n".join([summary(run), table(run, titles), *charts])
 
 
-def bounded(run: Run) -> dict[str, dict[str, Result]]:
-    """Return the results of scenarios that have a limit and were measured."""
-    return {name: row for name, row in run.found().items() if {"ours", "limit"} <= set(row)}
+def bounded(run: Run, titles: Mapping[str, str]) -> dict[str, dict[str, Result]]:
+    """Return ours and the limit, of scenarios that have both."""
+    pair = ("ours", "limit")
+    return {
+        name: {one: row[one] for one in pair}
+        for name, row in rows(run, titles).items()
+        if set(pair) <= set(row)
+    }
 
 
 def page(text: str, content: str) -> str:
@@ -233,28 +247,27 @@ def draw(titles: Mapping[str, str]) -> None:
     """Draw the newest run of the history, and write it into the page."""
     run = history()[-1]
     PAGE.write_text(page(PAGE.read_text(), generated(run, titles)))
-    _bars(CHARTS["rebuild"], run.found(), titles, "seconds to the finished image, less is better")
-    if rows := bounded(run):
-        pairs = {name: {one: row[one] for one in ("ours", "limit")} for name, row in rows.items()}
-        _bars(
-            CHARTS["limit"], pairs, titles, "seconds; the limit: configure, link, install, export"
-        )
+    all_rows = rows(run, titles)
+    _bars(CHARTS["rebuild"], all_rows, titles, "seconds to the finished image, less is better")
+    if pairs := bounded(run, titles):
+        label = "seconds; the limit is configure, link, install and export"
+        _bars(CHARTS["limit"], pairs, titles, label)
 
 
 def _bars(
     path: Path,
-    rows: Mapping[str, Mapping[str, Result]],
+    groups: Mapping[str, Mapping[str, Result]],
     titles: Mapping[str, str],
     label: str,
 ) -> None:
     """Draw a group of bars a scenario, a bar a contender, on a logarithmic scale."""
     mpl.rcParams["svg.hashsalt"] = "vmaf-images"  # the same figures give the same file
     mpl.rcParams["svg.fonttype"] = "none"
-    shown = [name for name in ORDER if any(name in row for row in rows.values())]
+    shown = [name for name in ORDER if any(name in row for row in groups.values())]
     bars: list[tuple[float, str, Result, str]] = []
     ticks: list[tuple[float, str]] = []
     y = 0.0
-    for name, row in rows.items():
+    for name, row in groups.items():
         first = y
         for contender in (one for one in shown if one in row):
             bars.append((y, contender, row[contender], _told(row, contender)))
@@ -281,7 +294,7 @@ def _bars(
     axes.tick_params(length=0)
     for spine in axes.spines.values():
         spine.set_visible(False)
-    handles = [mpl.patches.Patch(color=_COLOURS[name], label=name) for name in shown]
+    handles = [Patch(color=_COLOURS[name], label=name) for name in shown]
     axes.legend(
         handles=handles, loc="lower left", bbox_to_anchor=(0, 1), ncols=len(shown), frameon=False
     )

@@ -36,6 +36,7 @@ class Registry:
         cache = f"type=registry,ref={self.address}/vmaf-bench:{target}"
         return [
             f"--builder={BUILDER}",
+            # Of the base image as well, or its steps would be none that the cache knows.
             f"--set={target}.cache-from={cache}",
             f"--set={target}.cache-to={cache},mode=max",
         ]
@@ -134,7 +135,9 @@ def serve(folder: Path) -> Iterator[Registry]:
         )
         for port, log in zip(ports, ("registry.log", "buildkit.log"), strict=True):
             _wait(port, folder / log)
-        _run(["docker", "buildx", "create", "--name", BUILDER, "--driver=remote", f"tcp://{builder}"])
+        _run(
+            ["docker", "buildx", "create", "--name", BUILDER, "--driver=remote", f"tcp://{builder}"]
+        )
         try:
             yield Registry(address)
         finally:

@@ -69,14 +69,14 @@ def test_before_has_no_cache_of_any_kind(contender: Contender) -> None:
     """No mount, no ccache, no launcher, and apt's leavings removed in the step that left them."""
     parsed = written(contender)
     assert mounts(parsed, "cache") == []
-    for stage in compiling():
-        variables = environment(parsed)[stage]
-        assert variables["CCACHE_DISABLE"] == "1", stage
-        assert variables[contenders.LAUNCHER_OFF.partition("=")[0]] == "1", stage
+    for name in compiling():
+        variables = environment(parsed)[name]
+        assert variables["CCACHE_DISABLE"] == "1", name
+        assert variables[contenders.LAUNCHER_OFF.partition("=")[0]] == "1", name
     for stage in parsed.stages:
         for step in stage.instructions:
             if "apt.sh" in step.source and step.name == "RUN":
-                assert step.source.rstrip().endswith(contenders._CLEANUP), step.source
+                assert step.source.rstrip().endswith(contenders.CLEANUP), step.source
 
 
 def test_before_keeps_all_other_mounts_and_words() -> None:
@@ -97,7 +97,7 @@ def test_others_compile_ffmpeg_against_libvmaf_itself(contender: Contender) -> N
 
 
 def test_the_adr_has_a_compiler_cache_for_each_variant() -> None:
-    """libvmaf and FFmpeg of one variant share it, two variants do not; apt's mounts stay."""
+    """One variant's libvmaf and FFmpeg share it, two variants do not; apt's mounts stay."""
     caches = mounts(written(ADR), "cache")
     ids = {stage: mount.options["id"] for stage, mount in caches if mount.target == "/ccache"}
     assert ids["libvmaf-cpu"] == ids["ffmpeg-cpu"] == "vmaf-ccache-cpu-$TARGETARCH"
@@ -123,9 +123,7 @@ def test_the_limit_has_its_clock_where_it_compiles() -> None:
     parsed = written(LIMIT)
     clocks = [stage for stage, mount in mounts(parsed, "bind") if "limit.sh" in mount.source]
     assert {"libvmaf-cpu", "ffmpeg-cpu", "libvmaf-cuda12", "ffmpeg-cuda12"} <= set(clocks)
-    assert mounts(parsed, "cache") == mounts(
-        dockerfile.read(PRODUCTION.read_text(), ""), "cache"
-    )
+    assert mounts(parsed, "cache") == mounts(dockerfile.read(PRODUCTION.read_text(), ""), "cache")
 
 
 def test_the_limits_tree_has_the_clock(tmp_path: Path) -> None:
