@@ -17,7 +17,7 @@ from scripts.console import UserError
 from scripts.paths import ROOT
 from scripts.policy import dockerfile
 
-LAUNCHER_OFF = "LAUNCHER_DISABLE=1"
+LAUNCHER_OFF = "DEPCACHE_DISABLE=1"
 """Makes our launcher of nasm and nvcc hand everything through."""
 CCACHE_OFF = "CCACHE_DISABLE=1"
 """Makes ccache do so."""

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
@@ -10,6 +10,8 @@ from typing import Any
 
 import matplotlib as mpl
 from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from scripts.paths import ROOT
@@ -34,6 +36,13 @@ _COLOURS = {
     "adr": "#5b7db1",
     "ours": "#2f7d5b",
     "limit": "#1f2933",
+}
+_PARTS = {
+    "configure": "#5b7db1",
+    "link": "#b08d57",
+    "install": "#9aa5b1",
+    "export": "#1f2933",
+    "rest": "#2f7d5b",
 }
 _INK, _FAINT, _GROUND = "#1f2933", "#d5dbe1", "#ffffff"
 
@@ -219,7 +228,7 @@ def generated(run: Run, titles: Mapping[str, str]) -> str:
         f"![{alt}]({CHARTS[name].name})"
         for name, alt in (
             ("rebuild", "How long each contender takes to rebuild, in seconds"),
-            ("limit", "How near our rebuilds are to their limit"),
+            ("limit", "Where the time of our rebuilds goes, and how near they are to their limit"),
         )
         if name == "rebuild" or bounded(run, titles)
     ]
@@ -250,53 +259,96 @@ def draw(titles: Mapping[str, str]) -> None:
     all_rows = rows(run, titles)
     _bars(CHARTS["rebuild"], all_rows, titles, "seconds to the finished image, less is better")
     if pairs := bounded(run, titles):
-        label = "seconds; the limit is configure, link, install and export"
-        _bars(CHARTS["limit"], pairs, titles, label)
+        _parts(CHARTS["limit"], pairs, titles)
+
+
+_Rows = Mapping[str, Mapping[str, Result]]
 
 
 def _bars(
     path: Path,
-    groups: Mapping[str, Mapping[str, Result]],
+    groups: _Rows,
     titles: Mapping[str, str],
     label: str,
 ) -> None:
     """Draw a group of bars a scenario, a bar a contender, on a logarithmic scale."""
-    mpl.rcParams["svg.hashsalt"] = "vmaf-images"  # the same figures give the same file
-    mpl.rcParams["svg.fonttype"] = "none"
     shown = [name for name in ORDER if any(name in row for row in groups.values())]
     bars: list[tuple[float, str, Result, str]] = []
-    ticks: list[tuple[float, str]] = []
+    centres: list[float] = []
     y = 0.0
-    for name, row in groups.items():
+    for row in groups.values():
         first = y
         for contender in (one for one in shown if one in row):
             bars.append((y, contender, row[contender], _told(row, contender)))
             y += 1.0
-        ticks.append(
-            ((first + y - 1) / 2, f"{titles.get(name, name)}\n{next(iter(row.values())).target}")
-        )
+        centres.append((first + y - 1) / 2)
         y += 0.8
-    figure, axes = plt.subplots(figsize=(10.5, 1.3 + 0.27 * y), facecolor=_GROUND)
-    axes.set_facecolor(_GROUND)
+    figure, axes = _axes(
+        y, [f"{titles[name]}\n{_target(groups[name])}" for name in groups], centres
+    )
     for height, contender, result, told in bars:
         axes.barh(height, result.value, 0.86, color=_COLOURS[contender])
         axes.text(result.value * 1.06, height, told, va="center", fontsize=8.5, color=_INK)
     values = [result.value for _, _, result, _ in bars]
     axes.set_xscale("log")
-    axes.set_xlim(min(0.5, min(values) / 1.5), max(values) * 5)
-    axes.set_ylim(y - 0.8, -1)
-    axes.set_yticks([at for at, _ in ticks], [words for _, words in ticks], fontsize=9, color=_INK)
     axes.set_xticks([1, 10, 100, 1000], ["1 s", "10 s", "100 s", "1000 s"], color=_INK)
+    axes.minorticks_off()
     axes.set_xlim(min(0.5, min(values) / 1.5), max(values) * 5)
+    _save(path, figure, axes, label, {name: _COLOURS[name] for name in shown})
+
+
+def _parts(
+    path: Path, pairs: Mapping[str, Mapping[str, Result]], titles: Mapping[str, str]
+) -> None:
+    """Draw where the time of our rebuilds goes: what no cache can save, and the rest."""
+    centres = [float(number) for number in range(len(pairs))]
+    figure, axes = _axes(2 * len(pairs), _words(pairs, titles), centres)
+    for height, row in zip(centres, pairs.values(), strict=True):
+        ours, limit = row["ours"], row["limit"]
+        seconds = {name: values[0] for name, values in limit.stages.items()}
+        seconds["rest"] = max(0.0, ours.value - limit.value)
+        at = 0.0
+        for name, length in seconds.items():
+            axes.barh(height, length, 0.6, left=at, color=_PARTS[name])
+            at += length
+        told = f"{_seconds(ours)}, {_times(times(ours, limit))} the limit"
+        axes.text(at * 1.01, height, f" {told}", va="center", fontsize=9, color=_INK)
+    axes.set_ylim(len(pairs) - 0.5, -0.5)
+    axes.set_xlim(0, max(row["ours"].value for row in pairs.values()) * 1.25)
+    _save(path, figure, axes, "seconds of our rebuild; all but `rest` is the limit", _PARTS)
+
+
+def _words(groups: _Rows, titles: Mapping[str, str]) -> list[str]:
+    """Return what stands at the left of each scenario: it, and the image that it builds."""
+    return [f"{titles[name]}\n{next(iter(row.values())).target}" for name, row in groups.items()]
+
+
+def _axes(height: float, words: Sequence[str], centres: Sequence[float]) -> tuple[Figure, Axes]:
+    """Return an empty picture with a word or two at each place on the left."""
+    mpl.rcParams["svg.hashsalt"] = "vmaf-images"  # the same figures give the same file
+    mpl.rcParams["svg.fonttype"] = "none"
+    figure, axes = plt.subplots(figsize=(10.5, 1.3 + 0.27 * height), facecolor=_GROUND)
+    axes.set_facecolor(_GROUND)
+    axes.set_yticks(centres, words, fontsize=9, color=_INK)
+    axes.set_ylim(height - 0.8, -1)
+    return figure, axes
+
+
+def _save(path: Path, figure: Figure, axes: Axes, label: str, colours: Mapping[str, str]) -> None:
+    """Finish a picture: grid, legend, and a background of its own for dark pages."""
     axes.set_xlabel(label, color=_INK)
     axes.grid(axis="x", color=_FAINT, linewidth=0.8)
     axes.set_axisbelow(True)
-    axes.tick_params(length=0)
+    axes.tick_params(length=0, colors=_INK)
     for spine in axes.spines.values():
         spine.set_visible(False)
-    handles = [Patch(color=_COLOURS[name], label=name) for name in shown]
     axes.legend(
-        handles=handles, loc="lower left", bbox_to_anchor=(0, 1), ncols=len(shown), frameon=False
+        handles=[Patch(color=colour, label=name) for name, colour in colours.items()],
+        loc="lower left",
+        bbox_to_anchor=(0, 1),
+        ncols=len(colours),
+        frameon=False,
+        labelcolor=_INK,
     )
     figure.tight_layout()
     figure.savefig(path, metadata={"Date": None}, facecolor=_GROUND)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts import bases, bench_rebuild
+from scripts import bases, bench_rebuild, build
 from scripts.bench_rebuild import SCENARIOS, Bench, Scenario, State
 from scripts.console import UserError
 from scripts.contenders import ADR, BEFORE, LIMIT, OURS, REGISTRY
@@ -41,7 +41,11 @@ def test_the_scenarios_are_those_of_the_issue() -> None:
 
 def test_a_scenario_brings_what_it_needs() -> None:
     """An edit of CUDA code takes the variant, which takes a first build."""
-    assert names(bench_rebuild.plan(["libvmaf-cu"], quick=False)) == ["cold", "second", "libvmaf-cu"]
+    assert names(bench_rebuild.plan(["libvmaf-cu"], quick=False)) == [
+        "cold",
+        "second",
+        "libvmaf-cu",
+    ]
     assert names(bench_rebuild.plan([], quick=False)) == list(SCENARIOS)
     assert {one.target for one in bench_rebuild.plan([], quick=True)} == {"cpu"}
     with pytest.raises(UserError, match="`warm`"):
@@ -97,15 +101,15 @@ def test_a_run_goes_on_where_it_was_broken_off(bench: Bench) -> None:
 def test_what_is_kept_can_be_read_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """By --resume, of the same commit and while its caches are there."""
     monkeypatch.setattr(bases, "choose", lambda: "registry")
-    monkeypatch.setattr(bench_rebuild.build, "revision", lambda: "abc")
+    monkeypatch.setattr(build, "revision", lambda: "abc")
     bench.run.results = [Result("cold", "ours", "cpu", [80.0]), Result("base", "ours", "cpu")]
     bench.keep()
     again = bench_rebuild.begin(resume=True, quick=False)
     assert again.run.found() == {"cold": {"ours": Result("cold", "ours", "cpu", [80.0])}}
-    monkeypatch.setattr(bench_rebuild.build, "revision", lambda: "def")
+    monkeypatch.setattr(build, "revision", lambda: "def")
     with pytest.raises(UserError, match="measured abc, and this is def"):
         bench_rebuild.begin(resume=True, quick=False)
-    monkeypatch.setattr(bench_rebuild.build, "revision", lambda: "abc")
+    monkeypatch.setattr(build, "revision", lambda: "abc")
     bench.run.closed = True
     bench.keep()
     with pytest.raises(UserError, match="are removed"):
@@ -131,9 +135,7 @@ def test_what_each_scenario_changes(bench: Bench, tmp_path: Path) -> None:
     (source / "libvmaf" / "src" / "libvmaf.c").write_text(TEXT)
     changed = {}
     for name in ("unchanged", "touched", "recompile", "package", "base", "libvmaf-c"):
-        state, contexts = bench_rebuild.prepare(
-            SCENARIOS[name], OURS, STATE, {"libvmaf": source}
-        )
+        state, contexts = bench_rebuild.prepare(SCENARIOS[name], OURS, STATE, {"libvmaf": source})
         tree = bench_rebuild.FOLDER / "trees" / "ours"
         changed[name] = {
             str(path.relative_to(tree))
