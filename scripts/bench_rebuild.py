@@ -201,15 +201,15 @@ def edit(tree: Path, file: str, nonce: str) -> None:
             f"there is no {file} in the source tree",
             "Name another in SCENARIOS of scripts/bench_rebuild.py.",
         )
-    name = f"{MARKER}{nonce}"
-    path.write_text(
-        path.read_text()
-        + (
-            _IN_CUDA.format(name, int(nonce[:7], 16))
-            if path.suffix == ".cu"
-            else _IN_C.format(name)
-        )
-    )
+    name, text = f"{MARKER}{nonce}", path.read_text()
+    if path.suffix == ".cu":
+        text += _IN_CUDA.format(name, int(nonce[:7], 16))
+    elif path.suffix == ".h":  # inside its guard, or a file that includes it twice has two
+        before, end, after = text.rpartition("#endif")
+        text = before + _IN_C.format(name) + end + after
+    else:
+        text += _IN_C.format(name)
+    path.write_text(text)
 
 
 def prepare(
@@ -255,8 +255,8 @@ def overlay(
     marker = str(base_context(state, kind))
     targets["bench-base"] = {
         "context": str(ROOT),
-        "dockerfile-inline": f"{base_lines(kind)}\nCOPY --from=marker . /\n",
-        "contexts": {"marker": marker},
+        "dockerfile-inline": f"{base_lines(kind)}\nCOPY --from={state.namespace} . /\n",
+        "contexts": {state.namespace: marker},
     }
     if contender.remote and kind == "bootstrap":
         # Nothing reads it: any folder is better than to compile the frontend in each build.
@@ -625,27 +625,41 @@ def measure(bench: Bench, scenarios: Sequence[Scenario], those: Sequence[Contend
 
 
 def forget(bench: Bench) -> None:
-    """Remove the tags and the cache mounts of a run; its layers are the builder's to collect."""
+    """Remove the images, layers and cache mounts of a run, and no others."""
     tags = engine.output("docker", "images", "--format={{.Repository}}:{{.Tag}}", f"{TAGS}/*")
     if tags.split():
         engine.output("docker", "image", "rm", *tags.split())
-    for mount in mounts(
-        engine.output("docker", "buildx", "du", "--verbose"), f"bench-{bench.run.name}-"
-    ):
-        engine.output("docker", "buildx", "prune", "--force", f"--filter=id={mount}")
+    listing = engine.output("docker", "buildx", "du", "--verbose")
+    if found := records(listing, f"bench-{bench.run.name}-"):
+        which = f'--filter=id="{"|".join(found)}"'
+        say(f"rebuild: removing {len(found)} records of this run from the builder")
+        engine.output("docker", "buildx", "prune", "--force", which)
     for name in ("trees", "sources", "registry"):
         shutil.rmtree(FOLDER / name, ignore_errors=True)
 
 
-def mounts(listing: str, namespace: str) -> list[str]:
-    """Return the records of cache mounts in a namespace, out of `docker buildx du --verbose`."""
-    found = []
+def records(listing: str, namespace: str) -> list[str]:
+    """Return what a run left in the builder, out of `docker buildx du --verbose`.
+
+    Cache mounts are in its namespace; layers descend from a base image with its marker.
+    """
+    parents: dict[str, set[str]] = {}
+    found = set()
     for record in listing.split("\n\n"):
         fields = dict(re.findall(r"^([A-Z][\w ]*):\s*(.*)$", record, re.MULTILINE))
-        mount = re.search(r'^cached mount .* with id "/?([^"]*)"$', fields.get("Description", ""))
-        if mount and mount[1].startswith(namespace):
-            found.append(fields["ID"].rstrip("*"))
-    return found
+        if "ID" not in fields:
+            continue
+        name, description = fields["ID"].rstrip("*"), fields.get("Description", "")
+        parents[name] = set(re.findall(r"\w+", fields.get("Parent", "")))
+        its_own = (
+            rf'^cached mount .* with id "/?{namespace}[^"]*"$',
+            rf"COPY --from={namespace}\S* \. /$",
+        )
+        if any(re.search(pattern, description) for pattern in its_own):
+            found.add(name)
+    while more := {name for name, above in parents.items() if above & found} - found:
+        found |= more
+    return sorted(found)
 
 
 def figures(options: argparse.Namespace) -> Iterator[Figure]:

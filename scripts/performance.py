@@ -105,7 +105,7 @@ class Run:
     @property
     def name(self) -> str:
         """Its file's name, and a part of what it keeps apart in the builder."""
-        return self.when.replace("-", "").replace(":", "")
+        return self.when.replace("-", "").replace(":", "").lower()
 
     def result(self, scenario: str, contender: str, target: str) -> Result:
         """Return the result of a contender's scenario, which may have no build yet."""
@@ -283,9 +283,7 @@ def _bars(
             y += 1.0
         centres.append((first + y - 1) / 2)
         y += 0.8
-    figure, axes = _axes(
-        y, [f"{titles[name]}\n{_target(groups[name])}" for name in groups], centres
-    )
+    figure, axes = _axes(y, _words(groups, titles), centres)
     for height, contender, result, told in bars:
         axes.barh(height, result.value, 0.86, color=_COLOURS[contender])
         axes.text(result.value * 1.06, height, told, va="center", fontsize=8.5, color=_INK)

@@ -116,7 +116,7 @@ def test_what_is_kept_can_be_read_again(bench: Bench, monkeypatch: pytest.Monkey
         bench_rebuild.begin(resume=True, quick=False)
 
 
-@pytest.mark.parametrize("file", ["a.c", "a.h", "a.cu"])
+@pytest.mark.parametrize("file", ["a.c", "a.cu"])
 def test_an_edit_is_code_with_a_marker(file: str, tmp_path: Path) -> None:
     """Not a comment, which would leave the object as it was."""
     (tmp_path / file).write_text(TEXT)
@@ -126,6 +126,15 @@ def test_an_edit_is_code_with_a_marker(file: str, tmp_path: Path) -> None:
     assert "used" in added or "__global__" in added
     with pytest.raises(UserError, match=r"no b\.c"):
         bench_rebuild.edit(tmp_path, "b.c", STATE.nonce)
+
+
+def test_an_edited_header_can_be_included_twice(tmp_path: Path) -> None:
+    """As it could before: by a file, and by another header that the file includes."""
+    (tmp_path / "a.h").write_text(f"#ifndef A\n#define A\n{TEXT}#endif /* A */\n")
+    bench_rebuild.edit(tmp_path, "a.h", STATE.nonce)
+    text = (tmp_path / "a.h").read_text()
+    assert "vmaf_bench_0123456789ab" in text
+    assert text.endswith("#endif /* A */\n")
 
 
 def test_what_each_scenario_changes(bench: Bench, tmp_path: Path) -> None:
@@ -171,13 +180,13 @@ def test_no_build_overwrites_an_image_of_ours(bench: Bench) -> None:
         assert common["args"]["BUILDKIT_CACHE_MOUNT_NS"].endswith(contender.name)
         assert common["contexts"][bases.BASE] == "target:bench-base"
         assert (bases.FRONTEND in common["contexts"]) == contender.remote
-        folder = Path(made["target"]["bench-base"]["contexts"]["marker"])
+        folder = Path(made["target"]["bench-base"]["contexts"][bench.state(contender).namespace])
         assert contender.name in (folder / bench_rebuild.BASE_MARKER).read_text()
         assert (folder / "etc/apt/apt.conf.d/docker-clean").exists()
     made = bench_rebuild.overlay(OURS, "cpu", bench.state(OURS), "registry", {})
     base = made["target"]["bench-base"]
     assert base["dockerfile-inline"].startswith("FROM debian:trixie-slim\n")
-    assert not (Path(base["contexts"]["marker"]) / "etc/apt").exists()
+    assert not (Path(base["contexts"][bench.state(OURS).namespace]) / "etc/apt").exists()
 
 
 def test_the_base_is_the_bootstrapped_one() -> None:
@@ -246,23 +255,29 @@ def test_a_limit_is_the_work_that_is_left(bench: Bench) -> None:
     assert "limit" not in found["unchanged"]
 
 
-def test_only_the_mounts_of_this_run_are_removed() -> None:
-    """As `docker buildx du --verbose` lists them."""
+def test_only_the_records_of_this_run_are_removed() -> None:
+    """As `docker buildx du --verbose` lists them: its mounts, and what stands on its bases."""
 
-    def record(number: int, description: str) -> str:
-        return f"ID:\t\tid{number}*\nMutable:\ttrue\nDescription:\t{description}\nType:\tx"
+    def record(number: int, description: str, parent: str = "") -> str:
+        above = f"Parent:\t\t{parent}\n" if parent else ""
+        return f"ID:\t\tid{number}\n{above}Mutable:\ttrue\nDescription:\t{description}\nType:\tx"
 
-    mount = "cached mount /ccache from exec /bin/sh -c x with id "
+    mount, step = "cached mount /ccache from exec /bin/sh -c x with id ", "mount / from exec x"
     listing = "\n\n".join(
         [
             record(1, f'{mount}"/vmaf-ccache-amd64"'),
             record(2, f'{mount}"bench-r-ours/vmaf-ccache-amd64"'),
             record(3, f'{mount}"/bench-r-adr/vmaf-ccache-amd64"'),
             record(4, f'{mount}"bench-other-ours/vmaf-ccache-amd64"'),
-            record(5, "mount / from exec /bin/sh -c echo bench-r-ours"),
+            record(5, step, "id6"),
+            record(6, "mount / from exec /bin/sh -c echo bench-r-ours", "id7"),
+            record(7, "[base 1/2] ADD build/bootstrap/rootfs.tar /"),
+            record(10, step, "id9"),
+            record(9, step, "id8"),
+            record(8, "[base 2/2] COPY --from=bench-r-ours . /", "id7"),
         ]
     )
-    assert bench_rebuild.mounts(listing, "bench-r-") == ["id2", "id3"]
+    assert bench_rebuild.records(listing, "bench-r-") == ["id10", "id2", "id3", "id8", "id9"]
 
 
 def test_a_half_written_file_is_never_a_run(bench: Bench) -> None:
