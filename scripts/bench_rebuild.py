@@ -29,7 +29,7 @@ from scripts.figures import Figure, middle
 from scripts.paths import RECORDS, ROOT
 from scripts.performance import Result, Run
 from scripts.policy import dockerfile
-from scripts.registry import Registry, serve
+from scripts.registry import Registry, programs, serve
 
 FOLDER = RECORDS / "bench"
 MARKER = "vmaf_bench_"
@@ -474,15 +474,30 @@ def compared(scenario: Scenario, result: Result) -> str:
     An edit is new in every build, so that there is none to compare with: its marker is
     what tells of it.
     """
-    image, cold = tag(OURS, scenario.target), f"{tag(OURS, scenario.target)}-cold"
+    image = tag(OURS, scenario.target)
+    cold = f"{image}-cold"
     if scenario.name == "cold":
         subprocess.run(["docker", "tag", image, cold], check=True)
         return ""
     if scenario.edit[0] or scenario.target != SCENARIOS["cold"].target:
         return ""
-    found = [one for one in differences(cold, image) if BASE_MARKER not in one]
+    found = [] if identity(cold) == identity(image) else differences(cold, image)
+    found = [one for one in found if BASE_MARKER not in one]
     result.digests_equal = not found
     return f"unlike the cold build: {'; '.join(found[:3])}" if found else ""
+
+
+def identity(image: str) -> str:
+    """Return an image's digest: two of one digest need not be compared file by file.
+
+    Raises:
+        UserError: there is no such image.
+    """
+    if found := engine.output("docker", "image", "inspect", "--format={{.Id}}", image).strip():
+        return found
+    raise UserError(
+        "cannot compare images", f"{image} is gone", "Begin a new run, without --resume."
+    )
 
 
 def differences(one: str, other: str) -> list[str]:
@@ -532,10 +547,15 @@ def turns(
     bench: Bench, scenarios: Sequence[Scenario], those: Sequence[Contender]
 ) -> Iterator[tuple[Scenario, Contender, Result]]:
     """Yield what is still to be built, the contenders in turns, until all have enough builds."""
+    rows = {
+        scenario.name: [
+            (one, bench.run.result(scenario.name, one.name, scenario.target)) for one in those
+        ]
+        for scenario in scenarios
+    }
     for scenario in scenarios:
-        rows = [(one, bench.run.result(scenario.name, one.name, scenario.target)) for one in those]
         for number in range(ROUNDS):
-            for contender, result in rows:
+            for contender, result in rows[scenario.name]:
                 if len(result.seconds) == number < bench.wanted(result):
                     yield scenario, contender, result
 
@@ -609,8 +629,11 @@ def measure(bench: Bench, scenarios: Sequence[Scenario], those: Sequence[Contend
         for scenario, contender, result in turns(bench, scenarios, those):
             if contender.remote and not bench.registry:
                 bench.registry = stack.enter_context(serve(FOLDER / "registry"))
-            number = len(result.seconds) + 1
-            say(f"rebuild: {scenario.name} ({scenario.title}), {contender.name}, build {number}")
+            done = sum(bool(one.seconds) for one in bench.run.results)
+            say(
+                f"rebuild: {done} of {len(bench.run.results)} done; now {scenario.name} "
+                f"({scenario.title}), {contender.name}, build {len(result.seconds) + 1}"
+            )
             sample(bench, scenario, contender, result)
             say(f"rebuild: {scenario.name}, {contender.name}: {result.seconds[-1]:.1f} s")
     bench.registry = None
@@ -674,6 +697,8 @@ def figures(options: argparse.Namespace) -> Iterator[Figure]:
     scenarios = plan(options.scenario, quick=options.quick)
     those = choose(options.contender, quick=options.quick)
     FOLDER.mkdir(parents=True, exist_ok=True)
+    if any(one.remote for one in those):
+        programs()
     bench = begin(resume=options.resume, quick=options.quick)
     left_out = [name for name in CONTENDERS if name not in {one.name for one in those}]
     if left_out:

@@ -18,9 +18,9 @@ from scripts.paths import ROOT
 from scripts.policy import dockerfile
 
 LAUNCHER_OFF = "DEPCACHE_DISABLE=1"
-"""Makes our launcher of nasm and nvcc hand everything through."""
+"""Makes our launcher hand everything through, where a recipe still calls it."""
 CCACHE_OFF = "CCACHE_DISABLE=1"
-"""Makes ccache do so."""
+"""Makes ccache do so; where it is called most, its name is taken out of the recipe too."""
 SEEN = (".dockerignore", "Dockerfile*", "dev", "docker", "docker-bake*.hcl", "server")
 """What a build may see, and the bake files."""
 PRODUCTION = "docker/Dockerfile.production-gpu"
@@ -174,6 +174,16 @@ def without_syntax(text: str) -> str:
     return re.sub(r"\A# syntax=.*\n", "", text)
 
 
+def without_ccache(text: str) -> str:
+    """Call the compilers themselves: even a ccache that is switched off takes its time."""
+    return re.sub(r"\bccache (?=gcc|g\+\+|\$\{)", "", text)
+
+
+def without_launcher(text: str) -> str:
+    """Call nasm and nvcc themselves."""
+    return re.sub(r"^launch .*\n", "", text, flags=re.MULTILINE)
+
+
 def with_limit(text: str) -> str:
     """Have make and ninja say how long the links take that no cache can save."""
 
@@ -187,22 +197,31 @@ def with_limit(text: str) -> str:
     return edited(text, change)
 
 
-_OTHERS_RECIPES = {"apt.sh": (with_debians_habits,), "ffmpeg.sh": (with_random_probes,)}
+_ADRS_RECIPES = {
+    "apt.sh": (with_debians_habits,),
+    "ffmpeg.sh": (with_random_probes, without_launcher),
+    "libvmaf.sh": (without_launcher,),
+}
+_RECIPES_BEFORE = {
+    **_ADRS_RECIPES,
+    "ffmpeg.sh": (with_random_probes, without_launcher, without_ccache),
+    "libvmaf.sh": (without_launcher, without_ccache),
+}
 _BEFORE = (_environment(CCACHE_OFF, LAUNCHER_OFF), without_cache_mounts, without_interface)
 
-BEFORE = Contender("before", "no cache mounts, no compiler cache", _BEFORE, _OTHERS_RECIPES)
+BEFORE = Contender("before", "no cache mounts, no compiler cache", _BEFORE, _RECIPES_BEFORE)
 REGISTRY = Contender(
     "registry",
     "the same, its layers kept in a registry (type=registry, mode=max)",
     (*_BEFORE, without_syntax),
-    _OTHERS_RECIPES,
+    _RECIPES_BEFORE,
     remote=True,
 )
 ADR = Contender(
     "adr",
     "ADR-0923 as written: cache mounts, a ccache for each variant",
     (_environment(LAUNCHER_OFF), cache_of_each_variant, without_interface),
-    _OTHERS_RECIPES,
+    _ADRS_RECIPES,
 )
 OURS = Contender("ours", "this checkout")
 LIMIT = Contender(

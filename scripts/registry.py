@@ -56,6 +56,8 @@ def programs() -> tuple[Path, Path]:
     Raises:
         UserError: they cannot be had.
     """
+    if os.geteuid():
+        raise _cannot("it takes root")
     registry = Path(shutil.which("docker-registry") or _unpacked("docker-registry"))
     folder = cache_dir("buildkit")
     buildkit = Path(shutil.which("buildkitd") or folder / "buildkitd")
@@ -99,12 +101,17 @@ def _run(
     except FileNotFoundError:
         why = f"`{command[0]}` is not installed"
     if why:
-        raise UserError(
-            "cannot measure the contender `registry`",
-            f"`{' '.join(command[:3])}`: {why}",
-            "It takes root, Debian's docker-registry, and Go or a buildkitd on PATH; "
-            "`--contender` names those to measure instead.",
-        )
+        raise _cannot(f"`{' '.join(command[:3])}`: {why}")
+
+
+def _cannot(why: str) -> UserError:
+    """Say that there will be no registry, and what to do about it."""
+    return UserError(
+        "cannot measure the contender `registry`",
+        why,
+        "It takes root, Debian's docker-registry, and Go or a buildkitd on PATH; "
+        "`--contender` names those to measure instead.",
+    )
 
 
 @contextmanager
@@ -115,7 +122,7 @@ def serve(folder: Path) -> Iterator[Registry]:
         UserError: they cannot be had, or do not start.
     """
     registry, buildkit = programs()
-    ports = [_free_port(), _free_port()]
+    ports = [free_port(), free_port()]
     address, builder = (f"127.0.0.1:{port}" for port in ports)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "registry.yml").write_text(
@@ -127,14 +134,14 @@ def serve(folder: Path) -> Iterator[Registry]:
     )
     with ExitStack() as stack:
         stack.enter_context(
-            _daemon([str(registry), "serve", f"{folder}/registry.yml"], folder / "registry.log")
+            daemon([str(registry), "serve", f"{folder}/registry.yml"], folder / "registry.log")
         )
         words = ["--config", f"{folder}/buildkitd.toml", "--root", f"{folder}/buildkit"]
         stack.enter_context(
-            _daemon([str(buildkit), "--addr", f"tcp://{builder}", *words], folder / "buildkit.log")
+            daemon([str(buildkit), "--addr", f"tcp://{builder}", *words], folder / "buildkit.log")
         )
         for port, log in zip(ports, ("registry.log", "buildkit.log"), strict=True):
-            _wait(port, folder / log)
+            wait(port, folder / log)
         _run(
             ["docker", "buildx", "create", "--name", BUILDER, "--driver=remote", f"tcp://{builder}"]
         )
@@ -144,7 +151,7 @@ def serve(folder: Path) -> Iterator[Registry]:
             _run(["docker", "buildx", "rm", BUILDER])
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """Return a port that nobody listens at."""
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
@@ -153,7 +160,7 @@ def _free_port() -> int:
 
 
 @contextmanager
-def _daemon(command: Sequence[str], log: Path) -> Iterator[None]:
+def daemon(command: Sequence[str], log: Path) -> Iterator[None]:
     """Run a program in the background, its words in a log, out of reach of Ctrl-C."""
     with log.open("wb") as file:
         child = subprocess.Popen(
@@ -171,7 +178,7 @@ def _daemon(command: Sequence[str], log: Path) -> Iterator[None]:
         child.wait(PATIENCE)
 
 
-def _wait(port: int, log: Path) -> None:
+def wait(port: int, log: Path) -> None:
     """Wait until somebody listens at a port.
 
     Raises:
@@ -183,8 +190,4 @@ def _wait(port: int, log: Path) -> None:
             if one.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(0.2)
-    raise UserError(
-        "cannot measure the contender `registry`",
-        f"nothing answers at port {port}",
-        engine.last_lines(log),
-    )
+    raise _cannot(f"nothing answers at port {port}\n{engine.last_lines(log)}")

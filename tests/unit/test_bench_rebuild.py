@@ -229,12 +229,16 @@ def test_an_image_unlike_the_cold_build_is_noticed(monkeypatch: pytest.MonkeyPat
     """The base's own marker is no difference of the build."""
     found = ["/etc/vmaf-bench: content"]
     monkeypatch.setattr(bench_rebuild, "differences", lambda _one, _other: found)
+    monkeypatch.setattr(bench_rebuild, "identity", lambda image: image)
     result = Result("base", "ours", "cpu")
     assert not bench_rebuild.compared(SCENARIOS["base"], result)
     assert result.digests_equal is True
     found.append("/usr/local/bin/vmaf: content")
     assert "/usr/local/bin/vmaf" in bench_rebuild.compared(SCENARIOS["base"], result)
     assert result.digests_equal is False
+    monkeypatch.setattr(bench_rebuild, "identity", lambda _image: "sha256:1")
+    assert not bench_rebuild.compared(SCENARIOS["unchanged"], result)
+    assert result.digests_equal is True
     edited = Result("libvmaf-c", "ours", "cpu")
     assert not bench_rebuild.compared(SCENARIOS["libvmaf-c"], edited)
     assert edited.digests_equal is None

@@ -118,6 +118,15 @@ def test_others_recipes_are_as_one_writes_them(contender: Contender) -> None:
     assert "/src/configure --prefix" in ffmpeg
 
 
+@pytest.mark.parametrize("name", ["ffmpeg.sh", "libvmaf.sh"])
+def test_others_call_their_compilers_themselves(name: str) -> None:
+    """Without our launcher, and before the ADR without ccache; the ADR has ccache."""
+    for contender in (BEFORE, REGISTRY, ADR):
+        assert "\nlaunch " not in recipe(contender, name)
+        called = re.findall(r"ccache (?:gcc|g\+\+|\$\{C)", recipe(contender, name))
+        assert len(called) == (2 if contender is ADR else 0)
+
+
 def test_the_limit_has_its_clock_where_it_compiles() -> None:
     """Before make and ninja of the images' own compile steps, whose caches are ours."""
     parsed = written(LIMIT)
