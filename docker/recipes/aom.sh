@@ -5,6 +5,7 @@
 set -eu
 # shellcheck source=compile.sh
 . /run/recipes/compile.sh
+launch nasm
 
 cmake -S /src -B /build/aom -G Ninja -DCMAKE_BUILD_TYPE=Release \
     -DCMAKE_C_COMPILER_LAUNCHER=ccache -DCMAKE_CXX_COMPILER_LAUNCHER=ccache \
@@ -17,7 +18,7 @@ split_dev
 mv /out/runtime/usr/local/lib/* /out/dev/usr/local/lib/
 mkdir -p /out/manifest
 cp /src/source.json /out/manifest/libaom.json
-ccache_report
+report_caches
 
 # It encodes and decodes.
 cd /build

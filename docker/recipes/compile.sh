@@ -11,8 +11,25 @@ trap 'rm -rf /build/*' EXIT
 # The statistics of this step alone: the mount is locked, nobody else counts.
 ccache --zero-stats >/dev/null
 
-# Prints what the cache did for this step; the build sessions collect the line.
-ccache_report() {
+# Has compilers that ccache does not know called through the launcher, which then
+# stands before them on PATH under their names. It keeps results beside ccache's.
+launch() { # COMPILER...
+    mkdir -p /build/launchers
+    for compiler; do
+        ! command -v "$compiler" >/dev/null ||
+            ln -s /run/launcher/depcache.py "/build/launchers/$compiler"
+    done
+    export PATH="/build/launchers:$PATH" DEPCACHE_TEMP=/build/depcache DEPCACHE_LOG=/build/depcache.log
+}
+
+# Prints what the caches did for this step; the build sessions collect the lines.
+report_caches() {
+    test ! -s /build/depcache.log || awk '
+        { n[$1]++ }
+        END {
+            printf "#measure {\"depcache\": {\"hit\": %d, \"miss\": %d, ", n["hit"], n["miss"]
+            printf "\"unsafe\": %d, \"passed\": %d}}\n", n["unsafe"], n["passed"]
+        }' /build/depcache.log
     ccache --print-stats | awk '
         $1 ~ /^(direct_cache_hit|preprocessed_cache_hit|cache_miss)$/ { n[$1] = $2 }
         END {

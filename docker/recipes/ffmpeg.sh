@@ -49,6 +49,7 @@ feature oneapi2026 "--enable-libvpl"                          "--disable-libvpl"
 feature none     ""                                           "--disable-cuda-llvm"
 
 export PATH="/usr/local/cuda/bin:$PATH" NVCC_PREPEND_FLAGS='-ccbin g++-13'
+launch nasm nvcc
 mkdir -p /build/ffmpeg/probes && cd /build/ffmpeg
 
 # --tempprefix gives configure's probes names that do not change, so that the
@@ -85,7 +86,7 @@ EOT
 make -j"$(nproc)" --silent
 
 if [ "$verb" = test ]; then
-    ccache_report
+    report_caches
     LD_LIBRARY_PATH=$(printf '%s:' "$PWD"/lib*)/usr/local/lib
     export LD_LIBRARY_PATH
     make --silent -k -j"$(nproc)" fate 2>&1 | tee /out/fate.log | grep -vE '^(TEST|GEN)' || true
@@ -103,7 +104,7 @@ mkdir -p /out/manifest
 sed -n 's/^#define FFMPEG_CONFIGURATION "\(.*\)"$/\1/p' config.h | sed 's/\\"/"/g' >/build/configuration
 jq --rawfile configure /build/configuration '. + {configure: ($configure | rtrimstr("\n"))}' \
     /src/source.json >/out/manifest/ffmpeg.json
-ccache_report
+report_caches
 
 # Starts, and knows the filter it is here for.
 export LD_LIBRARY_PATH=/out/runtime/usr/local/lib:/usr/local/lib

@@ -30,7 +30,7 @@ cat >/out/manifest/hip-smoke.json <<EOT
  "source": "docker/smoke/hip-smoke.cpp", "digest": "sha256:$(sha256sum hip-smoke.cpp | cut -d' ' -f1)",
  "gfx": [$listed]}
 EOT
-ccache_report
+report_caches
 
 # Starts; 3 is its word for a machine without a GPU, as a builder is.
 code=0

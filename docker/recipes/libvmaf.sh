@@ -39,6 +39,7 @@ esac
 # is not: so the launcher is named.
 export CC="ccache ${CC:-gcc}" CXX="ccache ${CXX:-g++}"
 export PATH="/usr/local/cuda/bin:$PATH" NVCC_PREPEND_FLAGS='-ccbin g++-13'
+launch nasm nvcc hipcc
 set -- --prefix=/usr/local --libdir=lib --buildtype=release \
     -Denable_docs=false -Denable_float=true "$@"
 
@@ -49,7 +50,7 @@ setup() {
 if [ "$verb" = test ]; then
     setup "$@" -Denable_tests=true
     ninja -C build
-    ccache_report
+    report_caches
     meson test -C build --print-errorlogs | tee /out/tests.log
     printf '#measure {"tests": {"run": %d, "failed": %d}}\n' \
         "$(awk '$1 == "Ok:" { print $2 }' /out/tests.log)" "$(awk '$1 == "Fail:" { print $2 }' /out/tests.log)"
@@ -69,7 +70,7 @@ gencode=$(grep -oh 'gencode=arch=[a-z0-9_]*,code=[a-z0-9_]*' build/build.ninja |
 jq --arg options "$*" --arg backends "$backends" --arg gencode "$gencode" \
     '. + {options: $options, backends: ($backends | split(" ")),
           gencode: ($gencode | split("\n"))}' /src/source.json >/out/manifest/libvmaf.json
-ccache_report
+report_caches
 
 # It must score a frame without being told a model: where xxd is missing, the
 # build succeeds with no model built in.

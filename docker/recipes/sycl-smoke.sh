@@ -16,7 +16,7 @@ ccache g++ -std=c++20 -O2 -Wall -Wextra -fPIE -DSYCL_DISABLE_FSYCL_SYCLHPP_WARNI
 # Word list: meant to be split.
 # shellcheck disable=SC2086
 g++ -pie -s $LDFLAGS sycl-smoke.o $oneapi/lib/libsycl.so.* -lOpenCL -o $program
-ccache_report
+report_caches
 
 # Computes on the CPU, as it must in the image.
 export LD_LIBRARY_PATH=$oneapi/lib OCL_ICD_VENDORS=/run/vendors
