@@ -482,7 +482,6 @@ def compared(scenario: Scenario, result: Result) -> str:
     if scenario.edit[0] or scenario.target != SCENARIOS["cold"].target:
         return ""
     found = [] if identity(cold) == identity(image) else differences(cold, image)
-    found = [one for one in found if BASE_MARKER not in one]
     result.digests_equal = not found
     return f"unlike the cold build: {'; '.join(found[:3])}" if found else ""
 
@@ -501,10 +500,15 @@ def identity(image: str) -> str:
 
 
 def differences(one: str, other: str) -> list[str]:
-    """Return how the own files of two images differ, a line each."""
+    """Return how our own files of two images differ, a line each.
+
+    Debian's own and what installing them made, dates in logs and the like, are no cache's work.
+    """
     compare: Any = importlib.import_module("scripts.compare")
     return [
-        str(found) for found in compare.differences(compare.listing(one), compare.listing(other))
+        f"{found.path} ({found.what})"
+        for found in compare.differences(compare.listing(one), compare.listing(other))
+        if found.owner == "ours"
     ]
 
 
@@ -577,22 +581,23 @@ def begin(*, resume: bool, quick: bool) -> Bench:
     """Return a new bench, or the newest one to go on with.
 
     Raises:
-        UserError: there is none to go on with, or it measured another commit.
+        UserError: there is none to go on with, or its files or caches are gone.
     """
     kind = bases.choose()
     if kind == "bootstrap":
         bases.bootstrap()
     if not resume:
         when = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-        run = Run(when, build.revision(), {**machine(), "bases": kind}, quick)
+        described = {**machine(), "bases": kind}
+        run = Run(when, build.revision(), described, contenders.digest(), quick)
         return Bench(run, FOLDER / f"{run.name}-run.json", kind)
     path = newest()
     run = performance.read(json.loads(path.read_text()))
-    if run.revision != build.revision():
+    if run.inputs != contenders.digest():
         raise UserError(
             "cannot go on with the bench",
-            f"{path} measured {run.revision}, and this is {build.revision()}",
-            "Check that commit out, or begin a new one without --resume.",
+            f"the files that {path} was built from have changed since",
+            f"Check {run.revision} out, or begin a new run without --resume.",
         )
     if run.closed:
         raise UserError(

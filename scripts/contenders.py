@@ -10,6 +10,7 @@ import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 
 from scripts import lint
@@ -81,6 +82,14 @@ class Contender:
                 copy.write_text(self.rewrite(str(path), copy.read_text()))
         for name, path in self.files.items():
             shutil.copy2(path, folder / name)
+
+
+def digest() -> str:
+    """Return the SHA-256 of all that builds of this checkout may see."""
+    total = sha256()
+    for path in lint.tracked(*SEEN):
+        total.update(f"{path} {sha256((ROOT / path).read_bytes()).hexdigest()}\n".encode())
+    return total.hexdigest()
 
 
 def edited(

@@ -47,6 +47,14 @@ _PARTS = {
 _INK, _FAINT, _GROUND = "#1f2933", "#d5dbe1", "#ffffff"
 
 
+def _calls(stage: Stage) -> tuple[int, int]:
+    """Return how often a cache of compilers had the answer, and how often one was asked."""
+    hits, of = stage.calls
+    launched: Mapping[str, int] = stage.measures.get("depcache", {})
+    counts = [launched.get(key, 0) for key in ("hit", "miss", "unsafe")]
+    return hits + counts[0], of + sum(counts)
+
+
 @dataclass
 class Result:
     """What one contender took for one scenario."""
@@ -57,7 +65,7 @@ class Result:
     seconds: list[float] = field(default_factory=list)
     """Of each build, from the command to the image."""
     hits: float | None = None
-    """The share of ccache's calls that it answered in the last build; None where none was made."""
+    """The share of calls that the compiler caches answered in the last build, if any was made."""
     downloaded_bytes: int = 0
     """The most that apt fetched in any of the builds, indexes included."""
     digests_equal: bool | None = None
@@ -68,7 +76,7 @@ class Result:
 
     def add(self, seconds: float, stages: Iterable[Stage], downloaded_bytes: int) -> None:
         """Count one more build in."""
-        calls = [stage.calls for stage in stages]
+        calls = [_calls(stage) for stage in stages]
         hits, of = sum(one for one, _ in calls), sum(one for _, one in calls)
         self.hits = round(hits / of, 4) if of else None
         self.downloaded_bytes = max(self.downloaded_bytes, downloaded_bytes)
@@ -95,6 +103,8 @@ class Run:
     when: str
     revision: str
     machine: Mapping[str, Any]
+    inputs: str = ""
+    """The digest of the files that were built from."""
     quick: bool = False
     results: list[Result] = field(default_factory=list)
     limits: dict[str, dict[str, float]] = field(default_factory=dict)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts import bases, bench_rebuild, build
+from scripts import bases, bench_rebuild, contenders
 from scripts.bench_rebuild import SCENARIOS, Bench, Scenario, State
 from scripts.console import UserError
 from scripts.contenders import ADR, BEFORE, LIMIT, OURS, REGISTRY
@@ -99,17 +99,18 @@ def test_a_run_goes_on_where_it_was_broken_off(bench: Bench) -> None:
 
 
 def test_what_is_kept_can_be_read_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By --resume, of the same commit and while its caches are there."""
+    """By --resume, of the same files and while its caches are there."""
     monkeypatch.setattr(bases, "choose", lambda: "registry")
-    monkeypatch.setattr(build, "revision", lambda: "abc")
+    monkeypatch.setattr(contenders, "digest", lambda: "abc")
+    bench.run.inputs = "abc"
     bench.run.results = [Result("cold", "ours", "cpu", [80.0]), Result("base", "ours", "cpu")]
     bench.keep()
     again = bench_rebuild.begin(resume=True, quick=False)
     assert again.run.found() == {"cold": {"ours": Result("cold", "ours", "cpu", [80.0])}}
-    monkeypatch.setattr(build, "revision", lambda: "def")
-    with pytest.raises(UserError, match="measured abc, and this is def"):
+    monkeypatch.setattr(contenders, "digest", lambda: "def")
+    with pytest.raises(UserError, match="have changed since"):
         bench_rebuild.begin(resume=True, quick=False)
-    monkeypatch.setattr(build, "revision", lambda: "abc")
+    monkeypatch.setattr(contenders, "digest", lambda: "abc")
     bench.run.closed = True
     bench.keep()
     with pytest.raises(UserError, match="are removed"):
@@ -226,8 +227,8 @@ def test_a_stale_library_is_noticed() -> None:
 
 
 def test_an_image_unlike_the_cold_build_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The base's own marker is no difference of the build."""
-    found = ["/etc/vmaf-bench: content"]
+    """By its files, where its digest is another one."""
+    found: list[str] = []
     monkeypatch.setattr(bench_rebuild, "differences", lambda _one, _other: found)
     monkeypatch.setattr(bench_rebuild, "identity", lambda image: image)
     result = Result("base", "ours", "cpu")

@@ -161,6 +161,15 @@ def test_a_package_is_added_to_the_toolchain_alone() -> None:
     assert re.search(r"apt\.sh install ed\b", different[0][1])
 
 
+def test_the_digest_is_of_what_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page of docs/ changes nothing, a recipe does."""
+    before = contenders.digest()
+    assert before == contenders.digest()
+    monkeypatch.setattr(contenders, "SEEN", (*contenders.SEEN, "noxfile.py"))
+    assert before != contenders.digest()
+    assert not any(name.startswith("docs") for name in contenders.SEEN)
+
+
 def test_every_contender_says_what_it_is() -> None:
     """The names are those of the command line."""
     assert list(CONTENDERS) == ["before", "adr", "registry", "ours"]

@@ -47,8 +47,11 @@ def test_a_result_is_the_median_of_its_builds() -> None:
     """With the last hit rate, the most that was fetched, and each stage's seconds."""
     result = Result("libvmaf-c", "ours", "cpu")
     for seconds, misses in ((4.0, 10), (9.0, 0), (5.0, 2)):
-        ccache = {"direct_cache_hit": 6, "preprocessed_cache_hit": 2, "cache_miss": misses}
-        compiled = Stage("ffmpeg-cpu", seconds=3.0, cached=False, measures={"ccache": ccache})
+        measures = {
+            "ccache": {"direct_cache_hit": 4, "preprocessed_cache_hit": 2, "cache_miss": misses},
+            "depcache": {"hit": 2, "miss": 0, "unsafe": 0, "passed": 7},
+        }
+        compiled = Stage("ffmpeg-cpu", seconds=3.0, cached=False, measures=measures)
         writing = Stage("(export)", seconds=seconds / 10, cached=False)
         result.add(seconds, [compiled, Stage("base"), writing], 100 * misses)
     assert result.value == 5.0
