@@ -1,19 +1,24 @@
 """The rebuild bench: what it builds, in which order, and what it holds to be stale."""
 
 import json
+import re
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from scripts import bases, bench_rebuild, contenders
-from scripts.bench_rebuild import SCENARIOS, Bench, Scenario, State
+from scripts import bases, bench_rebuild, build, contenders, engine, options, performance
+from scripts.bench_rebuild import LIBRARIES, SCENARIOS, Bench, Scenario, State
 from scripts.console import UserError
 from scripts.contenders import ADR, BEFORE, LIMIT, OURS, REGISTRY
 from scripts.paths import ROOT
 from scripts.performance import Result, Run
+from scripts.progress import Outcome
+from scripts.rawjson import Build
 
 STATE = State("0123456789ab", "bench-x-ours", "bench-x-ours")
+NONCE = r"vmaf_bench_([0-9a-f]{12})"
 TEXT = "int one(void) { return 1; }\n"
 
 
@@ -291,3 +296,65 @@ def test_a_half_written_file_is_never_a_run(bench: Bench) -> None:
     bench.keep()
     assert json.loads(bench.path.read_text())["results"][0]["seconds"] == [80.0]
     assert list(bench.path.parent.glob("*.part")) == []
+
+
+@pytest.fixture
+def fast(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Have every build end at once, well; returns the list of what was built."""
+    built: list[str] = []
+    (tmp_path / "log").write_text("[cpu toolchain 1/2] Fetched 231 kB in 0s (1170 kB/s)\n")
+
+    def bake(_bench: Bench, overlaid: object, _words: object, *, cwd: Path, what: str) -> Outcome:
+        built.append(what)
+        json.dumps(overlaid)
+        assert cwd.is_dir()
+        return Outcome(Build(), 0, datetime.now(UTC), 1.5, tmp_path / "log")
+
+    def markers(image: str) -> dict[str, set[str]]:
+        (scenario,) = (one for one in SCENARIOS.values() if built[-1].endswith(f"-{one.name}"))
+        edits = (tmp_path / "trees").glob(f"{scenario.edit[0]}-edited/**/*.[ch]")
+        found = {f"vmaf_bench_{m}" for e in edits for m in re.findall(NONCE, e.read_text())}
+        return {name: found if name in scenario.found else set() for name in LIBRARIES if image}
+
+    for project, file in (one.edit for one in SCENARIOS.values() if one.edit[0]):
+        path = tmp_path / "sources" / f"{bench.run.name}-{project}" / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"#ifndef A\n{TEXT}#endif\n")
+    monkeypatch.setattr(bench_rebuild, "_bake", bake)
+    monkeypatch.setattr(bench_rebuild, "library_markers", markers)
+    monkeypatch.setattr(bench_rebuild, "compared", lambda _scenario, _result: "")
+    monkeypatch.setattr(bench_rebuild, "measure_limit", lambda _bench, target: built.append(target))
+    monkeypatch.setattr(bench_rebuild, "forget", lambda _bench: built.append("forgotten"))
+    monkeypatch.setattr(bench_rebuild, "begin", lambda **_: bench)
+    monkeypatch.setattr(build, "check_disk", lambda _free: None)
+    monkeypatch.setattr(engine, "require", lambda: None)
+    monkeypatch.setattr(engine, "free_bytes", lambda _engine: None)
+    return built
+
+
+def test_a_quick_run(bench: Bench, fast: list[str]) -> None:
+    """From the first build to the last word, each scenario of ours and its limit."""
+    bench.run.quick = True
+    found = list(bench_rebuild.figures(options.parse(["rebuild", "--quick"])))
+    assert [figure.name for figure in found] == [
+        f"{one.name}, cpu, ours" for one in SCENARIOS.values() if one.quick
+    ]
+    assert fast[:5] == ["ours-cold", *["ours-unchanged"] * 3, "ours-touched"]
+    assert fast[-2:] == ["cpu", "forgotten"]
+    kept = performance.read(json.loads(bench.path.read_text()))
+    assert kept.closed
+    assert kept.found()["cold"]["ours"].downloaded_bytes == 231_000
+
+
+def test_a_stale_image_fails_the_bench(
+    bench: Bench, fast: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the name of what is stale, its figures kept and nothing removed."""
+    none: dict[str, set[str]] = {name: set() for name in LIBRARIES}
+    monkeypatch.setattr(bench_rebuild, "library_markers", lambda _image: none)
+    given = options.parse(["rebuild", "--contender", "ours", "--scenario", "libvmaf-c"])
+    with pytest.raises(UserError, match="libvmaf-c, ours: libvmaf should hold vmaf_bench_"):
+        list(bench_rebuild.figures(given))
+    assert "forgotten" not in fast
+    assert not bench.run.closed
+    assert "libvmaf-c" in performance.read(json.loads(bench.path.read_text())).found()
