@@ -135,9 +135,12 @@ class Nasm(Compile):
     """NASM: -MD lists files of macros, -P files and incbin's, whatever uses them."""
 
     name = "nasm"
-    plain = ("-g",)
+    plain = ("-g", "-MP")
     prefixes = ("-w", "-W", "-O")
-    joined = ("-MD", "-I", "-i", "-o", "-f", "-F", "-D", "-d", "-P", "-p", "-U", "-u")
+    joined = (
+        "-MD", "-MF", "-MQ", "-MT", "-I", "-i", "-o", "-f", "-F", "-D", "-d", "-P", "-p", "-U",
+        "-u",
+    )  # fmt: skip
     valued = joined
     suffixes = (".asm", ".s", ".S", ".nasm")
     unsafe = (
@@ -154,9 +157,11 @@ class Nasm(Compile):
     def _check(self) -> None:
         if os.environ.get("NASMENV"):
             raise PassError("NASMENV holds further words")
+        if self.depfile and "-MF" in self.words:
+            raise PassError("two names for the list of inputs")
 
     def listing(self, target: str) -> "list[str]":
-        """Return -MD where the caller has none."""
+        """Return -MD where the caller has none; -MF alone has NASM write nothing."""
         return [] if self.depfile else ["-MD", target]
 
 
@@ -476,7 +481,7 @@ class Store:
             return found
         for line in lines:
             fields = line.split(" ", 2)
-            if fields[0] == "result":
+            if fields[0] == "result" and len(fields) == 2:  # noqa: PLR2004
                 found.append((fields[1], []))
             elif len(fields) == 3 and found:  # noqa: PLR2004
                 found[-1][1].append(fields)

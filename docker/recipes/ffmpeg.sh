@@ -109,3 +109,4 @@ report_caches
 # Starts, and knows the filter it is here for.
 export LD_LIBRARY_PATH=/out/runtime/usr/local/lib:/usr/local/lib
 /out/runtime/usr/local/bin/ffmpeg -hide_banner -filters 2>/dev/null | grep -qw libvmaf
+# trial
