@@ -112,6 +112,12 @@ def sbom(session: nox.Session) -> None:
     _run(session, "sbom", "sbom")
 
 
+@nox.session(default=False)
+def compare(session: nox.Session) -> None:
+    """List how two builds of an image differ, file by file (A B; A --format json lists one)."""
+    _run(session, "compare", "compare")
+
+
 @nox.session(name="server-tests", default=False)
 def server_tests(session: nox.Session) -> None:
     """Vet, test and fuzz the server's Go code, with the race detector and the sanitizer."""

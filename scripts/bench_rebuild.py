@@ -7,7 +7,6 @@ their own. Nothing of a bench is left in the tags that people use.
 """
 
 import argparse
-import importlib
 import json
 import os
 import platform
@@ -22,7 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from scripts import bases, build, contenders, engine, performance, progress, report
+from scripts import bases, build, compare, contenders, engine, performance, progress, report
 from scripts.console import UserError, console, say
 from scripts.contenders import CONTENDERS, LIMIT, OURS, Contender
 from scripts.figures import Figure, middle
@@ -314,6 +313,7 @@ def _bake(
     for name in (*bases.OVERLAYS[bench.kind], str(file)):
         command += ["--file", name]
     log = RECORDS / "logs" / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-bench-{what}.log"
+    os.environ["SOURCE_DATE_EPOCH"] = build.epoch(os.environ)
     # Where nothing is said of an output, buildx would load the stages as well.
     os.environ["BUILDX_NO_DEFAULT_LOAD"] = "1"
     return progress.follow([*command, *words], cwd=cwd, log=log)
@@ -504,7 +504,6 @@ def differences(one: str, other: str) -> list[str]:
 
     Debian's own and what installing them made, dates in logs and the like, are no cache's work.
     """
-    compare: Any = importlib.import_module("scripts.compare")
     return [
         f"{found.path} ({found.what})"
         for found in compare.differences(compare.listing(one), compare.listing(other))

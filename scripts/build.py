@@ -141,6 +141,29 @@ def revision() -> str:
     return engine.output("git", "-C", str(ROOT), "describe", *words).strip() or "unknown"
 
 
+def epoch(environment: Mapping[str, str]) -> str:
+    """Return the time that images say they were made at, in seconds; empty means now.
+
+    It is SOURCE_DATE_EPOCH, else this checkout's commit's where nothing was edited since. buildx
+    hands it to every target; no layer is keyed by it, as no Dockerfile declares it.
+
+    Raises:
+        UserError: SOURCE_DATE_EPOCH is no number of seconds.
+    """
+    given = environment.get("SOURCE_DATE_EPOCH")
+    if given is None:
+        clean = not revision().endswith(("-dirty", "unknown"))
+        shown = engine.output("git", "-C", str(ROOT), "log", "-1", "--format=%ct")
+        return shown.strip() if clean else ""
+    if given and not given.isdecimal():
+        raise UserError(
+            "cannot build",
+            f"SOURCE_DATE_EPOCH is {given!r}, not a number of seconds since 1970",
+            "Unset it, or take a commit's: SOURCE_DATE_EPOCH=$(git log -1 --format=%ct).",
+        )
+    return given
+
+
 def build(targets: Sequence[str], options: Mapping[str, Any]) -> report.Record:
     """Build bake targets, show how it goes, and return the record that was kept of it.
 
@@ -154,6 +177,7 @@ def build(targets: Sequence[str], options: Mapping[str, Any]) -> report.Record:
             "DOCKER_BUILDKIT=0 asks for it, and only BuildKit can mount caches",
             "Unset DOCKER_BUILDKIT; docs/rebase-notes.md says more.",
         )
+    os.environ["SOURCE_DATE_EPOCH"] = epoch(os.environ)
     images = [matrix.images()[name] for name in targets if name in matrix.images()]
     answering = engine.require()
     check_disk(engine.free_bytes(answering))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
+from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 
 MAGIC = b"\x7fELF"
@@ -53,6 +54,17 @@ def read(path: str, content: bytes) -> Elf | None:
         search=[folder for entry in search for folder in entry.split(":")],
         flaws=list(_flaws(elf["e_type"], segments, values)),
     )
+
+
+def sections(content: bytes) -> Iterator[tuple[str, bytes]]:
+    """Yield the sections that have a content, by their names; none of what is no ELF file."""
+    try:
+        elf: Any = ELFFile(BytesIO(content))
+        for section in elf.iter_sections():
+            if section["sh_type"] not in ("SHT_NULL", "SHT_NOBITS"):
+                yield section.name, content[section["sh_offset"] :][: section["sh_size"]]
+    except ELFError:
+        return
 
 
 def exports(content: bytes) -> frozenset[str]:

@@ -29,25 +29,23 @@ _CHUNK = 4 * 2**20
 _OVERLAP = 256  # no longer than this is anything that is looked for
 _SHOWN = 12
 
-# Literals that are quick to look for, and what one of them must be part of.
-_GITHUB = tuple(f"gh{kind}_".encode() for kind in "pousr")
-_STRINGS = {
-    "a private key": (
-        (b"PRIVATE KEY-----",),
-        rb"-----BEGIN [A-Z ]*PRIVATE KEY-----\s+[A-Za-z0-9+/]{40}",
+# Each begins with letters as they are, which a search leaps to; what must not stand before
+# them is looked at afterwards. A pattern that begins with \b stops at every word.
+_STRINGS = (
+    ("a private key", re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----\s+[A-Za-z0-9+/]{40}")),
+    ("an AWS key", re.compile(rb"AKIA(?<!\wAKIA)[0-9A-Z]{16}\b")),
+    ("a GitHub token", re.compile(rb"gh(?<!\wgh)[pousr]_[A-Za-z0-9]{36}\b")),
+    ("a GitHub token", re.compile(rb"github_pat_(?<!\wgithub_pat_)\w{50,}\b")),
+    ("a Slack token", re.compile(rb"xox(?<!\wxox)[abp]-[0-9A-Za-z-]{20,}")),
+    (
+        "credentials in a URL",
+        re.compile(
+            rb"http(?<!\whttp)s?://[\w.~-]{2,}:(?!pass)"
+            rb"[^\s@/:'\"<>{}()\[\]$%*\\]{6,}@[\w-]+\.\w"
+        ),
     ),
-    "an AWS key": ((b"AKIA",), rb"\bAKIA[0-9A-Z]{16}\b"),
-    "a GitHub token": (
-        (*_GITHUB, b"github_pat_"),
-        rb"\b(?:gh[pousr]_[A-Za-z0-9]{36}|github_pat_\w{50,})\b",
-    ),
-    "a Slack token": ((b"xoxb-", b"xoxp-", b"xoxa-"), rb"\bxox[abp]-[0-9A-Za-z-]{20,}"),
-    "credentials in a URL": (
-        (b"://",),
-        rb"\bhttps?://[\w.~-]{2,}:(?!pass)[^\s@/:'\"<>{}()\[\]$%*\\]{6,}@[\w-]+\.\w",
-    ),
-}
-_BUILD_PATHS = (b"/build/", rb"(?<![\w.~-])/build/(?:ffmpeg|libvmaf|svt-av1|build)[\w./-]*")
+)
+_BUILD_PATHS = re.compile(rb"/build/(?<![\w.~-]/build/)(?:ffmpeg|libvmaf|svt-av1|build)[\w./-]*")
 
 
 @dataclass(frozen=True)
@@ -129,14 +127,12 @@ def _strings(saved: Saved) -> Iterator[tuple[str, str]]:
 
 
 def _found(layer: Layer, entry: Entry, chunk: bytes) -> Iterator[tuple[str, str]]:
-    for what, (literals, pattern) in _STRINGS.items():
-        if any(one in chunk for one in literals) and (match := re.search(pattern, chunk)):
+    for what, pattern in _STRINGS:
+        if match := pattern.search(chunk):
             shown = match[0][:12].decode(errors="replace")
             yield "secrets, by their look", f"{layer} carries {entry.path}: {what}, `{shown}...`"
-    if entry.path.startswith("/usr/local/"):
-        literal, pattern = _BUILD_PATHS
-        if literal in chunk and (match := re.search(pattern, chunk)):
-            yield "paths of the build", f"{layer} carries {entry.path}: {match[0].decode()}"
+    if entry.path.startswith("/usr/local/") and (match := _BUILD_PATHS.search(chunk)):
+        yield "paths of the build", f"{layer} carries {entry.path}: {match[0].decode()}"
 
 
 def show(found: Report) -> None:

@@ -11,13 +11,13 @@ import re
 import stat
 import subprocess
 import tarfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO, Any, Self
+from typing import IO, Any, Self, cast
 
 from scripts import engine, matrix
 from scripts.console import UserError, say
@@ -201,6 +201,11 @@ def leftovers(layers: Iterable[Layer], unwanted: Sequence[Leftover]) -> list[str
     ]
 
 
+def _absolute(name: str) -> str:
+    """Return the path of a member in the image."""
+    return posixpath.normpath("/" + name.lstrip("/"))
+
+
 def _entry(member: tarfile.TarInfo, path: str) -> Entry:
     """Describe one member of a layer; a hard link is a file like any other."""
     mode = _KINDS.get(member.type, stat.S_IFREG) | member.mode
@@ -212,7 +217,7 @@ def _contents(tar: tarfile.TarFile) -> tuple[Sequence[Entry], frozenset[str]]:
     """Return a layer's entries and the directories it makes opaque."""
     entries, opaque = [], set()
     for member in tar:
-        path = posixpath.normpath("/" + member.name.lstrip("/"))
+        path = _absolute(member.name)
         folder, name = posixpath.split(path)
         if name == _OPAQUE:
             opaque.add(folder)
@@ -224,11 +229,16 @@ def _contents(tar: tarfile.TarFile) -> tuple[Sequence[Entry], frozenset[str]]:
     return entries, frozenset(opaque)
 
 
-def _parents(path: str) -> Iterator[str]:
-    """Yield the directories above `path`, the nearest first."""
-    while path != "/":
-        path = posixpath.dirname(path)
-        yield path
+def _hides(layer: Layer) -> Callable[[str], bool]:
+    """Return what tells whether a layer takes a path of the layers below away."""
+    over = {entry.path for entry in layer.entries if not entry.is_dir}
+    emptied = over | layer.opaque
+
+    @cache  # files share their folders
+    def within(folder: str) -> bool:
+        return folder in emptied or (folder != "/" and within(posixpath.dirname(folder)))
+
+    return lambda path: path in over or within(posixpath.dirname(path))
 
 
 class Archive:
@@ -274,9 +284,9 @@ class Archive:
             blob.close()
         self._tar.close()
 
-    def image(self, tag: str) -> "Saved":
-        """Return the image saved under `tag`."""
-        manifest = next(one for one in self._manifest if tag in (one["RepoTags"] or ()))
+    def image(self, tag: str = "") -> "Saved":
+        """Return the image saved under `tag`, the first where none is named."""
+        manifest = next(one for one in self._manifest if not tag or tag in one["RepoTags"])
         return Saved(self, manifest["Layers"], json.load(self._file(manifest["Config"])))
 
     def layer(self, number: int, made_by: str, blob: str) -> Layer:
@@ -292,11 +302,22 @@ class Archive:
 
     def chunks(self, layer: Layer, entry: Entry, size: int, overlap: int) -> Iterator[bytes]:
         """Yield a file's content in pieces, each beginning with the end of the one before."""
-        file = self._layer_tar(layer.blob).extractfile(entry.member or entry.path)
-        end = b""
-        while file and (more := file.read(size)):
+        file, at = self._place(layer, entry)
+        last, end = at + entry.size, b""
+        while at < last:
+            file.seek(at)
+            more = file.read(min(size, last - at))
             yield end + more
-            end = more[-overlap:]
+            at, end = at + len(more), more[-overlap:] if overlap else b""
+
+    def _place(self, layer: Layer, entry: Entry) -> tuple[IO[bytes], int]:
+        """Return where a file's content is: past both tar files, which would copy it twice each."""
+        tar = self._layer_tar(layer.blob)
+        member = entry.member or tar.getmember(entry.path)
+        if isinstance(tar.fileobj, tarfile.ExFileObject):  # a part of the archive, as it is
+            blob = self._tar.getmember(layer.blob)
+            return cast("IO[bytes]", self._tar.fileobj), blob.offset_data + member.offset_data
+        return cast("IO[bytes]", tar.fileobj), member.offset_data
 
     def _file(self, name: str) -> IO[bytes]:
         file = self._tar.extractfile(name)
@@ -333,8 +354,12 @@ class Saved:
             for number, (how, blob) in enumerate(zip(made_by, self._blobs, strict=True), 1)
         ]
 
-    def chunks(self, layer: Layer, entry: Entry, size: int, overlap: int) -> Iterator[bytes]:
-        """Yield the content of a layer's file in pieces that overlap."""
+    def content(self, layer: Layer, entry: Entry) -> bytes:
+        """Return the content of a layer's file."""
+        return self._archive.content(layer, entry)
+
+    def chunks(self, layer: Layer, entry: Entry, size: int, overlap: int = 0) -> Iterator[bytes]:
+        """Yield the content of a layer's file in pieces that overlap; a hard link has none."""
         return self._archive.chunks(layer, entry, size, overlap)
 
     @property
@@ -354,16 +379,22 @@ class Saved:
         seen: dict[str, tuple[Layer, Entry]] = {}
         hidden = []
         for layer in self.layers:
-            over = {entry.path for entry in layer.entries if not entry.is_dir}
-            for path in list(seen):
-                if path in over or not (over | layer.opaque).isdisjoint(_parents(path)):
-                    below, entry = seen.pop(path)
-                    if entry.is_file:
-                        hidden.append((below, entry, layer))
+            for path in filter(_hides(layer), list(seen)):
+                below, entry = seen.pop(path)
+                if entry.is_file:
+                    hidden.append((below, entry, layer))
             seen.update(
                 (entry.path, (layer, entry)) for entry in layer.entries if not entry.removes
             )
         return seen, hidden
+
+    @staticmethod
+    def target(layer: Layer, entry: Entry) -> Entry:
+        """Return the file that a hard link is a name of, and any other as it is."""
+        if entry.member and entry.member.islnk():
+            path = _absolute(entry.member.linkname)
+            return next(one for one in layer.entries if one.path == path)
+        return entry
 
     def resolve(self, path: str) -> str:
         """Follow the symbolic links in `path` as a container would; it need not exist."""
@@ -398,7 +429,9 @@ def opened(tag: str) -> Iterator[tuple[int, Saved]]:
     Raises:
         UserError: the engine has no such image, or cannot save it.
     """
-    size = engine.output("docker", "image", "inspect", "--format", "{{.Size}}", tag).strip()
+    # By its id: a name without a tag would save every image of that name.
+    shown = engine.output("docker", "image", "inspect", "--format", "{{.Size}} {{.Id}}", tag)
+    size, _, identity = shown.strip().partition(" ")
     if not size:
         built = " ".join(image.tag for image in matrix.images().values())
         raise UserError("cannot read an image", f"`{tag}` is not here", f"Ours are: {built}.")
@@ -406,7 +439,7 @@ def opened(tag: str) -> Iterator[tuple[int, Saved]]:
     say(f"saving {tag}, {megabytes}")
     with TemporaryDirectory(prefix="vmaf-image-") as folder:
         path = Path(folder) / "image.tar"
-        save = ["docker", "save", f"--output={path}", tag]
+        save = ["docker", "save", f"--output={path}", identity]
         done = subprocess.run(save, capture_output=True, text=True, check=False)
         if done.returncode:
             raise UserError(
@@ -415,4 +448,4 @@ def opened(tag: str) -> Iterator[tuple[int, Saved]]:
                 f"It takes {megabytes} in {folder}; TMPDIR puts it elsewhere.",
             )
         with Archive(path) as archive:
-            yield int(size), archive.image(tag)
+            yield int(size), archive.image()

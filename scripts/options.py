@@ -43,7 +43,7 @@ def parser() -> argparse.ArgumentParser:
     build.add_argument(
         "--namespace", metavar="NAME", help="use a set of cache mounts of its own (a cold build)"
     )
-    policy = parser.add_argument_group("policy, inspect, sbom")
+    policy = parser.add_argument_group("policy, inspect, sbom, compare")
     policy.add_argument(
         "--format", choices=["text", "json", "sarif"], default="text", help="sarif: policy alone"
     )

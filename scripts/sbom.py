@@ -42,7 +42,8 @@ def document(tag: str, items: Sequence[Item]) -> str:
     """Return the SBOM of an image as JSON."""
     seed = json.dumps([tag, sorted(map(str, items))])
     image = Component(name=tag, type=ComponentType.CONTAINER, bom_ref="image")
-    time = datetime.fromtimestamp(int(os.environ.get("SOURCE_DATE_EPOCH", "0")), UTC)
+    epoch = os.environ.get("SOURCE_DATE_EPOCH")
+    time = datetime.fromtimestamp(int(epoch or "0"), UTC)
     bom = Bom(
         components=map(_component, items),
         serial_number=uuid5(NAMESPACE_URL, seed),
@@ -50,7 +51,7 @@ def document(tag: str, items: Sequence[Item]) -> str:
     )
     bom.register_dependency(image, bom.components)
     written = json.loads(make_outputter(bom, OutputFormat.JSON, SPEC).output_as_string())
-    if "SOURCE_DATE_EPOCH" not in os.environ:
+    if not epoch:
         del written["metadata"]["timestamp"]
     return json.dumps(written, indent=2, sort_keys=True) + "\n"
 

@@ -1,11 +1,12 @@
 """What the build driver decides before it starts anything."""
 
+import re
 import sys
 from pathlib import Path
 
 import pytest
 
-from scripts import build
+from scripts import build, engine, lint
 from scripts.console import UserError
 from scripts.matrix import Image
 from scripts.paths import ROOT
@@ -111,6 +112,36 @@ def test_too_little_disk_is_refused_before_the_build() -> None:
         build.check_disk(3 * build.GIB)
     build.check_disk(build.NEEDED_BYTES)
     build.check_disk(None)
+
+
+def test_the_time_of_an_image_is_that_of_its_commit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two builds of a commit give one image; what was edited since is of now."""
+    monkeypatch.setattr(engine, "output", lambda *_: "1795000000\n")
+    monkeypatch.setattr(build, "revision", lambda: "0" * 40)
+    assert build.epoch({}) == "1795000000"
+    for unknown in ("0" * 40 + "-dirty", "unknown"):
+        monkeypatch.setattr(build, "revision", lambda unknown=unknown: unknown)
+        assert not build.epoch({})
+
+
+@pytest.mark.parametrize("given", ["0", "1700000000", ""])
+def test_a_given_time_is_kept(given: str) -> None:
+    """Empty is how the variable is taken back: now."""
+    assert build.epoch({"SOURCE_DATE_EPOCH": given}) == given
+
+
+@pytest.mark.parametrize("given", ["yesterday", "-1", "1.5"])
+def test_a_time_that_is_none_is_refused(given: str) -> None:
+    """Before anything is built; the message says where one comes from."""
+    with pytest.raises(UserError, match="git log"):
+        build.epoch({"SOURCE_DATE_EPOCH": given})
+
+
+def test_no_layer_depends_on_the_time() -> None:
+    """An ARG of that name would rebuild every later step at each commit."""
+    for path in lint.dockerfiles():
+        text = (ROOT / path).read_text()
+        assert not re.search(r"^\s*ARG\s.*SOURCE_DATE_EPOCH", text, re.MULTILINE), path
 
 
 def test_a_pip_index_of_the_host_serves_the_build(

@@ -81,10 +81,15 @@ def test_secrets_are_known_by_their_look(tmp_path: Path, content: bytes, what: s
         b"https://user:password@example.org/",
         b"https://{user}:{password}@example.org/",
         b"AKIA",
+        b"xAKIA" + b"Z" * 16,
+        b"_ghp_" + b"a1" * 18,
+        b"xgithub_pat_" + b"a1" * 30,
+        b"9xoxb-" + b"1" * 24,
+        b"xhttps://me:hunter22@example.org/simple",
     ],
 )
 def test_what_only_speaks_of_secrets_is_none(tmp_path: Path, content: bytes) -> None:
-    """Documentation and templates."""
+    """Documentation, templates, and what is the end of a longer word."""
     found = inspected(tmp_path, layer({"opt/f": content}))
     assert not found.noticed["secrets, by their look"]
 
@@ -92,7 +97,8 @@ def test_what_only_speaks_of_secrets_is_none(tmp_path: Path, content: bytes) -> 
 def test_paths_of_the_build_are_noticed_in_what_is_ours(tmp_path: Path) -> None:
     """Debian's own packages may speak of a /build that is not ours."""
     text = b"/build/ffmpeg/libavutil/x.c"
-    found = inspected(tmp_path, layer({"usr/local/bin/f": text, "usr/bin/g": text}))
+    files = {"usr/local/bin/f": text, "usr/bin/g": text, "usr/local/bin/other": b"their" + text}
+    found = inspected(tmp_path, layer(files))
     (line,) = found.noticed["paths of the build"]
     assert "/usr/local/bin/f" in line
 

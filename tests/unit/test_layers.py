@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import subprocess
 import tarfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -11,6 +12,7 @@ from types import MappingProxyType
 
 import pytest
 
+from scripts import engine
 from scripts.console import UserError
 from scripts.layers import (
     BUILDS,
@@ -22,20 +24,30 @@ from scripts.layers import (
     Leftover,
     Saved,
     leftovers,
+    opened,
 )
 
 TAG = "made:here"
 
 
 def layer(
-    files: Mapping[str, str | bytes], modes: Mapping[str, int] = MappingProxyType({})
+    files: Mapping[str, str | bytes],
+    modes: Mapping[str, int] = MappingProxyType({}),
+    *,
+    hard: Mapping[str, str] = MappingProxyType({}),
 ) -> bytes:
-    """Return a layer: text is a link's target, bytes a file's content, a final slash a folder."""
+    """Return a layer: text is a link's target, bytes a file's content, a final slash a folder.
+
+    What `hard` names is a hard link to its value instead.
+    """
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as tar:
         for path, content in files.items():
             member = tarfile.TarInfo(path.rstrip("/"))
-            if isinstance(content, str):
+            if path in hard:
+                member.type, member.linkname = tarfile.LNKTYPE, hard[path]
+                tar.addfile(member)
+            elif isinstance(content, str):
                 member.type, member.linkname = tarfile.SYMTYPE, content
                 tar.addfile(member)
             elif path.endswith("/"):
@@ -47,13 +59,20 @@ def layer(
     return out.getvalue()
 
 
-def save(folder: Path, layers: Sequence[bytes], *, history: bool = True, oci: bool = True) -> Path:
+def save(
+    folder: Path,
+    layers: Sequence[bytes],
+    *,
+    history: bool = True,
+    oci: bool = True,
+    tag: str | None = TAG,
+) -> Path:
     """Write an archive as `docker save` does: the OCI layout, or the one before Docker 25."""
     steps = [{"created_by": "FROM base"}, {"created_by": "ENV A=1", "empty_layer": True}]
     steps += [{"created_by": f"RUN  step {number}"} for number in range(1, len(layers))]
     config = json.dumps({"history": steps if history else []}).encode()
     names = [f"blobs/sha256/{n}" if oci else f"{n}/layer.tar" for n in range(len(layers))]
-    manifest = [{"Config": "config.json", "RepoTags": [TAG], "Layers": names}]
+    manifest = [{"Config": "config.json", "RepoTags": tag and [tag], "Layers": names}]
     path = folder / "saved.tar"
     with tarfile.open(path, "w") as tar:
         contents = {"config.json": config, "manifest.json": json.dumps(manifest).encode()}
@@ -101,6 +120,35 @@ def test_a_compressed_layer_is_read(tmp_path: Path) -> None:
     path = save(tmp_path, [gzip.compress(layer({"a": b"content"}))])
     with Archive(path) as archive:
         assert archive.image(TAG).read("/a") == b"content"
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_large_file_is_read_in_pieces(tmp_path: Path, *, compressed: bool) -> None:
+    """Each begins with the end of the one before, so that nothing is cut in two."""
+    made = layer({"small": b"other", "large": b"0123456789"})
+    with Archive(save(tmp_path, [gzip.compress(made) if compressed else made])) as archive:
+        image = archive.image(TAG)
+        where, entry = image.merged["/large"]
+        assert list(image.chunks(where, entry, 4, 2)) == [b"0123", b"234567", b"6789"]
+        assert list(image.chunks(where, entry, 4, 0)) == [b"0123", b"4567", b"89"]
+
+
+def test_any_name_of_an_image_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is saved by its id, as `repository` alone would save all its tags; that has no tag."""
+    identity = "sha256:" + "0" * 64
+    asked: list[str] = []
+
+    def run(words: Sequence[str], **_: object) -> subprocess.CompletedProcess[str]:
+        asked.append(words[-1])
+        output = Path(words[2].removeprefix("--output="))
+        output.write_bytes(save(tmp_path, [layer({"a": b"x"})], tag=None).read_bytes())
+        return subprocess.CompletedProcess(words, 0)
+
+    monkeypatch.setattr(engine, "output", lambda *_: f"7 {identity}\n")
+    monkeypatch.setattr(subprocess, "run", run)
+    with opened("repository") as (size, image):
+        assert (size, image.read("/a")) == (7, b"x")
+    assert asked == [identity]
 
 
 def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:
