@@ -91,6 +91,12 @@ class Result:
         return median(self.seconds)
 
     @property
+    def compiling(self) -> float | None:
+        """The seconds of libvmaf's and FFmpeg's steps, where both ran."""
+        steps = [self.stages.get(f"{one}-{self.target}") for one in ("libvmaf", "ffmpeg")]
+        return sum(median(step) for step in steps if step) if all(steps) else None
+
+    @property
     def export(self) -> float:
         """The seconds that writing the image took."""
         return median(self.stages.get(EXPORT, [0.0]))
@@ -214,6 +220,29 @@ def table(run: Run, titles: Mapping[str, str]) -> str:
     return "\n".join(lines)
 
 
+def compiling(run: Run, titles: Mapping[str, str]) -> str:
+    """Return the seconds of libvmaf's and FFmpeg's steps alone, as a table in Markdown.
+
+    A ratio is to the same contender's first build.
+    """
+    found = rows(run, titles)
+    shown = [name for name in ORDER if any(name in row for row in found.values())]
+    shown = [name for name in shown if name != "limit"]
+    lines = [f"| what changed | image | {' | '.join(shown)} |", "|---|---|" + "--:|" * len(shown)]
+    for name, row in found.items():
+        cells = []
+        for one in shown:
+            result, first = row.get(one), found.get("cold", {}).get(one)
+            seconds = result.compiling if result else None
+            cold = first.compiling if first else None
+            ratio = f", {_times(cold / seconds)}" if cold and seconds and name != "cold" else ""
+            cells.append(f"{seconds:.1f} s{ratio}" if seconds else "")
+        if any(cells):
+            target = next(iter(row.values())).target
+            lines.append(f"| {' | '.join([titles[name], target, *cells])} |")
+    return "\n".join(lines)
+
+
 def rows(run: Run, titles: Mapping[str, str]) -> dict[str, dict[str, Result]]:
     """Return the results by scenario, in the order of the titles."""
     found = run.found()
@@ -242,7 +271,10 @@ def generated(run: Run, titles: Mapping[str, str]) -> str:
         )
         if name == "rebuild" or bounded(run, titles)
     ]
-    return "\n\n".join([summary(run), table(run, titles), *charts])
+    alone = (
+        "The steps of libvmaf and FFmpeg alone, and how many times faster than in the first build:"
+    )
+    return "\n\n".join([summary(run), table(run, titles), *charts, alone, compiling(run, titles)])
 
 
 def bounded(run: Run, titles: Mapping[str, str]) -> dict[str, dict[str, Result]]:

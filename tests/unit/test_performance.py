@@ -87,6 +87,18 @@ def test_the_table_has_the_ratios(run: Run) -> None:
     ]
 
 
+def test_the_compile_steps_have_a_table_of_their_own(run: Run) -> None:
+    """Where both ran, compared with the same contender's first build."""
+    run.results[3].stages = {"libvmaf-cpu": [20.0], "ffmpeg-cpu": [480.0]}
+    run.results[1].stages = {"libvmaf-cpu": [4.0]}
+    again = {"libvmaf-cpu": [1.0], "ffmpeg-cpu": [23.0, 24.0, 25.0]}
+    run.results.append(Result("recompile", "ours", "cpu", [30.0], stages=again))
+    assert performance.compiling(run, {**TITLES, "recompile": "both"}).splitlines()[2:] == [
+        "| first build | cpu |  | 500.0 s |",
+        "| both | cpu |  | 25.0 s, 20x |",
+    ]
+
+
 def test_the_history_keeps_each_run_once(run: Run, docs: Path) -> None:
     """A later state of a run replaces the earlier one; what has no build is left out."""
     performance.keep(Run("2026-11-21T00:00:00Z", "x", {}))
