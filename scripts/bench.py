@@ -17,7 +17,9 @@ from scripts.console import UserError, say, start
 from scripts.figures import Figure
 from scripts.paths import RECORDS
 
-BENCHES: Mapping[str, Callable[[Namespace], Iterator[Figure]]] = {
+Bench = Callable[[Namespace], Iterator[Figure]]
+"""Given the options, measures."""
+BENCHES: Mapping[str, Bench] = {
     "rebuild": bench_rebuild.figures,
     "server": lambda _: bench_server.figures(),
 }
