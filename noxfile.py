@@ -168,7 +168,7 @@ def cache(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
-    """Measure speed, memory and behaviour under load (server: against the vmaf program)."""
+    """Measure rebuilds against what others use, and the server (rebuild, server, --quick)."""
     _run(session, "test", "bench")
 
 

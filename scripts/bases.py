@@ -14,6 +14,7 @@ from scripts.console import UserError, say
 from scripts.paths import RECORDS, cache_dir
 
 BASE = "debian:trixie-slim"
+FRONTEND = "docker/dockerfile:1.7"
 SUITE = "trixie"
 ASK_SECONDS = 5
 """How long the registry may take to answer."""

@@ -59,6 +59,21 @@ def parser() -> argparse.ArgumentParser:
         default=[],
         help="check this file instead of those that docker-bake.hcl names",
     )
+    bench = parser.add_argument_group("bench rebuild")
+    bench.add_argument("--quick", action="store_true", help="ours alone, on cpu, in 15 minutes")
+    bench.add_argument("--resume", action="store_true", help="go on with the latest run")
+    bench.add_argument(
+        "--draw", action="store_true", help="measure nothing: put the latest run into docs/"
+    )
+    bench.add_argument("--keep", action="store_true", help="leave the tags and mounts for --resume")
+    for choice in ("contender", "scenario"):
+        bench.add_argument(
+            f"--{choice}",
+            metavar="NAME",
+            action="append",
+            default=[],
+            help="measure this one alone",
+        )
     verify = parser.add_argument_group("verify-images, tests")
     verify.add_argument(
         "--require", choices=["all"], help="a missing image is an error instead of a skip"

@@ -7,6 +7,9 @@ set -eu
 # shellcheck source=https.sh
 . /run/recipes/https.sh
 
+# Compiled Python then names its source by content, not by date: the same in every build.
+export SOURCE_DATE_EPOCH=0
+
 # The mount is where pip downloads to, as in oneapi-devel.sh: its own cache stays
 # empty behind a proxy that drops the headers it goes by.
 downloads=/root/.cache/pip/wheels
