@@ -53,7 +53,8 @@ USER = "USER 1000:1000"
 ARCHIVES = cache("vmaf-apt-cache-trixie-$TARGETARCH", "/var/cache/apt")
 LISTS = cache("vmaf-apt-lib-trixie-$TARGETARCH", "/var/lib/apt")
 OWNED = ("sharing=locked", "uid=1000", "gid=1000")
-CCACHE = cache("vmaf-ccache-$TARGETARCH", "/ccache", *OWNED)
+MEMORY = "--mount=type=tmpfs,target=/tmp"
+CCACHE = f"{MEMORY} {cache('vmaf-ccache-$TARGETARCH', '/ccache', *OWNED)}"
 GOMOD = cache("vmaf-gomod", "/go/pkg/mod")
 GOBUILD = cache("vmaf-gobuild-$TARGETARCH", "/root/.cache/go-build")
 INSTALL = "/run/recipes/apt.sh install jq"
@@ -127,6 +128,12 @@ COMPILERS = (
         name="in-a-heredoc",
     ),
     Edit(
+        "ccache-memory",
+        "CCACHE_TEMPDIR (/tmp/ccache)",
+        " \\\n    --mount=type=bind,from=libvmaf-source",
+        f" \\\n    {MEMORY} \\\n    --mount=type=bind,from=libvmaf-source",
+    ),
+    Edit(
         "compile-launcher",
         "hipcc",
         "\nhipcc -O2 -Wall",
@@ -163,7 +170,9 @@ COMPILERS = (
         stage(
             ARCH,
             USER,
-            run(cache("vmaf-extra-$TARGETARCH", "/ccache", *OWNED), "ccache gcc -c /src/a.c"),
+            run(
+                MEMORY, cache("vmaf-extra-$TARGETARCH", "/ccache", *OWNED), "ccache gcc -c /src/a.c"
+            ),
         ),
     ),
     Edit(

@@ -69,6 +69,7 @@ def test_before_has_no_cache_of_any_kind(contender: Contender) -> None:
     """No mount, no ccache, no launcher, and apt's leavings removed in the step that left them."""
     parsed = written(contender)
     assert mounts(parsed, "cache") == []
+    assert not any(stage in compiling() for stage, _ in mounts(parsed, "tmpfs"))
     for name in compiling():
         variables = environment(parsed)[name]
         assert variables["CCACHE_DISABLE"] == "1", name
