@@ -36,8 +36,6 @@ COLD = 0.2
 _FIELDS = (
     "ID|Parents?|Created at|Mutable|Reclaimable|Shared|Size|Description|Usage count|Last used|Type"
 )
-_LAUNCHED = ("hit", "miss", "unsafe")
-"""The calls that depcache was there for; the others it passes to the compiler as they are."""
 _AGES = {
     "s": timedelta(seconds=1),
     "m": timedelta(minutes=1),
@@ -232,10 +230,8 @@ def compiled(stages: Sequence[Stage], records: Sequence[Record]) -> Mapping[str,
         for stage in stages
         if (cold := cold_seconds(stage.name, records))
     ]
-    launched = [stage.measures.get("depcache", {}) for stage in stages]
     calls = {
-        "ccache": [stage.calls for stage in stages],
-        "depcache": [(n.get("hit", 0), sum(n.get(k, 0) for k in _LAUNCHED)) for n in launched],
+        name: [stage.rates.get(name, (0, 0)) for stage in stages] for name in report.COMPILER_CACHES
     }
     return {
         "hits": {

@@ -21,7 +21,7 @@ from scripts.console import UserError, say, start
 from scripts.options import parse
 from scripts.paths import RECORDS, ROOT
 from scripts.rawjson import CONTEXT, EXPORT
-from scripts.report import Record, Stage, read_time
+from scripts.report import Record, read_time
 from scripts.timeline import ticks, timeline
 
 PAGE = RECORDS / "report.html"
@@ -86,18 +86,6 @@ class Layer:
 # What is on the page
 
 
-def rates(stage: Stage) -> dict[str, tuple[int, int]]:
-    """Return hits and calls of each compiler cache that a stage measured."""
-    found = {}
-    for cache, counts in stage.measures.items():
-        if isinstance(counts, dict):
-            numbers = {key: n for key, n in counts.items() if isinstance(n, int) and n >= 0}
-            hits = sum(n for key, n in numbers.items() if "hit" in key)
-            if calls := hits + sum(n for key, n in numbers.items() if "miss" in key):
-                found[cache] = (hits, calls)
-    return found
-
-
 def work(record: Record) -> float:
     """Return the seconds that the stages of a build took, waiting included."""
     stages = (stage for stage in record.stages if stage.name not in {CONTEXT, EXPORT})
@@ -126,7 +114,7 @@ def all_rates(records: Iterable[Record]) -> list[Rate]:
     latest: dict[tuple[str, str], Rate] = {}
     for record in records:
         for stage in record.stages if not record.namespace else ():
-            for cache, (hits, calls) in rates(stage).items():
+            for cache, (hits, calls) in stage.rates.items():
                 when, points = read_time(record.started), series.setdefault((stage.name, cache), [])
                 title = f"{moment(when)}: {hits} of {calls}, {percent(hits / calls)}"
                 points.append(Point(when, hits / calls, title))
@@ -136,7 +124,7 @@ def all_rates(records: Iterable[Record]) -> list[Rate]:
 
 def hit_rate(record: Record) -> float | None:
     """Return the share of all calls in a build that some compiler cache answered."""
-    counts = [count for stage in record.stages for count in rates(stage).values()]
+    counts = [count for stage in record.stages for count in stage.rates.values()]
     calls = sum(of for _, of in counts)
     return sum(hits for hits, _ in counts) / calls if calls else None
 

@@ -16,8 +16,10 @@ from scripts.paths import RECORDS, ROOT
 from scripts.progress import Outcome
 from scripts.rawjson import Build, Step
 
-_HITS = ("direct_cache_hit", "preprocessed_cache_hit")
-_CALLS = (*_HITS, "cache_miss")
+COMPILER_CACHES = ("ccache", "depcache")
+"""Those whose hits a recipe may report, by the name of the measure."""
+_MISSED = ("miss", "unsafe")
+"""What the name of a count has in it that is neither a hit nor passed on to a compiler."""
 FEWEST_CALLS = 20
 """A hit rate of less calls tells nothing."""
 DROP = 0.10
@@ -50,11 +52,22 @@ class Stage:
     """
 
     @property
+    def rates(self) -> dict[str, tuple[int, int]]:
+        """By compiler cache, how often it had the answer and how often it was asked."""
+        found = {}
+        for cache, counts in self.measures.items():
+            if isinstance(counts, dict):
+                numbers = {key: n for key, n in counts.items() if isinstance(n, int) and n >= 0}
+                hits = sum(n for key, n in numbers.items() if "hit" in key)
+                missed = [n for key, n in numbers.items() if any(word in key for word in _MISSED)]
+                if calls := hits + sum(missed):
+                    found[cache] = (hits, calls)
+        return found
+
+    @property
     def calls(self) -> tuple[int, int]:
         """How often ccache had the answer, and how often it was asked."""
-        ccache = self.measures.get("ccache")
-        counts = {key: n for key, n in dict(ccache or {}).items() if isinstance(n, int)}
-        return sum(counts.get(key, 0) for key in _HITS), sum(counts.get(key, 0) for key in _CALLS)
+        return self.rates.get("ccache", (0, 0))
 
     @property
     def hit_rate(self) -> float | None:
@@ -231,18 +244,21 @@ def hit_rate_drops(latest: Record, earlier: Iterable[Record]) -> list[Drop]:
     ]
 
 
+def _rate(hits: int, calls: int) -> str:
+    """Return hits for people; nothing where nothing was asked."""
+    return f"{hits} of {calls}, {hits / calls:.0%}".replace("%", " %") if calls else ""
+
+
 def summary(latest: Record, drops: Iterable[Drop] = ()) -> None:
     """Print the closing table, the images with their sizes, and any drop in red."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("stage", "for"):
         table.add_column(heading, overflow="fold")
-    for heading in ("time", "steps cached", "ccache hits"):
+    for heading in ("time", "steps cached", *(f"{name} hits" for name in COMPILER_CACHES)):
         table.add_column(heading, justify="right")
     worth = [stage for stage in latest.stages if stage.seconds >= SHOWN or stage.measures]
     for stage in worth:
         cached = sum(step["cached"] for step in stage.steps.values())
-        hits, calls = stage.calls
-        rate = f"{hits} of {calls}, {hits / calls:.0%}".replace("%", " %") if calls else ""
         # Targets that nobody asked for give their stages to those asked for.
         asked = [name for name in stage.targets if name in latest.targets]
         table.add_row(
@@ -250,7 +266,7 @@ def summary(latest: Record, drops: Iterable[Drop] = ()) -> None:
             " ".join(asked or stage.targets),
             f"{stage.seconds:.1f} s",
             f"{cached} of {len(stage.steps)}",
-            rate,
+            *(_rate(*stage.rates.get(name, (0, 0))) for name in COMPILER_CACHES),
         )
     if worth:
         console.print(table)

@@ -27,7 +27,7 @@ from os import path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from hashlib import sha256
 else:
     try:
@@ -132,7 +132,7 @@ class Compile:
 
 
 class Nasm(Compile):
-    """NASM: -MD lists files of macros, -P files and incbin's, whatever uses them."""
+    """NASM: -MD lists files of macros, -P files and incbin's; 2.16.01's leaves them out."""
 
     name = "nasm"
     plain = ("-g", "-MP")
@@ -163,6 +163,24 @@ class Nasm(Compile):
     def listing(self, target: str) -> "list[str]":
         """Return -MD where the caller has none; -MF alone has NASM write nothing."""
         return [] if self.depfile else ["-MD", target]
+
+    def tools(self, memory: "Memory") -> "Iterable[str]":
+        """Return the one program, once it has shown that its lists are whole."""
+        if memory.known_of(self.compiler, "lists includes", self._lists_includes) != "yes":
+            raise PassError("its -MD leaves includes out")
+        return [self.compiler]
+
+    def _lists_includes(self) -> str:
+        import tempfile  # noqa: PLC0415 # slow
+
+        with tempfile.TemporaryDirectory() as folder:
+            source, include = path.join(folder, "a.asm"), path.join(folder, "b.inc")
+            write(include, b"nop\n")
+            write(source, b'%include "b.inc"\n')
+            words = ["-f", "elf64", f"-I{folder}/", "-MD", f"{folder}/a.d", "-o", f"{folder}/a.o"]
+            said(self.compiler, *words, source)
+            with open(f"{folder}/a.d", encoding="utf-8") as file:
+                return "yes" if include in dependencies(file.read()) else "no"
 
 
 class Nvcc(Compile):
@@ -394,8 +412,12 @@ class Memory:
 
     def asked(self, program: str, word: str) -> str:
         """Return what a program says to one word, in one line."""
-        key = f"{self._stamp(program)} {word}"
-        return self.known.get(key) or self._keep(key, " ".join(said(program, word).split()))
+        return self.known_of(program, word, lambda: " ".join(said(program, word).split()))
+
+    def known_of(self, program: str, what: str, find_out: "Callable[[], str]") -> str:
+        """Return something of a program, found out once."""
+        key = f"{self._stamp(program)} {what}"
+        return self.known.get(key) or self._keep(key, find_out())
 
 
 def digest(name: str) -> str:

@@ -305,7 +305,7 @@ def test_a_fallen_hit_rate_is_marked() -> None:
 def test_any_cache_that_counts_is_shown() -> None:
     """What a recipe measures by another name, as long as it counts hits and misses."""
     stage = Stage("x", measures={"nasm": {"hits": 3, "misses": 1}, "tests": {"run": 5}, "n": 2})
-    assert page.rates(stage) == {"nasm": (3, 4)}
+    assert stage.rates == {"nasm": (3, 4)}
 
 
 def test_the_bench_is_medians_and_ratios() -> None:
