@@ -170,6 +170,16 @@ def test_compilers_go_through_ccache(image: Subject, folder: Path) -> None:
     assert (stats["cache_miss"], stats["direct_cache_hit"]) == ("3", "3"), told
 
 
+def test_kernels_and_assembly_go_through_the_launcher(image: Subject, folder: Path) -> None:
+    """By their plain names too: ccache knows neither."""
+    (folder / "a.asm").write_text("section .text\nret\n")
+    (folder / "k.cu").write_text('extern "C" __global__ void k(int *p) { *p = 1; }\n')
+    compile_both = "nasm -f elf64 -o a.o a.asm && nvcc --fatbin -arch=sm_80 k.cu -o k.fatbin"
+    log = "export DEPCACHE_LOG=/tmp/log"
+    told = shell(image, f"{log}; {compile_both} && {compile_both} && cat /tmp/log", folder).stdout
+    assert told.splitlines() == ["miss nasm", "miss nvcc", "hit nasm", "hit nvcc"]
+
+
 @pytest.mark.timeout(600)
 def test_libvmaf_is_built_and_passes_its_tests(image: Subject, libvmaf: Path) -> None:
     """A day's work: set up, build through ccache, its own tests, one line edited, built again."""

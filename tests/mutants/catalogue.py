@@ -896,6 +896,13 @@ DEV = (
         of="dev",
     ),
     Mutant(
+        "dev-no-launcher",
+        test_dev.test_kernels_and_assembly_go_through_the_launcher,
+        "miss nasm",
+        as_root("rm /usr/lib/ccache/nasm"),
+        of="dev",
+    ),
+    Mutant(
         "dev-no-nasm",
         test_dev.test_libvmaf_is_built_and_passes_its_tests,
         "nasm",
