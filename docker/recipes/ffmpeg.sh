@@ -61,9 +61,11 @@ mkdir -p /build/ffmpeg/probes && cd /build/ffmpeg
     --disable-autodetect --enable-pthreads --disable-debug --disable-doc --disable-ffplay \
     $options || { tail -n 30 ffbuild/config.log && exit 1; }
 
-# Variants share the compiler cache only where they pass it the same words: a
-# .pc file that repeats a flag, or gives a system folder another name, would
-# part them. Each flag once, folders by their real name, system folders dropped.
+# Variants share the compiler caches only where they pass them the same words and
+# files. A .pc file that repeats a flag, or gives a system folder another name, would
+# part them: each flag once, folders by their real name, system folders dropped. And
+# config.asm, which goes into all assembly, defines every feature: those alone that
+# the sources name in full are left. NASM stops at the value of one that is not there.
 python3 - <<'EOT'
 import os
 import re
@@ -81,6 +83,17 @@ def canonical(line: str) -> str:
 
 config = Path("ffbuild/config.mak")
 config.write_text("\n".join(map(canonical, config.read_text().splitlines())) + "\n")
+
+config = Path("config.asm")
+if config.exists():
+    named = {
+        name
+        for path in Path("/src").rglob("*.asm")
+        for name in re.findall(r"\w+", path.read_text(errors="replace"))
+    }
+    lines = [line.split() for line in config.read_text().splitlines()]
+    kept = [words for words in lines if words[:1] != ["%define"] or words[1] in named]
+    config.write_text("\n".join(map(" ".join, kept)) + "\n")
 EOT
 
 make -j"$(nproc)" --silent
