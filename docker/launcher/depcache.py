@@ -189,7 +189,7 @@ class Nvcc(Compile):
     name = "nvcc"
     modes = ("--fatbin", "-fatbin", "--cubin", "-cubin", "--ptx", "-ptx")
     plain = (
-        *modes, "-MD", "-lineinfo", "--generate-line-info", "-m64", "-w", "-G", "-g",
+        *modes, "-MD", "-c", "-lineinfo", "--generate-line-info", "-m64", "-w", "-G", "-g",
         "--use_fast_math", "-use_fast_math",
         "--expt-relaxed-constexpr", "--expt-extended-lambda", "--extended-lambda",
     )  # fmt: skip

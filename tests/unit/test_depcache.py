@@ -419,6 +419,8 @@ def test_the_words_of_the_builds_are_known() -> None:
     words = "--fatbin -gencode=arch=compute_75,code=sm_75 a.cu -o a.f -I ./src -DX"
     nvcc = depcache.Nvcc("nvcc", words.split())
     assert (nvcc.source, nvcc.output, nvcc.folders) == ("a.cu", "a.f", ["./src"])
+    words = "-gencode arch=compute_60,code=sm_60 -O2 -std=c++11 -m64 -ptx -c -o a.ptx a.cu"
+    assert depcache.Nvcc("nvcc", words.split()).output == "a.ptx"
     words = "--genco --offload-arch=gfx90a -O3 -I x -o a.co a.hip"
     hipcc = depcache.Hipcc("hipcc", words.split())
     assert (hipcc.source, hipcc.targets) == ("a.hip", ["--offload-arch=gfx90a"])
