@@ -341,7 +341,9 @@ def dependencies(text: str) -> "list[str]":
 
 
 def find(name: str, folders: str) -> str:
-    """Return the program of that name in folders joined by colons, but never this one.
+    """Return the program of that name in folders joined by colons, but never a launcher.
+
+    Two copies of it on PATH would else call each other without end.
 
     Raises:
         PassError: there is none.
@@ -349,7 +351,9 @@ def find(name: str, folders: str) -> str:
     own = path.realpath(__file__)
     for folder in [""] if "/" in name else folders.split(":"):
         program = path.join(folder, name)
-        if os.access(program, os.X_OK) and path.isfile(program) and path.realpath(program) != own:
+        real = path.realpath(program)
+        launcher = real == own or path.basename(real).startswith("depcache")
+        if os.access(program, os.X_OK) and path.isfile(program) and not launcher:
             return program
     raise PassError(f"no program {name}")
 

@@ -333,6 +333,18 @@ def test_it_can_be_switched_off(bench: Bench) -> None:
     assert not bench.store.exists()
 
 
+def test_two_copies_do_not_call_each_other(bench: Bench) -> None:
+    """A build's own launcher before a machine's."""
+    other = bench.launchers.parent / "other"
+    other.mkdir()
+    shutil.copy2(LAUNCHER, other / "depcache.py")
+    (other / "nasm").symlink_to("depcache.py")
+    path = bench.environment["PATH"]
+    bench.environment["PATH"] = f"{bench.launchers}:{other}:{path}"
+    assert bench.run().returncode == 0
+    assert bench.outcomes() == ["miss"]
+
+
 def test_without_the_compiler_it_says_so(bench: Bench) -> None:
     """As a shell would: 127."""
     (bench.programs / "nasm").unlink()
