@@ -302,8 +302,8 @@ class Hipcc(Compile):
             if quoted.startswith("/") and path.isfile(quoted):
                 yield quoted
                 if os.access(quoted, os.X_OK):
-                    libraries = memory.asked("/usr/bin/ldd", path.realpath(quoted))
-                    words = libraries.replace("\n", " ").split()
+                    real = path.realpath(quoted)
+                    words = memory.known_of(real, "libraries", lambda: libraries(real)).split()  # noqa: B023
                     yield from (word for word in words if word.startswith("/") and "lib" in word)
 
 
@@ -370,6 +370,11 @@ def said(*command: str) -> str:
     if done.returncode:
         raise PassError(f"{command[0]} ended with code {done.returncode}")
     return (done.stdout + done.stderr).decode(errors="surrogateescape")
+
+
+def libraries(program: str) -> str:
+    """Return what the loader says of a program, in one line."""
+    return " ".join(said("/usr/bin/ldd", program).split())
 
 
 class Memory:
