@@ -16,7 +16,7 @@ from matplotlib.patches import Patch
 
 from scripts.paths import ROOT
 from scripts.rawjson import EXPORT
-from scripts.report import Stage
+from scripts.report import COMPILER_CACHES, Stage
 
 HISTORY = ROOT / "docs" / "performance.json"
 PAGE = ROOT / "docs" / "performance.md"
@@ -49,10 +49,8 @@ _INK, _FAINT, _GROUND = "#1f2933", "#d5dbe1", "#ffffff"
 
 def _calls(stage: Stage) -> tuple[int, int]:
     """Return how often a cache of compilers had the answer, and how often one was asked."""
-    hits, of = stage.calls
-    launched: Mapping[str, int] = stage.measures.get("depcache", {})
-    counts = [launched.get(key, 0) for key in ("hit", "miss", "unsafe")]
-    return hits + counts[0], of + sum(counts)
+    counts = [stage.rates.get(name, (0, 0)) for name in COMPILER_CACHES]
+    return sum(hits for hits, _ in counts), sum(of for _, of in counts)
 
 
 @dataclass
