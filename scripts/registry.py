@@ -15,6 +15,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import requests
+
 from scripts import engine
 from scripts.console import UserError, say
 from scripts.paths import cache_dir
@@ -22,6 +24,9 @@ from scripts.paths import cache_dir
 BUILDKIT = "github.com/moby/buildkit/cmd/buildkitd@v0.13.2"
 """The release that the engine has within."""
 BUILDER = "vmaf-bench"
+BASES, LAYERS = "vmaf-bench-base", "vmaf-bench"
+"""The repositories of base images, and of what builds leave."""
+BRANCH = "-branch"
 PATIENCE = 60
 
 
@@ -31,14 +36,43 @@ class Registry:
 
     address: str
 
+    @property
+    def builder(self) -> str:
+        """What a bake command needs to use the builder."""
+        return f"--builder={BUILDER}"
+
+    def base(self, name: str) -> str:
+        """Return what a base image is called here."""
+        return f"{self.address}/{BASES}:{name}"
+
+    def tags(self, repository: str) -> set[str]:
+        """Return what a repository holds; nothing where there is none."""
+        with requests.Session() as session:
+            session.trust_env = False  # no proxy leads to this machine itself
+            url = f"http://{self.address}/v2/{repository}/tags/list"
+            answer = session.get(url, timeout=PATIENCE)
+            return set(answer.json()["tags"] or ()) if answer.ok else set()
+
     def words(self, target: str) -> list[str]:
-        """Return what a bake command needs besides, to take its layers from here and put them."""
-        cache = f"type=registry,ref={self.address}/vmaf-bench:{target}"
+        """Return what a bake command needs besides, to take its layers from here and put them.
+
+        As CI has it: the first build is the main branch's, and all later ones are of a branch
+        that reads both and writes its own. They cannot all write to one: BuildKit exports no
+        layer that it found in a registry and had no need to fetch, so that such a reference
+        holds less after each build, until an edit finds no toolchain in it.
+        """
+        kept, branch = self.tags(LAYERS), f"{target}{BRANCH}"
+        # Main's layers of another image have the toolchain too.
+        others = sorted(tag for tag in kept - {target} if not tag.endswith(BRANCH))
+        cache = f"type=registry,ref={self.address}/{LAYERS}"
         return [
-            f"--builder={BUILDER}",
-            # Of the base image as well, or its steps would be none that the cache knows.
-            f"--set={target}.cache-from={cache}",
-            f"--set={target}.cache-to={cache},mode=max",
+            self.builder,
+            *(
+                f"--set={target}.cache-from={cache}:{tag}"
+                for tag in (branch, target, *others)
+                if tag in kept
+            ),
+            f"--set={target}.cache-to={cache}:{branch if target in kept else target},mode=max",
         ]
 
     def empty(self) -> None:
