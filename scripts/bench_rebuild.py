@@ -28,7 +28,7 @@ from scripts.figures import Figure, middle
 from scripts.paths import RECORDS, ROOT
 from scripts.performance import Result, Run
 from scripts.policy import dockerfile
-from scripts.registry import Registry, programs, serve
+from scripts.registry import BASES, Registry, programs, serve
 
 FOLDER = RECORDS / "bench"
 MARKER = "vmaf_bench_"
@@ -262,17 +262,22 @@ def overlay(
     targets["_common"]["contexts"] = {bases.BASE: "target:bench-base", **contexts}
     # The stand-ins for what is pulled elsewhere are no part of what is measured.
     targets["_bootstrap"]["context"] = str(ROOT)
-    marker = str(base_context(state, kind))
-    targets["bench-base"] = {
-        "context": str(ROOT),
-        "dockerfile-inline": f"{base_lines(kind)}\nCOPY --from={state.namespace} . /\n",
-        "contexts": {state.namespace: marker},
-    }
+    targets["bench-base"] = bench_base(state, kind)
     if contender.remote and kind == "bootstrap":
         # Nothing reads it: any folder is better than to compile the frontend in each build.
+        (marker,) = targets["bench-base"]["contexts"].values()
         targets["_common"]["contexts"][bases.FRONTEND] = marker
     targets[target] = {"tags": [tag(contender, target)], "output": ["type=docker"]}
     return made
+
+
+def bench_base(state: State, kind: str) -> dict[str, Any]:
+    """Return the bake target that makes a base image which is no other contender's."""
+    return {
+        "context": str(ROOT),
+        "dockerfile-inline": f"{base_lines(kind)}\nCOPY --from={state.namespace} . /\n",
+        "contexts": {state.namespace: str(base_context(state, kind))},
+    }
 
 
 def base_lines(kind: str) -> str:
@@ -312,6 +317,28 @@ def bake(
         bench.registry.empty()
         words = bench.registry.words(target)
     return _bake(bench, overlaid, [*words, target], cwd=tree, what=f"{contender.name}-{what}")
+
+
+def pushed_base(bench: Bench, state: State) -> str:
+    """Put a base image into the registry before the clock runs; return the context it is.
+
+    Users pull theirs, so it is none of the layers that are kept. It is made once: the dates
+    of its files are those of its making.
+
+    Raises:
+        UserError: it cannot be built.
+    """
+    assert bench.registry  # noqa: S101 - for mypy: it runs where a contender needs it
+    image = bench.registry.base(state.base)
+    if state.base not in bench.registry.tags(BASES):
+        made = build.overlay([], kind=bench.kind, environment=os.environ)
+        output = f"type=image,name={image},push=true"
+        made["target"]["bench-base"] = {**bench_base(state, bench.kind), "output": [output]}
+        words = [bench.registry.builder, "bench-base"]
+        outcome = _bake(bench, made, words, cwd=ROOT, what="base")
+        if outcome.returncode:
+            raise report.failure(outcome)
+    return f"docker-image://{image}"
 
 
 def _bake(
@@ -363,6 +390,8 @@ def built(
     for last in (False, True):
         state, contexts = prepare(scenario, contender, bench.state(contender, repeat), sources)
         made = overlay(contender, scenario.target, state, bench.kind, contexts)
+        if contender.remote:
+            made["target"]["_common"]["contexts"][bases.BASE] = pushed_base(bench, state)
         outcome = bake(bench, contender, scenario.name, scenario.target, made)
         if not outcome.returncode:
             break
@@ -658,7 +687,7 @@ def measure(bench: Bench, scenarios: Sequence[Scenario], those: Sequence[Contend
     with ExitStack() as stack:
         for scenario, contender, result in turns(bench, scenarios, those):
             if contender.remote and not bench.registry:
-                bench.registry = stack.enter_context(serve(FOLDER / "registry"))
+                bench.registry = stack.enter_context(serve(FOLDER / "registry" / bench.run.name))
             done = sum(bool(one.seconds) for one in bench.run.results)
             say(
                 f"rebuild: {done} of {len(bench.run.results)} done; now {scenario.name} "

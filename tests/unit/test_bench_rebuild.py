@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,7 @@ from scripts.paths import ROOT
 from scripts.performance import Result, Run
 from scripts.progress import Outcome
 from scripts.rawjson import Build
+from scripts.registry import Registry
 
 STATE = State("0123456789ab", "bench-x-ours", "bench-x-ours")
 NONCE = r"vmaf_bench_([0-9a-f]{12})"
@@ -193,6 +195,32 @@ def test_no_build_overwrites_an_image_of_ours(bench: Bench) -> None:
     base = made["target"]["bench-base"]
     assert base["dockerfile-inline"].startswith("FROM debian:trixie-slim\n")
     assert not (Path(base["contexts"][bench.state(OURS).namespace]) / "etc/apt").exists()
+
+
+def test_a_base_image_is_pushed_once_and_pulled(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As users have it; built again, the dates of its files would make it another one."""
+    pushed: list[str] = []
+
+    def bake(
+        _bench: Bench, overlaid: dict[str, Any], words: list[str], *, cwd: Path, what: str
+    ) -> Outcome:
+        assert words == ["--builder=vmaf-bench", "bench-base"]
+        assert (cwd, what) == (ROOT, "base")
+        (output,) = overlaid["target"]["bench-base"]["output"]
+        pushed.append(output)
+        return Outcome(Build(), 0, datetime.now(UTC), 1.0, Path("log"))
+
+    tags: set[str] = set()
+    monkeypatch.setattr(bench_rebuild, "_bake", bake)
+    monkeypatch.setattr(Registry, "tags", lambda _self, _repository: tags)
+    bench.registry = Registry("127.0.0.1:5000")
+    image = f"127.0.0.1:5000/vmaf-bench-base:{STATE.base}"
+    for _ in range(2):
+        assert bench_rebuild.pushed_base(bench, STATE) == f"docker-image://{image}"
+        tags.add(STATE.base)
+    assert pushed == [f"type=image,name={image},push=true"]
 
 
 def test_the_base_is_the_bootstrapped_one() -> None:
