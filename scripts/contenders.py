@@ -172,8 +172,8 @@ def cache_of_each_variant(text: str) -> str:
 
 
 def with_debians_habits(text: str) -> str:
-    """Leave apt's settings as the base image has them: packages deleted once installed."""
-    kept = r"#clear .*Post-Invoke|Keep-Downloaded-Packages|List-Cleanup|force-unsafe-io"
+    """Leave apt as the base image has it: packages deleted, an index fetched in each step."""
+    kept = r"#clear .*Post-Invoke|Keep-Downloaded-Packages|List-Cleanup|force-unsafe-io|-mmin"
     lines = text.splitlines(keepends=True)
     return "".join(line for line in lines if not re.search(kept, line))
 
@@ -198,6 +198,12 @@ def without_launcher(text: str) -> str:
     return re.sub(r"^launch .*\n", "", text, flags=re.MULTILINE)
 
 
+def with_configure_alone(text: str) -> str:
+    """Run configure each time, take what it writes as it is, and call make as everybody does."""
+    text = re.sub(r"^reach \| configure .*$", "configure", text, flags=re.MULTILINE)
+    return re.sub(r"^python3 .*/ffmpeg-config\.py .*\n| V=1$", "", text, flags=re.MULTILINE)
+
+
 def with_limit(text: str) -> str:
     """Have make and ninja say how long the links take that no cache can save."""
 
@@ -213,12 +219,12 @@ def with_limit(text: str) -> str:
 
 _ADRS_RECIPES = {
     "apt.sh": (with_debians_habits,),
-    "ffmpeg.sh": (with_random_probes, without_launcher),
+    "ffmpeg.sh": (with_random_probes, with_configure_alone, without_launcher),
     "libvmaf.sh": (without_launcher,),
 }
 _RECIPES_BEFORE = {
     **_ADRS_RECIPES,
-    "ffmpeg.sh": (with_random_probes, without_launcher, without_ccache),
+    "ffmpeg.sh": (with_random_probes, with_configure_alone, without_launcher, without_ccache),
     "libvmaf.sh": (without_launcher, without_ccache),
 }
 _BEFORE = (

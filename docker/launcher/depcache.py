@@ -2,7 +2,7 @@
 """Caches compilers that ccache does not know and that can say what they read.
 
     depcache.py nasm -f elf64 -I x86/ -o scale.o scale.asm
-    ln -s .../depcache.py ~/bin/nvcc     called by a compiler's name: the next on PATH is run
+    depcache.py --install ~/bin nvcc     ~/bin/nvcc caches for the next nvcc on PATH
     depcache.py --stats | --clear
 
 A result is found by the compiler (the bytes of the programs it is made of), its
@@ -737,6 +737,33 @@ def run(name: str, words: "Sequence[str]") -> int:
     return code
 
 
+def install(folder: str, names: "Sequence[str]") -> None:
+    """Put a launcher into a folder under the names of compilers.
+
+    It is this file, translated to bytecode, which Python would else do at every call.
+    """
+    import marshal  # noqa: PLC0415 # all of them rare
+    import zipfile  # noqa: PLC0415
+    from importlib.util import MAGIC_NUMBER  # noqa: PLC0415
+    from io import BytesIO  # noqa: PLC0415
+
+    with open(path.realpath(__file__), encoding="utf-8") as file:
+        text = file.read()
+    code = MAGIC_NUMBER + bytes(12) + marshal.dumps(compile(text, "depcache.py", "exec"))
+    packed = BytesIO(text.partition("\n")[0].encode() + b"\n")
+    packed.seek(0, 2)
+    with zipfile.ZipFile(packed, "a") as archive:
+        archive.writestr("__main__.pyc", code)
+    os.makedirs(folder, exist_ok=True)
+    launcher = path.join(folder, "depcache.pyz")
+    write(launcher, packed.getvalue())
+    os.chmod(launcher, 0o755)  # noqa: S103 # it is a program
+    for name in names:
+        part = f"{launcher}.{name}"
+        os.symlink("depcache.pyz", part)
+        os.replace(part, path.join(folder, name))
+
+
 def main(words: "Sequence[str]") -> int:
     """Act as the compiler by whose name this was called, or as the command says."""
     name = path.basename(words[0])
@@ -748,6 +775,9 @@ def main(words: "Sequence[str]") -> int:
         return 0
     if words[1:] == ["--clear"]:
         Store(home()).trim(-1)
+        return 0
+    if len(words) > 3 and words[1] == "--install":  # noqa: PLR2004
+        install(words[2], words[3:])
         return 0
     if len(words) > 1 and not words[1].startswith("-"):
         return run(words[1], words[2:])

@@ -1,7 +1,7 @@
 #!/bin/sh
 # apt for build steps, run with /var/cache/apt and /var/lib/apt mounted as caches.
 #
-#   apt.sh install PACKAGE...        update the index, install without recommends
+#   apt.sh install PACKAGE...        install without recommends
 #   apt.sh purge PACKAGE...          remove again what only this step needed
 #   apt.sh enable deb-src|non-free   add to the image's own Debian sources
 #   apt.sh download PACKAGE...       fetch into the cache, print the files
@@ -29,13 +29,20 @@ trap 'rm -rf "$conf" /var/log/apt /var/log/dpkg.log /var/log/alternatives.log \
 
 apt() { DEBIAN_FRONTEND=noninteractive apt-get -c "$conf" -q -y -o Dpkg::Use-Pty=0 "$@"; }
 
+# Runs a command that needs the index of the image's sources. An index that a step of
+# the last hour fetched will do, unless the command fails with it.
+indexed() {
+    stamp=/var/lib/apt/lists/fetched-$(cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | sha256sum | cut -c -16)
+    if [ -n "$(find "$stamp" -mmin -60 2>/dev/null)" ] && "$@"; then return; fi
+    apt update >&2
+    touch "$stamp"
+    "$@"
+}
+
 verb=$1
 shift
 case $verb in
-install)
-    apt update
-    apt install --no-install-recommends "$@"
-    ;;
+install) indexed apt install --no-install-recommends "$@" ;;
 purge)
     apt purge --autoremove "$@"
     ;;
@@ -51,18 +58,14 @@ enable)
     done
     ;;
 download)
-    apt update >&2
     cd /var/cache/apt/archives
-    apt download "$@" >&2
+    indexed apt download "$@" >&2
     for package in "$@"; do
         version=$(apt-cache -c "$conf" show --no-all-versions "$package" | sed -n 's/^Version: //p')
         find "$PWD" -name "${package}_$(echo "$version" | sed 's/:/%3a/')_*.deb"
     done
     ;;
-source)
-    apt update
-    apt source --download-only "$@"
-    ;;
+source) indexed apt source --download-only "$@" ;;
 *)
     sed -n '2,8s/^# \{0,1\}//p' "$0" >&2
     exit 2

@@ -14,11 +14,11 @@ ccache --zero-stats >/dev/null
 # Has compilers that ccache does not know called through the launcher, which then
 # stands before them on PATH under their names. It keeps results beside ccache's.
 launch() { # COMPILER...
-    mkdir -p /build/launchers
     for compiler; do
-        ! command -v "$compiler" >/dev/null ||
-            ln -s /run/launcher/depcache.py "/build/launchers/$compiler"
+        shift
+        ! command -v "$compiler" >/dev/null || set -- "$@" "$compiler"
     done
+    [ $# = 0 ] || /run/launcher/depcache.py --install /build/launchers "$@"
     export PATH="/build/launchers:$PATH" DEPCACHE_TEMP=/build/depcache DEPCACHE_LOG=/build/depcache.log
 }
 

@@ -48,55 +48,43 @@ feature "rocm6 oneapi2026" "--enable-opencl"                  "--disable-opencl"
 feature oneapi2026 "--enable-libvpl"                          "--disable-libvpl"
 feature none     ""                                           "--disable-cuda-llvm"
 
+# Names all that configure could read, and with it what it looks for in vain: the
+# whole image but for the kernel's folders, those of this build, and what BuildKit
+# brings. Of the sources, no C and assembly other than the files that it names.
+reach() {
+    find / \( -path /proc -o -path /sys -o -path /dev -o -path /run -o -path /tmp \
+        -o -path /var -o -path /build -o -path /ccache -o -path /out -o -path /src \
+        -o -path /etc/hosts -o -path /etc/hostname -o -path /etc/resolv.conf \) -prune \
+        -o -print0 2>/dev/null || true # what it may not enter, configure may not either
+    find /src \( -path /src/doc -o -path /src/tests \) -prune \
+        -o -not -name '*.c' -not -name '*.asm' -not -name '*.S' -print0
+    grep -oE '[[:alnum:]_/]+\.c\>' /src/configure | while read -r name; do
+        [ ! -f "/src/$name" ] || printf '/src/%s\0' "$name"
+    done
+}
+
 export PATH="/usr/local/cuda/bin:$PATH" NVCC_PREPEND_FLAGS='-ccbin g++-13'
 launch nasm nvcc
-mkdir -p /build/ffmpeg/probes && cd /build/ffmpeg
 
-# --tempprefix gives configure's probes names that do not change, so that the
-# compiler cache knows them. The word list is meant to be split.
-# shellcheck disable=SC2086
-/src/configure --prefix=/usr/local --tempprefix=/build/ffmpeg/probes/probe \
-    --cc='ccache gcc' --cxx='ccache g++' --extra-ldflags="$LDFLAGS" \
-    --enable-shared --disable-static --enable-pic --extra-ldexeflags=-pie \
-    --disable-autodetect --enable-pthreads --disable-debug --disable-doc --disable-ffplay \
-    $options || { tail -n 30 ffbuild/config.log && exit 1; }
+# configure [LAUNCHER...]: its outcome goes into the working folder. --tempprefix gives
+# its probes names that do not change, so that the compiler cache knows them. The word
+# list is meant to be split.
+configure() {
+    mkdir -p probes
+    # shellcheck disable=SC2086
+    "$@" /src/configure --prefix=/usr/local --tempprefix=/build/ffmpeg/probes/probe \
+        --cc='ccache gcc' --cxx='ccache g++' --extra-ldflags="$LDFLAGS" \
+        --enable-shared --disable-static --enable-pic --extra-ldexeflags=-pie \
+        --disable-autodetect --enable-pthreads --disable-debug --disable-doc --disable-ffplay \
+        $options || { tail -n 30 ffbuild/config.log && exit 1; }
+}
+mkdir -p /build/ffmpeg && cd /build/ffmpeg
+reach | configure /run/launcher/runcache.py
 
-# Variants share the compiler caches only where they pass them the same words and
-# files. A .pc file that repeats a flag, or gives a system folder another name, would
-# part them: each flag once, folders by their real name, system folders dropped. And
-# config.asm, which goes into all assembly, defines every feature: those alone that
-# the sources name in full are left. NASM stops at the value of one that is not there.
-python3 - <<'EOT'
-import os
-import re
-from pathlib import Path
+python3 /run/recipes/ffmpeg-config.py /src
 
-def canonical(line: str) -> str:
-    name, _, value = line.partition("=")
-    if not re.fullmatch(r"(CPPFLAGS|CFLAGS|CXXFLAGS)", name):
-        return line
-    words = [
-        "-I" + os.path.realpath(word[2:]) if word.startswith("-I/") else word
-        for word in value.split()
-    ]
-    return f"{name}=" + " ".join(dict.fromkeys(w for w in words if w != "-I/usr/include"))
-
-config = Path("ffbuild/config.mak")
-config.write_text("\n".join(map(canonical, config.read_text().splitlines())) + "\n")
-
-config = Path("config.asm")
-if config.exists():
-    named = {
-        name
-        for path in Path("/src").rglob("*.asm")
-        for name in re.findall(r"\w+", path.read_text(errors="replace"))
-    }
-    lines = [line.split() for line in config.read_text().splitlines()]
-    kept = [words for words in lines if words[:1] != ["%define"] or words[1] in named]
-    config.write_text("\n".join(map(" ".join, kept)) + "\n")
-EOT
-
-make -j"$(nproc)" --silent
+# V=1: make starts the compilers itself, without a shell that prints the file's name first.
+make -j"$(nproc)" --silent V=1
 
 if [ "$verb" = test ]; then
     report_caches
