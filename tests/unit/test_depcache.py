@@ -345,6 +345,23 @@ def test_two_copies_do_not_call_each_other(bench: Bench) -> None:
     assert bench.outcomes() == ["miss"]
 
 
+def test_installed_it_is_a_program_of_its_own(bench: Bench) -> None:
+    """One file in bytecode under the names of compilers; a second time it takes their place."""
+    for _ in range(2):
+        done = subprocess.run(
+            [sys.executable, "-IS", LAUNCHER, "--install", bench.launchers, "nasm", "nvcc"],
+            check=True,
+            capture_output=True,
+        )
+        assert not done.stdout + done.stderr
+    assert {path.name for path in bench.launchers.iterdir()} == {"depcache.pyz", "nasm", "nvcc"}
+    assert os.access(bench.launchers / "nasm", os.X_OK)
+    for outcomes in (["miss"], ["miss", "hit"]):
+        assert bench.run().returncode == 0
+        assert bench.outcomes() == outcomes
+    assert bench.compiles == 1
+
+
 def test_without_the_compiler_it_says_so(bench: Bench) -> None:
     """As a shell would: 127."""
     (bench.programs / "nasm").unlink()

@@ -1,0 +1,230 @@
+"""What the recipe of FFmpeg makes of the files that configure writes."""
+
+import importlib.util
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from scripts.paths import ROOT
+
+SCRIPT = ROOT / "docker" / "recipes" / "ffmpeg-config.py"
+
+CONFIG = """\
+#define FFMPEG_CONFIGURATION "--enable-x"
+#define CC_IDENT "gcc"
+#define ARCH_X86 1
+#define HAVE_MMX 1
+#define HAVE_MMX_INLINE 1
+#define CONFIG_CUDA 0
+#define CONFIG_GPL 1
+"""
+COMPONENTS = "#define CONFIG_H264_DECODER 1\n#define CONFIG_HEVC_DECODER 1\n"
+MAK = """\
+CPPFLAGS=-DX -DX
+CFLAGS=-std=c17 -I{lib} -I{lib}/../lib -pthread -I{gcc} -pthread -Wall
+CXXFLAGS=-std=c++11 -I{lib}
+EXTRALIBS=-lm -lm
+"""
+TREE = {
+    "libx/plain.c": '#include "config.h"\nint x = CONFIG_GPL;\n',
+    "libx/same.c": '#include "config.h"\n#if CONFIG_GPL\n#endif\n',
+    "libx/deep.c": '#include "libx/one.h"\n',
+    "libx/one.h": '#include "two.h"\n',
+    "libx/two.h": '#include "config.h"\n#ifdef CONFIG_CUDA\nint two = CONFIG_CUDA;\n#endif\n',
+    "libx/pasted.c": (
+        '#include "config_components.h"\n'
+        "#define DECODER(x) CONFIG_ ## x ## _DECODER\nint y = DECODER(H264);\n"
+    ),
+    "libx/joined.c": '#include "config.h"\n#define MMX(x) HAVE_MMX##x\nint z = MMX(_INLINE);\n',
+    "libx/computed.c": "# include HEADER\n",
+    "libx/library.c": '#include "config.h"\n#include <foo/foo.h>\n',
+    "libx/scale.asm": "%if ARCH_X86\n%endif\n",
+    "Makefile": "libx/far.o: CFLAGS += -I$(SRC_PATH)/compat/far\n",
+    "libx/far.c": '#include "config.h"\n#include "far.h"\n',
+    "compat/far/far.h": "int far = CONFIG_CUDA;\n",
+}
+LIBRARY = "#ifdef HAVE_MMX\nint found;\n#endif\n"
+
+
+def _module(script: Path = SCRIPT) -> ModuleType:
+    spec = importlib.util.spec_from_file_location("ffmpeg_config", script)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+class Built:
+    """A tree that configure ran beside, divided."""
+
+    def __init__(self, folder: Path, **config: str) -> None:
+        """Write the tree, run the script in the folder."""
+        self.source, self.build = folder / "src", folder / "build"
+        self.library, self.gcc = folder / "lib", folder / "gcc"
+        for name, text in TREE.items():
+            path = self.source / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        (self.library / "foo").mkdir(parents=True)
+        (self.library / "foo" / "foo.h").write_text(LIBRARY)
+        self.gcc.mkdir()
+        (self.build / "ffbuild").mkdir(parents=True)
+        files = {"config.h": CONFIG, "config_components.h": COMPONENTS, **config}
+        for name, text in files.items():
+            (self.build / name).write_text(text)
+        (self.build / "config.asm").write_text(
+            "%define ARCH_X86 1\n%define CONFIG_CUDA 0\n%endif\n"
+        )
+        self.mak = self.build / "ffbuild" / "config.mak"
+        self.mak.write_text(MAK.format(lib=self.library, gcc=self.gcc))
+
+    def divide(self, monkeypatch: pytest.MonkeyPatch, script: Path = SCRIPT) -> "Built":
+        """Run the script's main function, with a gcc that has one folder of its own."""
+        module = _module(script)
+        monkeypatch.chdir(self.build)
+        monkeypatch.setattr(module, "gccs", lambda: [str(self.gcc)])
+        module.main(str(self.source))
+        return self
+
+    def words(self, stem: str) -> list[str] | None:
+        """Return what an object gets, None where it gets everything."""
+        found = re.search(rf"^{stem}\.o: FOLDERS = (.*)$", self.mak.read_text(), re.MULTILINE)
+        return found[1].split() if found else None
+
+    def copy(self, stem: str) -> set[str]:
+        """Return the macros that an object's copies of both headers have."""
+        words = self.words(stem)
+        assert words
+        folder = self.build / words[0].removeprefix("-iquote")
+        text = "".join((folder / name).read_text() for name in ("config.h", "config_components.h"))
+        return {line.split()[1] for line in text.splitlines()}
+
+
+@pytest.fixture(name="built")
+def _built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Built:
+    return Built(tmp_path).divide(monkeypatch)
+
+
+def test_flags_are_canonical(built: Built) -> None:
+    """Each flag once, gcc's own folders dropped, the libraries' given by object."""
+    lines = built.mak.read_text().splitlines()
+    assert lines[:4] == [
+        "CPPFLAGS=-DX",
+        "CFLAGS=$(FOLDERS) -std=c17 -pthread -Wall",
+        "CXXFLAGS=-std=c++11",
+        "EXTRALIBS=-lm -lm",
+    ]
+    assert lines[4] == f"FOLDERS = -I{built.library}"
+
+
+def test_assembly_keeps_what_it_names(built: Built) -> None:
+    """And directives that define nothing."""
+    assert (built.build / "config.asm").read_text() == "%define ARCH_X86 1\n%endif\n"
+
+
+@pytest.mark.parametrize(
+    ("stem", "macros"),
+    [
+        ("libx/plain", {"CONFIG_GPL"}),
+        ("libx/deep", {"CONFIG_CUDA"}),
+        ("libx/far", {"CONFIG_CUDA"}),
+        ("libx/library", {"HAVE_MMX"}),
+        ("libx/joined", {"HAVE_MMX", "HAVE_MMX_INLINE"}),
+        (
+            "libx/pasted",
+            {"CONFIG_CUDA", "CONFIG_GPL", "CONFIG_H264_DECODER", "CONFIG_HEVC_DECODER"},
+        ),
+    ],
+)
+def test_source_gets_the_macros_that_it_reaches(built: Built, stem: str, macros: set[str]) -> None:
+    """Its own, its includes' at any depth and of libraries, those it puts together."""
+    assert built.copy(stem) == {*macros, "CC_IDENT"}
+
+
+def test_source_gets_the_folders_that_it_looks_into(built: Built) -> None:
+    """A library's folder is in the words of those that include something of it."""
+    assert (built.words("libx/library") or [])[1:] == [f"-I{built.library}"]
+    assert (built.words("libx/plain") or [])[1:] == []
+
+
+def test_equal_copies_are_shared(built: Built) -> None:
+    """So that the compiler cache has one header of them to look at."""
+    assert built.words("libx/plain") == built.words("libx/same")
+
+
+def test_source_that_cannot_be_known_gets_everything(built: Built) -> None:
+    """An include by a macro's name may be anything."""
+    assert built.words("libx/computed") is None
+
+
+def test_feature_parts_those_alone_that_name_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another variant's objects have the same words, but for those that can see the difference."""
+    one = Built(tmp_path / "one").divide(monkeypatch)
+    changed = CONFIG.replace("CUDA 0", "CUDA 1").replace("enable-x", "enable-y")
+    other = Built(tmp_path / "other", **{"config.h": changed}).divide(monkeypatch)
+    stems = [name[:-2] for name in TREE if name.endswith(".c") and "library" not in name]
+    parted = {stem for stem in stems if one.words(stem) != other.words(stem)}
+    assert parted == {"libx/deep", "libx/far", "libx/pasted"}
+
+
+def unlike(built: Built) -> set[str]:
+    """Return the sources that gcc makes something else of with the copies."""
+    folders = [f"-I{built.build}", f"-I{built.source}", f"-I{built.source}/compat/far"]
+    found = set()
+    for name in TREE:
+        words = built.words(name[:-2])
+        if name.endswith(".c") and words:
+            made = {
+                subprocess.run(
+                    ["gcc", "-E", "-P", *given, *folders, str(built.source / name)],
+                    capture_output=True,
+                    check=False,
+                ).stdout
+                for given in ([f"-I{built.library}"], words)
+            }
+            found |= {name} if len(made) > 1 else set()
+    return found
+
+
+needs_gcc = pytest.mark.skipif(not shutil.which("gcc"), reason="needs gcc")
+
+
+@needs_gcc
+def test_gcc_reads_the_same(built: Built) -> None:
+    """What the preprocessor makes of a source is the same with the copies as with the whole."""
+    assert unlike(built) == set()
+    assert _module().gccs()
+
+
+# Faults, and the source that shows each.
+MUTANTS = {
+    "put together": ("for word in said.beginnings:", "for word in ():", "libx/pasted.c"),
+    "joined": ("if pasted or name", "if name", "libx/joined.c"),
+    "includes": ("bits[one] |= bits[path]", "pass", "libx/deep.c"),
+    "libraries": ("*folders, *own]", "*own]", "libx/library.c"),
+    "makefiles": ("*makefiles(source), ", "", "libx/far.c"),
+    "folders": ("mask & bit[folder]", "False", "libx/library.c"),
+}
+
+
+@needs_gcc
+@pytest.mark.parametrize("fault", MUTANTS)
+def test_a_faulty_division_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    """Each planted fault makes the property above fail."""
+    before, after, shown = MUTANTS[fault]
+    text = SCRIPT.read_text()
+    assert text.count(before) == 1
+    script = tmp_path / "mutant.py"
+    script.write_text(text.replace(before, after))
+    assert shown in unlike(Built(tmp_path).divide(monkeypatch, script))
