@@ -180,7 +180,7 @@ def with_debians_habits(text: str) -> str:
 
 def with_random_probes(text: str) -> str:
     """Let FFmpeg's configure name its probes as it does by itself."""
-    return re.sub(r" --tempprefix=\S+", "", text)
+    return re.sub(r" --tempprefix=\S+( \\\n)?", "", text)
 
 
 def without_syntax(text: str) -> str:
@@ -200,7 +200,7 @@ def without_launcher(text: str) -> str:
 
 def with_configure_alone(text: str) -> str:
     """Run configure each time, take what it writes as it is, and call make as everybody does."""
-    text = re.sub(r"^reach \| configure .*$", "configure", text, flags=re.MULTILINE)
+    text = re.sub(r"^reach \| \S+ ", "", text, flags=re.MULTILINE)
     return re.sub(r"^python3 .*/ffmpeg-config\.py .*\n| V=1$", "", text, flags=re.MULTILINE)
 
 

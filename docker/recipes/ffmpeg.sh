@@ -66,21 +66,17 @@ reach() {
 export PATH="/usr/local/cuda/bin:$PATH" NVCC_PREPEND_FLAGS='-ccbin g++-13'
 launch nasm nvcc
 
-# configure [LAUNCHER...]: its outcome goes into the working folder. --tempprefix gives
-# its probes names that do not change, so that the compiler cache knows them. The word
-# list is meant to be split.
-configure() {
-    mkdir -p probes
-    # shellcheck disable=SC2086
-    "$@" /src/configure --prefix=/usr/local --tempprefix=/build/ffmpeg/probes/probe \
-        --cc='ccache gcc' --cxx='ccache g++' --extra-ldflags="$LDFLAGS" \
-        --enable-shared --disable-static --enable-pic --extra-ldexeflags=-pie \
-        --disable-autodetect --enable-pthreads --disable-debug --disable-doc --disable-ffplay \
-        $options || { tail -n 30 ffbuild/config.log && exit 1; }
-}
-mkdir -p /build/ffmpeg && cd /build/ffmpeg
-reach | configure /run/launcher/runcache.py
+mkdir -p /build/ffmpeg/probes && cd /build/ffmpeg
 
+# --tempprefix gives configure's probes names that do not change, so that the
+# compiler cache knows them. The word list is meant to be split.
+# shellcheck disable=SC2086
+reach | /run/launcher/runcache.py /src/configure --prefix=/usr/local \
+    --tempprefix=/build/ffmpeg/probes/probe \
+    --cc='ccache gcc' --cxx='ccache g++' --extra-ldflags="$LDFLAGS" \
+    --enable-shared --disable-static --enable-pic --extra-ldexeflags=-pie \
+    --disable-autodetect --enable-pthreads --disable-debug --disable-doc --disable-ffplay \
+    $options || { tail -n 30 ffbuild/config.log && exit 1; }
 python3 /run/recipes/ffmpeg-config.py /src
 
 # V=1: make starts the compilers itself, without a shell that prints the file's name first.
@@ -110,4 +106,3 @@ report_caches
 # Starts, and knows the filter it is here for.
 export LD_LIBRARY_PATH=/out/runtime/usr/local/lib:/usr/local/lib
 /out/runtime/usr/local/bin/ffmpeg -hide_banner -filters 2>/dev/null | grep -qw libvmaf
-# trial

@@ -10,7 +10,9 @@ from tree_sitter import Language, Node, Parser
 
 _PARSER = Parser(Language(tree_sitter_bash.language()))
 
-_WRAPPERS = {"command", "doas", "env", "exec", "nice", "nohup", "sudo", "time", "xargs"}
+_WRAPPERS = {
+    "command", "doas", "env", "exec", "nice", "nohup", "runcache.py", "sudo", "time", "xargs",
+}  # fmt: skip
 """Programs whose arguments are a command of their own."""
 _SHELLS = {"ash", "bash", "dash", "sh"}
 
