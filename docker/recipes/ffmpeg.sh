@@ -4,7 +4,7 @@
 #   ffmpeg.sh build|test VARIANT...
 #
 # build leaves /out/runtime (programs, libraries), /out/dev and /out/manifest;
-# test runs checkasm and the FATE tests that need no sample files.
+# test runs checkasm and the FATE tests that need no sample files, and configure anew.
 set -eu
 # shellcheck source=compile.sh
 . /run/recipes/compile.sh
@@ -84,6 +84,12 @@ make -j"$(nproc)" --silent V=1
 
 if [ "$verb" = test ]; then
     report_caches
+    # Configure must write the same where nothing of the sources is but what it is kept by.
+    mkdir /build/within && cd /build/within
+    reach | grep -z '^/src' | tar -cP --null --no-recursion -T - | tar -xP --transform 's,^/src,/build/within/src,'
+    eval "src/configure $(sed -n 's/^FFMPEG_CONFIGURATION=//p' /build/ffmpeg/ffbuild/config.mak)" >/dev/null
+    for header in config.h config_components.h; do cmp "$header" "/build/ffmpeg/$header"; done
+    cd /build/ffmpeg
     LD_LIBRARY_PATH=$(printf '%s:' "$PWD"/lib*)/usr/local/lib
     export LD_LIBRARY_PATH
     make --silent -k -j"$(nproc)" fate 2>&1 | tee /out/fate.log | grep -vE '^(TEST|GEN)' || true
