@@ -28,7 +28,8 @@ from pathlib import Path
 HEADERS = ("config.h", "config_components.h")
 FAMILIES = "ARCH|CONFIG|FFMPEG|HAVE"
 """How macros begin that are given to those that name them; others are given to all."""
-_NAME = re.compile(rf"((?:{FAMILIES})_\w*)(\s*##)?".encode())
+# What follows tells a beginning that something is put behind: `HAVE_ ## x`, `JOIN(HAVE_, x)`.
+_NAME = re.compile(rf"((?:{FAMILIES})_\w*)(\s*##|(?<=_)\s*[,)\n])?".encode())
 _INCLUDE = re.compile(rb"\n[ \t]*#[ \t]*include(?:_next)?[ \t]*(?:([\"<])([^\">\n]+)[\">]|\w)")
 
 
@@ -72,11 +73,11 @@ class Said:
 def read(path: str) -> Said:
     """Read what a file says, in comments and as a part of longer names as well: that is quick."""
     text = b"\n" + Path(path).read_bytes()
-    found = {(name.decode(), bool(pasted)) for name, pasted in _NAME.findall(text)}
+    found = {(name.decode(), bool(begins)) for name, begins in _NAME.findall(text)}
     includes = _INCLUDE.findall(text)
     return Said(
         frozenset(name for name, _ in found),
-        frozenset(name for name, pasted in found if pasted or name.endswith("_")),
+        frozenset(name for name, begins in found if begins),
         tuple(dict.fromkeys(name.decode() for _, name in includes if name)),
         any(not name for _, name in includes),
     )
@@ -190,15 +191,14 @@ def divide(source: str, folders: Sequence[str], own: Sequence[str]) -> str:
 
     @cache
     def copy(mask: int) -> Path:
-        texts = {
-            header: "".join(f"{line}\n" for name, line in lines.items() if mask & bit[name])
-            for header, lines in headers.items()
-        }
-        folder = Path("config", sha256("\0".join(texts.values()).encode()).hexdigest()[:12])
-        if not folder.exists():
-            folder.mkdir(parents=True)
-            for header, text in texts.items():
-                (folder / header).write_text(text)
+        wanted = [name for name in bit if mask & bit[name]]
+        # By names, not values: where these differ, ccache may still find what the preprocessor
+        # makes the same of, and that has the header's place in it.
+        folder = Path("config", sha256(" ".join(wanted).encode()).hexdigest()[:12])
+        folder.mkdir(parents=True)
+        for header, lines in headers.items():
+            text = "".join(f"{lines[name]}\n" for name in wanted if name in lines)
+            (folder / header).write_text(text)
         return folder
 
     paths = [str(path) for path in Path(source).rglob("*.[ch]")]

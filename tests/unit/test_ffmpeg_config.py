@@ -36,6 +36,10 @@ TREE = {
     "libx/deep.c": '#include "libx/one.h"\n',
     "libx/one.h": '#include "two.h"\n',
     "libx/two.h": '#include "config.h"\n#ifdef CONFIG_CUDA\nint two = CONFIG_CUDA;\n#endif\n',
+    "libx/passed.c": (
+        '#include "config.h"\n#define JOIN_(x, y) x##y\n#define JOIN(x, y) JOIN_(x, y)\n'
+        "int a = JOIN(ARCH_, X86);\n"
+    ),
     "libx/pasted.c": (
         '#include "config_components.h"\n'
         "#define DECODER(x) CONFIG_ ## x ## _DECODER\nint y = DECODER(H264);\n"
@@ -98,13 +102,12 @@ class Built:
         found = re.search(rf"^{stem}\.o: FOLDERS = (.*)$", self.mak.read_text(), re.MULTILINE)
         return found[1].split() if found else None
 
-    def copy(self, stem: str) -> set[str]:
-        """Return the macros that an object's copies of both headers have."""
+    def copy(self, stem: str) -> str:
+        """Return an object's copies of both headers."""
         words = self.words(stem)
         assert words
         folder = self.build / words[0].removeprefix("-iquote")
-        text = "".join((folder / name).read_text() for name in ("config.h", "config_components.h"))
-        return {line.split()[1] for line in text.splitlines()}
+        return "".join((folder / name).read_text() for name in ("config.h", "config_components.h"))
 
 
 @pytest.fixture(name="built")
@@ -137,6 +140,7 @@ def test_assembly_keeps_what_it_names(built: Built) -> None:
         ("libx/far", {"CONFIG_CUDA"}),
         ("libx/library", {"HAVE_MMX"}),
         ("libx/joined", {"HAVE_MMX", "HAVE_MMX_INLINE"}),
+        ("libx/passed", {"ARCH_X86"}),
         (
             "libx/pasted",
             {"CONFIG_CUDA", "CONFIG_GPL", "CONFIG_H264_DECODER", "CONFIG_HEVC_DECODER"},
@@ -145,7 +149,8 @@ def test_assembly_keeps_what_it_names(built: Built) -> None:
 )
 def test_source_gets_the_macros_that_it_reaches(built: Built, stem: str, macros: set[str]) -> None:
     """Its own, its includes' at any depth and of libraries, those it puts together."""
-    assert built.copy(stem) == {*macros, "CC_IDENT"}
+    found = {line.split()[1] for line in built.copy(stem).splitlines()}
+    assert found == {*macros, "CC_IDENT"}
 
 
 def test_source_gets_the_folders_that_it_looks_into(built: Built) -> None:
@@ -167,12 +172,17 @@ def test_source_that_cannot_be_known_gets_everything(built: Built) -> None:
 def test_feature_parts_those_alone_that_name_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another variant's objects have the same words, but for those that can see the difference."""
+    """Another variant's objects have equal copies, but for those that can see the difference.
+
+    The words are the same for all: a copy's place is in what the preprocessor makes.
+    """
     one = Built(tmp_path / "one").divide(monkeypatch)
     changed = CONFIG.replace("CUDA 0", "CUDA 1").replace("enable-x", "enable-y")
     other = Built(tmp_path / "other", **{"config.h": changed}).divide(monkeypatch)
     stems = [name[:-2] for name in TREE if name.endswith(".c") and "library" not in name]
-    parted = {stem for stem in stems if one.words(stem) != other.words(stem)}
+    stems = [stem for stem in stems if one.words(stem)]
+    assert [one.words(stem) for stem in stems] == [other.words(stem) for stem in stems]
+    parted = {stem for stem in stems if one.copy(stem) != other.copy(stem)}
     assert parted == {"libx/deep", "libx/far", "libx/pasted"}
 
 
@@ -207,8 +217,13 @@ def test_gcc_reads_the_same(built: Built) -> None:
 
 # Faults, and the source that shows each.
 MUTANTS = {
+    "passed": (r"|(?<=_)\s*[,)\n]", "", "libx/passed.c"),
     "put together": ("for word in said.beginnings:", "for word in ():", "libx/pasted.c"),
-    "joined": ("if pasted or name", "if name", "libx/joined.c"),
+    "joined": (
+        "name for name, begins in found if begins",
+        "n for n, _ in found if n[-1] == '_'",
+        "libx/joined.c",
+    ),
     "includes": ("bits[one] |= bits[path]", "pass", "libx/deep.c"),
     "libraries": ("*folders, *own]", "*own]", "libx/library.c"),
     "makefiles": ("*makefiles(source), ", "", "libx/far.c"),
