@@ -8,7 +8,7 @@ LD_LIBRARY_PATH=$(printf '%s/usr/local/lib:' "$@")
 export LD_LIBRARY_PATH
 xargs ldd </tmp/files >/tmp/needed 2>/dev/null || true # scripts are no ELF files
 if grep 'not found' /tmp/needed; then exit 1; fi
-awk '$2 == "=>" && $3 ~ /^\/(usr\/)?lib/ { print $3 }' /tmp/needed | sort -u |
+awk '$2 == "=>" && $3 ~ /^\/(usr\/)?lib(64)?\// { print $3 }' /tmp/needed | sort -u |
     xargs realpath | LC_ALL=C sort -u >/tmp/libraries
 
 # dpkg knows a file by the path it was packed with, before or after the /usr merge.
