@@ -108,8 +108,8 @@ APT = (
     Edit(
         "apt-no-cleanup",
         "rm -rf /var/lib/apt/lists",
-        "    apt update\n    rm -rf /var/lib/apt/lists/*\n",
-        "    apt update\n",
+        "    apt update >&2\n    rm -rf /var/lib/apt/lists/*\n",
+        "    apt update >&2\n",
         file="docker/recipes/apt.sh",
     ),
 )
@@ -184,7 +184,7 @@ COMPILERS = (
         "env-prefix",
         "not `apt-get`",
         "    DEBIAN_FRONTEND=noninteractive apt-get update && apt-get install jq\n    apt update\n",
-        "    apt update\n",
+        "    apt update >&2\n",
         file="docker/recipes/apt.sh",
         name="apt",
     ),
