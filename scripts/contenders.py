@@ -28,6 +28,8 @@ PRODUCTION = "docker/Dockerfile.production-gpu"
 BOOTSTRAP = "docker/bootstrap/Dockerfile"
 """Makes the images that are pulled elsewhere: nobody's contender."""
 
+CLOCK = "/run/limit"
+"""Where the limit's clock is: not on PATH, and out of the reach of what is kept of configure."""
 CLEANUP = "rm -rf /var/lib/apt/lists/* /var/cache/apt/archives/*.deb"
 """How a RUN ended before there were cache mounts."""
 
@@ -140,8 +142,8 @@ def without_cache_mounts(text: str) -> str:
 
 
 def without_memory(text: str) -> str:
-    """Leave /tmp on the layer's file system, where ccache remembers no headers."""
-    return re.sub(r"--mount=type=tmpfs,target=/tmp \\\n\s*", "", text)
+    """Leave /tmp and /build on the layer's file system, where ccache remembers no headers."""
+    return re.sub(r"--mount=type=tmpfs,\S+ \\\n\s*", "", text)
 
 
 def without_interface(text: str) -> str:
@@ -198,6 +200,12 @@ def without_launcher(text: str) -> str:
     return re.sub(r"^launch .*\n", "", text, flags=re.MULTILINE)
 
 
+def with_ccaches_habits(text: str) -> str:
+    """Leave ccache as it is, and remove the build tree, which is in the layer."""
+    kept, removed = r"^export CCACHE_DEPEND=1$", "trap 'rm -rf /build/*' EXIT"
+    return re.sub(kept, removed, text, flags=re.MULTILINE)
+
+
 def with_configure_alone(text: str) -> str:
     """Run configure each time, take what it writes as it is, and call make as everybody does."""
     text = re.sub(r"^reach \| \S+ ", "", text, flags=re.MULTILINE)
@@ -205,20 +213,26 @@ def with_configure_alone(text: str) -> str:
 
 
 def with_limit(text: str) -> str:
-    """Have make and ninja say how long the links take that no cache can save."""
+    """Mount the clock in the place of make and ninja."""
 
     def change(stage: dockerfile.Stage, step: dockerfile.Instruction) -> str | None:
         if not stage.name.startswith(("libvmaf-", "ffmpeg-")) or not compiles(stage):
             return None
-        clock = "--mount=type=bind,source=docker/recipes/limit.sh,target=/usr/local/bin/"
+        clock = f"--mount=type=bind,source=docker/recipes/limit.sh,target={CLOCK}/"
         mounts = "".join(f"{clock}{tool} \\\n    " for tool in ("make", "ninja"))
         return re.sub(r"^RUN ", f"RUN {mounts}", step.source) if step.mounts else None
 
     return edited(text, change)
 
 
+def by_the_clock(text: str) -> str:
+    """Have make and ninja say how long the links take that no cache can save."""
+    return re.sub(r"^( *)(make|ninja) (?=-[Cj])", rf"\1{CLOCK}/\2 ", text, flags=re.MULTILINE)
+
+
 _ADRS_RECIPES = {
     "apt.sh": (with_debians_habits,),
+    "compile.sh": (with_ccaches_habits,),
     "ffmpeg.sh": (with_random_probes, with_configure_alone, without_launcher),
     "libvmaf.sh": (without_launcher,),
 }
@@ -253,6 +267,7 @@ LIMIT = Contender(
     "limit",
     "what no cache can save: configure, link, install, export",
     (with_limit,),
+    {"ffmpeg.sh": (by_the_clock,), "libvmaf.sh": (by_the_clock,)},
     files={"docker/recipes/limit.sh": ROOT / "scripts" / "limit.sh"},
 )
 """Not in the race: it is ours, with a clock in it."""

@@ -5,8 +5,10 @@
 # Hardening that Debian's own packages have too.
 export LDFLAGS='-Wl,-z,relro -Wl,-z,now'
 
-# A build tree never stays in a layer.
-trap 'rm -rf /build/*' EXIT
+# A miss starts the compiler once, not the preprocessor before it: what a file includes
+# is read in the list that -MD has the compiler write. -MMD would leave out the
+# libraries' headers, and so hide their changes: no recipe may use it.
+export CCACHE_DEPEND=1
 
 # The statistics of this step alone: the mount is locked, nobody else counts.
 ccache --zero-stats >/dev/null

@@ -8,6 +8,7 @@ and configure has every compile know every feature:
 
 * Flags in config.mak: a .pc file that repeats one, or gives a system folder another name,
   would part the variants. Each flag once, folders by their real name, gcc's own dropped.
+  Lists of what was included name the libraries' headers too: ccache goes by them.
 * config.asm goes into all assembly: what no assembly names is left out.
 * config.h, config_components.h and the libraries' folders: each object gets copies with
   those macros alone that its source, or something this may include, names, and of the
@@ -36,8 +37,10 @@ _INCLUDE = re.compile(rb"\n[ \t]*#[ \t]*include(?:_next)?[ \t]*(?:([\"<])([^\">\
 def canonical(line: str, own: Sequence[str]) -> tuple[str, list[str]]:
     """Return a line of config.mak and the folders taken out of it, where it has flags.
 
-    `own` are the folders that gcc looks into by itself: it ignores them in flags.
+    -MMD, which leaves the libraries' headers out, is -MD in any line. `own` are the
+    folders that gcc looks into by itself: it ignores them in flags.
     """
+    line = re.sub(r"-MMD\b", "-MD", line)
     name, _, value = line.partition("=")
     if name not in {"CPPFLAGS", "CFLAGS", "CXXFLAGS"}:
         return line, []
@@ -192,8 +195,6 @@ def divide(source: str, folders: Sequence[str], own: Sequence[str]) -> str:
     @cache
     def copy(mask: int) -> Path:
         wanted = [name for name in bit if mask & bit[name]]
-        # By names, not values: where these differ, ccache may still find what the preprocessor
-        # makes the same of, and that has the header's place in it.
         folder = Path("config", sha256(" ".join(wanted).encode()).hexdigest()[:12])
         folder.mkdir(parents=True)
         for header, lines in headers.items():

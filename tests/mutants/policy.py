@@ -53,7 +53,7 @@ USER = "USER 1000:1000"
 ARCHIVES = cache("vmaf-apt-cache-trixie-$TARGETARCH", "/var/cache/apt")
 LISTS = cache("vmaf-apt-lib-trixie-$TARGETARCH", "/var/lib/apt")
 OWNED = ("sharing=locked", "uid=1000", "gid=1000")
-MEMORY = "--mount=type=tmpfs,target=/tmp"
+MEMORY = "--mount=type=tmpfs,target=/tmp --mount=type=tmpfs,target=/build"
 CCACHE = f"{MEMORY} {cache('vmaf-ccache-$TARGETARCH', '/ccache', *OWNED)}"
 GOMOD = cache("vmaf-gomod", "/go/pkg/mod")
 GOBUILD = cache("vmaf-gobuild-$TARGETARCH", "/root/.cache/go-build")
@@ -130,8 +130,15 @@ COMPILERS = (
     Edit(
         "ccache-memory",
         "CCACHE_TEMPDIR (/tmp/ccache)",
+        " \\\n    --mount=type=tmpfs,target=/build \\",
+        " \\\n    --mount=type=tmpfs,target=/tmp \\\n    --mount=type=tmpfs,target=/build \\",
+    ),
+    Edit(
+        "ccache-memory",
+        "CCACHE_BASEDIR (/build)",
         " \\\n    --mount=type=bind,from=libvmaf-source",
-        f" \\\n    {MEMORY} \\\n    --mount=type=bind,from=libvmaf-source",
+        " \\\n    --mount=type=tmpfs,target=/build \\\n    --mount=type=bind,from=libvmaf-source",
+        name="build-tree",
     ),
     Edit(
         "compile-launcher",

@@ -121,6 +121,8 @@ def test_others_recipes_are_as_one_writes_them(contender: Contender) -> None:
     assert "ffmpeg-config.py" not in ffmpeg
     assert "--silent V=1" not in ffmpeg
     assert "-mmin" not in apt
+    assert "CCACHE_DEPEND=" not in recipe(contender, "compile.sh")
+    assert "\ntrap 'rm -rf /build/*' EXIT\n" in recipe(contender, "compile.sh")
 
 
 @pytest.mark.parametrize("name", ["ffmpeg.sh", "libvmaf.sh"])
@@ -132,12 +134,19 @@ def test_others_call_their_compilers_themselves(name: str) -> None:
         assert len(called) == (2 if contender is ADR else 0)
 
 
+def test_the_adr_has_no_memory_either() -> None:
+    """Its build trees are on the layers' file system, and removed."""
+    assert not any(stage in compiling() for stage, _ in mounts(written(ADR), "tmpfs"))
+
+
 def test_the_limit_has_its_clock_where_it_compiles() -> None:
     """Before make and ninja of the images' own compile steps, whose caches are ours."""
     parsed = written(LIMIT)
     clocks = [stage for stage, mount in mounts(parsed, "bind") if "limit.sh" in mount.source]
     assert {"libvmaf-cpu", "ffmpeg-cpu", "libvmaf-cuda12", "ffmpeg-cuda12"} <= set(clocks)
     assert mounts(parsed, "cache") == mounts(dockerfile.read(PRODUCTION.read_text(), ""), "cache")
+    assert "\n/run/limit/make -j" in recipe(LIMIT, "ffmpeg.sh")
+    assert "\n/run/limit/ninja -C build\n" in recipe(LIMIT, "libvmaf.sh")
 
 
 def test_the_limits_tree_has_the_clock(tmp_path: Path) -> None:

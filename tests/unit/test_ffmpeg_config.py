@@ -28,6 +28,7 @@ MAK = """\
 CPPFLAGS=-DX -DX
 CFLAGS=-std=c17 -I{lib} -I{lib}/../lib -pthread -I{gcc} -pthread -Wall
 CXXFLAGS=-std=c++11 -I{lib}
+CC_DEPFLAGS=-MMD -MF $(@:.o=.d) -MT $@
 EXTRALIBS=-lm -lm
 """
 TREE = {
@@ -118,13 +119,14 @@ def _built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Built:
 def test_flags_are_canonical(built: Built) -> None:
     """Each flag once, gcc's own folders dropped, the libraries' given by object."""
     lines = built.mak.read_text().splitlines()
-    assert lines[:4] == [
+    assert lines[:5] == [
         "CPPFLAGS=-DX",
         "CFLAGS=$(FOLDERS) -std=c17 -pthread -Wall",
         "CXXFLAGS=-std=c++11",
+        "CC_DEPFLAGS=-MD -MF $(@:.o=.d) -MT $@",
         "EXTRALIBS=-lm -lm",
     ]
-    assert lines[4] == f"FOLDERS = -I{built.library}"
+    assert lines[5] == f"FOLDERS = -I{built.library}"
 
 
 def test_assembly_keeps_what_it_names(built: Built) -> None:
