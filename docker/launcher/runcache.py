@@ -22,7 +22,7 @@ import tarfile
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from hashlib import file_digest, sha256
+from hashlib import sha256
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -31,6 +31,10 @@ from depcache import Result, Store, append, home
 
 FORMAT = "runcache 1"
 """Part of every key: a later format finds nothing of an earlier one."""
+PIECE = 1 << 16
+"""Bytes read at once; most files have less."""
+TOGETHER = 256
+"""Files that a thread takes at once: handing one over takes longer than most take to read."""
 FREE = ("DEPCACHE_", "CCACHE_", "HOSTNAME=", "OLDPWD=", "_=")
 """Beginnings of what in the environment changes no result."""
 
@@ -46,11 +50,27 @@ def entry(name: bytes) -> bytes:
         what = os.fsencode(Path(os.fsdecode(name)).readlink())
     elif stat.S_ISREG(found.st_mode):
         try:
-            with Path(os.fsdecode(name)).open("rb", buffering=0) as file:
-                what = file_digest(file, "sha256").digest()
+            what = digest(name)
         except PermissionError:
             what = b"unreadable"
     return b"%d %d %s%o %s" % (len(name), len(what), name, found.st_mode, what)
+
+
+def digest(name: bytes) -> bytes:
+    """Return the SHA-256 of a file's content."""
+    total = sha256()
+    file = os.open(name, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        while piece := os.read(file, PIECE):
+            total.update(piece)
+    finally:
+        os.close(file)
+    return total.digest()
+
+
+def entries(names: Sequence[bytes]) -> bytes:
+    """Return what some files are."""
+    return b"".join(map(entry, names))
 
 
 def key(command: Sequence[str], names: Iterable[bytes]) -> str:
@@ -60,9 +80,11 @@ def key(command: Sequence[str], names: Iterable[bytes]) -> str:
     words = [FORMAT, str(Path.cwd()), machine.sysname, machine.machine, str(len(command)), *command]
     words += sorted(word for word in environment if not word.startswith(FREE))
     total = sha256("\0".join(words).encode(errors="surrogateescape"))
+    found = sorted(set(names))
+    pieces = [found[at : at + TOGETHER] for at in range(0, len(found), TOGETHER)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # a digest lets other threads run
-        for one in pool.map(entry, sorted(set(names))):
-            total.update(one)
+        for some in pool.map(entries, pieces):
+            total.update(some)
     return total.hexdigest()
 
 

@@ -217,9 +217,10 @@ def main(source: str) -> None:
     """Change configure's files in the working folder."""
     path = Path("ffbuild/config.mak")
     own = gccs()
+    real = [os.path.realpath(folder) for folder in own]
     lines, folders = [], []
     for line in path.read_text().splitlines():
-        new, found = canonical(line, [os.path.realpath(folder) for folder in own])
+        new, found = canonical(line, real)
         lines.append(new)
         folders += found
     divided = divide(source, list(dict.fromkeys(folders)), own)

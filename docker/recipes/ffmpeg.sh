@@ -80,7 +80,8 @@ reach | /run/launcher/runcache.py /src/configure --prefix=/usr/local \
 python3 /run/recipes/ffmpeg-config.py /src
 
 # V=1: make starts the compilers itself, without a shell that prints the file's name first.
-make -j"$(nproc)" --silent V=1
+# -r: nor does it try its own rules on each file, which FFmpeg has others for.
+make -j"$(nproc)" -r --silent V=1
 
 if [ "$verb" = test ]; then
     report_caches

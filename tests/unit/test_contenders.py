@@ -119,7 +119,7 @@ def test_others_recipes_are_as_one_writes_them(contender: Contender) -> None:
     assert "/src/configure --prefix" in ffmpeg
     assert "runcache" not in ffmpeg
     assert "ffmpeg-config.py" not in ffmpeg
-    assert "--silent V=1" not in ffmpeg
+    assert '\nmake -j"$(nproc)" --silent\n' in ffmpeg
     assert "-mmin" not in apt
     assert "CCACHE_DEPEND=" not in recipe(contender, "compile.sh")
     assert "\ntrap 'rm -rf /build/*' EXIT\n" in recipe(contender, "compile.sh")
