@@ -10,10 +10,10 @@ and configure has every compile know every feature:
   would part the variants. Each flag once, folders by their real name, gcc's own dropped.
   Lists of what was included name the libraries' headers too: ccache goes by them.
 * config.asm goes into all assembly: what no assembly names is left out.
-* config.h, config_components.h and the libraries' folders: each object gets copies with
-  those macros alone that its source, or something this may include, names, and of the
-  folders those that something is found in. Objects of equal copies share one. An object
-  whose source is not known here gets everything.
+* config.h, config_components.h, the libraries' macros and folders: each object gets copies
+  with those macros alone that its source, or something this may include, names, the flags
+  of such macros, and of the folders those that something is found in. Objects of equal
+  copies share one. An object whose source is not known here gets everything.
 """
 
 import os
@@ -30,12 +30,12 @@ HEADERS = ("config.h", "config_components.h")
 FAMILIES = "ARCH|CONFIG|FFMPEG|HAVE"
 """How macros begin that are given to those that name them; others are given to all."""
 # What follows tells a beginning that something is put behind: `HAVE_ ## x`, `JOIN(HAVE_, x)`.
-_NAME = re.compile(rf"((?:{FAMILIES})_\w*)(\s*##|(?<=_)\s*[,)\n])?".encode())
+_BEGINS = r"(\s*##|(?<=_)\s*[,)\n])?"
 _INCLUDE = re.compile(rb"\n[ \t]*#[ \t]*include(?:_next)?[ \t]*(?:([\"<])([^\">\n]+)[\">]|\w)")
 
 
 def canonical(line: str, own: Sequence[str]) -> tuple[str, list[str]]:
-    """Return a line of config.mak and the folders taken out of it, where it has flags.
+    """Return a line of config.mak and the flags and folders taken out of it, where it has flags.
 
     -MMD, which leaves the libraries' headers out, is -MD in any line. `own` are the
     folders that gcc looks into by itself: it ignores them in flags.
@@ -48,8 +48,10 @@ def canonical(line: str, own: Sequence[str]) -> tuple[str, list[str]]:
     found = [os.path.realpath(word[2:]) for word in words if word.startswith("-I/")]
     words = [word for word in words if not word.startswith("-I/")]
     kept = [folder for folder in dict.fromkeys(found) if folder not in own]
-    # The one line of the three that make reads anew for each object.
-    words = ["$(FOLDERS)", *words] if name == "CFLAGS" else words
+    if name == "CFLAGS":  # the one line of the three that make reads anew for each object
+        # What begins with _ is for the C library, whose headers nearly everything includes.
+        kept += [word for word in words if re.match("-D[^_]", word)]
+        words = ["$(GIVEN)", *(word for word in words if word not in kept)]
     return f"{name}=" + " ".join(words), kept
 
 
@@ -73,10 +75,16 @@ class Said:
     """Whether it includes what a macro says."""
 
 
-def read(path: str) -> Said:
+def naming(macros: Iterable[str]) -> re.Pattern[bytes]:
+    """Return what finds macros of the families and these, and whether something is put behind."""
+    names = "|".join((rf"(?:{FAMILIES})_\w*", *macros))
+    return re.compile(f"({names}){_BEGINS}".encode())
+
+
+def read(path: str, naming: re.Pattern[bytes]) -> Said:
     """Read what a file says, in comments and as a part of longer names as well: that is quick."""
     text = b"\n" + Path(path).read_bytes()
-    found = {(name.decode(), bool(begins)) for name, begins in _NAME.findall(text)}
+    found = {(name.decode(), bool(begins)) for name, begins in naming.findall(text)}
     includes = _INCLUDE.findall(text)
     return Said(
         frozenset(name for name, _ in found),
@@ -89,8 +97,11 @@ def read(path: str) -> Said:
 class Tree:
     """Sources, and all that they may include."""
 
-    def __init__(self, paths: Iterable[str], folders: Iterable[str]) -> None:
-        """Take the sources and the folders in which includes are looked for."""
+    def __init__(
+        self, paths: Iterable[str], folders: Iterable[str], naming: re.Pattern[bytes]
+    ) -> None:
+        """Take the sources, the folders in which includes are looked for, and what finds macros."""
+        self.naming = naming
         self.folders = {one: set(os.listdir(one)) for one in folders if os.path.isdir(one)}  # noqa: PTH112, PTH208
         self.said: dict[str, Said] = {}
         self.places: dict[str, dict[str, str]] = {}
@@ -106,7 +117,7 @@ class Tree:
 
     def _read(self, path: str) -> None:
         """Find every file that an include may mean, first and later ones alike."""
-        self.said[path] = read(path)
+        self.said[path] = read(path, self.naming)
         self.edges[path], self.used[path] = set(), set()
         for name in self.said[path].includes:
             if name.rpartition("/")[2] in HEADERS:
@@ -171,13 +182,24 @@ def macros(text: str) -> dict[str, str]:
     return {line.split()[1]: line for line in text.splitlines() if line.startswith("#define ")}
 
 
-def divide(source: str, folders: Sequence[str], own: Sequence[str]) -> str:
-    """Write the copies; return the lines of make that give each object its own."""
+def divide(source: str, given: Sequence[str], own: Sequence[str]) -> str:
+    """Write the copies; return the lines of make that give each object its own.
+
+    `given` are folders and flags (-DMACRO, -DMACRO=VALUE) that some objects need.
+    """
     headers = {name: macros(Path(name).read_text()) for name in HEADERS}
-    names = [*folders, *(name for lines in headers.values() for name in lines)]
+    # What gives a folder, or a macro that is not in the headers.
+    flags = {
+        word[2:].partition("=")[0] if word.startswith("-D") else word: word
+        if word.startswith("-D")
+        else f"-I{word}"
+        for word in given
+    }
+    folders = [word for word in flags if word.startswith("/")]
+    names = [*flags, *(name for lines in headers.values() for name in lines)]
     bit = {name: 1 << at for at, name in enumerate(names)}
     family = tuple(f"{word}_" for word in FAMILIES.split("|"))
-    always = sum(bit[name] for name in bit if not name.startswith((*family, "/")))
+    always = sum(bit[name] for name in bit if name not in flags and not name.startswith(family))
     whole = 1 << len(names)
 
     @cache
@@ -203,13 +225,15 @@ def divide(source: str, folders: Sequence[str], own: Sequence[str]) -> str:
         return folder
 
     paths = [str(path) for path in Path(source).rglob("*.[ch]")]
-    masks = Tree(paths, [".", source, *makefiles(source), *folders, *own]).masks(bits)
-    lines = [f"FOLDERS = {' '.join(f'-I{folder}' for folder in folders)}"]
+    places = [".", source, *makefiles(source), *folders, *own]
+    named = naming(name for name in flags if name not in folders)
+    masks = Tree(paths, places, named).masks(bits)
+    lines = [f"GIVEN = {' '.join(flags.values())}"]
     for path in paths:
         if path.endswith(".c") and not (mask := masks[path]) & whole:
-            words = [f"-I{folder}" for folder in folders if mask & bit[folder]]
-            words.insert(0, f"-iquote{copy(mask & ~sum(bit[one] for one in folders) | always)}")
-            lines.append(f"{path[len(source) + 1 : -2]}.o: FOLDERS = {' '.join(words)}")
+            words = [flag for name, flag in flags.items() if mask & bit[name]]
+            words.insert(0, f"-iquote{copy(mask & ~sum(map(bit.__getitem__, flags)) | always)}")
+            lines.append(f"{path[len(source) + 1 : -2]}.o: GIVEN = {' '.join(words)}")
     return "\n".join(lines) + "\n"
 
 
@@ -218,12 +242,12 @@ def main(source: str) -> None:
     path = Path("ffbuild/config.mak")
     own = gccs()
     real = [os.path.realpath(folder) for folder in own]
-    lines, folders = [], []
+    lines, given = [], []
     for line in path.read_text().splitlines():
         new, found = canonical(line, real)
         lines.append(new)
-        folders += found
-    divided = divide(source, list(dict.fromkeys(folders)), own)
+        given += found
+    divided = divide(source, list(dict.fromkeys(given)), own)
     path.write_text("\n".join(lines) + "\n" + divided)
     path = Path("config.asm")
     if path.exists():

@@ -26,7 +26,7 @@ CONFIG = """\
 COMPONENTS = "#define CONFIG_H264_DECODER 1\n#define CONFIG_HEVC_DECODER 1\n"
 MAK = """\
 CPPFLAGS=-DX -DX
-CFLAGS=-std=c17 -I{lib} -I{lib}/../lib -pthread -I{gcc} -pthread -Wall
+CFLAGS=-std=c17 -I{lib} -I{lib}/../lib -pthread -I{gcc} -D_Y -DFOO_OLD=0 -pthread -Wall
 CXXFLAGS=-std=c++11 -I{lib}
 CC_DEPFLAGS=-MMD -MF $(@:.o=.d) -MT $@
 EXTRALIBS=-lm -lm
@@ -48,6 +48,7 @@ TREE = {
     "libx/joined.c": '#include "config.h"\n#define MMX(x) HAVE_MMX##x\nint z = MMX(_INLINE);\n',
     "libx/computed.c": "# include HEADER\n",
     "libx/library.c": '#include "config.h"\n#include <foo/foo.h>\n',
+    "libx/flag.c": "#ifdef FOO_OLD\nint old = FOO_OLD;\n#endif\n",
     "libx/scale.asm": "%if ARCH_X86\n%endif\n",
     "Makefile": "libx/far.o: CFLAGS += -I$(SRC_PATH)/compat/far\n",
     "libx/far.c": '#include "config.h"\n#include "far.h"\n',
@@ -100,7 +101,7 @@ class Built:
 
     def words(self, stem: str) -> list[str] | None:
         """Return what an object gets, None where it gets everything."""
-        found = re.search(rf"^{stem}\.o: FOLDERS = (.*)$", self.mak.read_text(), re.MULTILINE)
+        found = re.search(rf"^{stem}\.o: GIVEN = (.*)$", self.mak.read_text(), re.MULTILINE)
         return found[1].split() if found else None
 
     def copy(self, stem: str) -> str:
@@ -121,12 +122,12 @@ def test_flags_are_canonical(built: Built) -> None:
     lines = built.mak.read_text().splitlines()
     assert lines[:5] == [
         "CPPFLAGS=-DX",
-        "CFLAGS=$(FOLDERS) -std=c17 -pthread -Wall",
+        "CFLAGS=$(GIVEN) -std=c17 -pthread -D_Y -Wall",
         "CXXFLAGS=-std=c++11",
         "CC_DEPFLAGS=-MD -MF $(@:.o=.d) -MT $@",
         "EXTRALIBS=-lm -lm",
     ]
-    assert lines[5] == f"FOLDERS = -I{built.library}"
+    assert lines[5] == f"GIVEN = -I{built.library} -DFOO_OLD=0"
 
 
 def test_assembly_keeps_what_it_names(built: Built) -> None:
@@ -159,6 +160,11 @@ def test_source_gets_the_folders_that_it_looks_into(built: Built) -> None:
     """A library's folder is in the words of those that include something of it."""
     assert (built.words("libx/library") or [])[1:] == [f"-I{built.library}"]
     assert (built.words("libx/plain") or [])[1:] == []
+
+
+def test_source_gets_the_flags_that_it_names(built: Built) -> None:
+    """A macro of a library's, which its .pc file defines for all."""
+    assert (built.words("libx/flag") or [])[1:] == ["-DFOO_OLD=0"]
 
 
 def test_equal_copies_are_shared(built: Built) -> None:
@@ -201,7 +207,7 @@ def unlike(built: Built) -> set[str]:
                     capture_output=True,
                     check=False,
                 ).stdout
-                for given in ([f"-I{built.library}"], words)
+                for given in ([f"-I{built.library}", "-DFOO_OLD=0"], words)
             }
             found |= {name} if len(made) > 1 else set()
     return found
@@ -229,7 +235,12 @@ MUTANTS = {
     "includes": ("bits[one] |= bits[path]", "pass", "libx/deep.c"),
     "libraries": ("*folders, *own]", "*own]", "libx/library.c"),
     "makefiles": ("*makefiles(source), ", "", "libx/far.c"),
-    "folders": ("mask & bit[folder]", "False", "libx/library.c"),
+    "folders": (
+        "mask & bit[name]]\n            words",
+        "False]\n            words",
+        "libx/library.c",
+    ),
+    "flags": ("*macros))", "))", "libx/flag.c"),
 }
 
 
