@@ -209,8 +209,8 @@ def with_ccaches_habits(text: str) -> str:
 def with_configure_alone(text: str) -> str:
     """Run configure each time, take what it writes as it is, and call make as everybody does."""
     text = re.sub(r"^reach \| \S+ ", "", text, flags=re.MULTILINE)
-    ours = r"^python3 .*/ffmpeg-config\.py .*\n| -r(?= --silent)| V=1$"
-    return re.sub(ours, "", text, flags=re.MULTILINE)
+    text = re.sub(r"^python3 .*/ffmpeg-config\.py .*\n", "", text, flags=re.MULTILINE)
+    return re.sub(r"^(make -j).* --silent V=1$", r'\1"$(nproc)" --silent', text, flags=re.MULTILINE)
 
 
 def with_limit(text: str) -> str:

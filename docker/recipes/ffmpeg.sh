@@ -81,7 +81,8 @@ python3 /run/recipes/ffmpeg-config.py /src
 
 # V=1: make starts the compilers itself, without a shell that prints the file's name first.
 # -r: nor does it try its own rules on each file, which FFmpeg has others for.
-make -j"$(nproc)" -r --silent V=1
+# One more job than processors: make itself is busy where most of them are hits.
+make -j"$(($(nproc) + 1))" -r --silent V=1
 
 if [ "$verb" = test ]; then
     report_caches
