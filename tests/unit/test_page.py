@@ -317,6 +317,17 @@ def test_the_bench_is_medians_and_ratios() -> None:
     assert "cores 2" in text
 
 
+def test_a_run_that_is_not_drawn_yet_is_shown() -> None:
+    """It lies beside other benches' figures, and is the newest; one without figures is not."""
+    bench(result("ours", 50))
+    run = {"revision": "abc", "machine": {"cores": 2}}
+    (page.PAGE.parent / "bench").mkdir()
+    for hour, results in ((2, [result("ours", 70)]), (3, [result("ours")])):
+        text = json.dumps({**run, "when": f"2026-11-23T0{hour}:00:00Z", "results": results})
+        (page.PAGE.parent / "bench" / f"{hour}-run.json").write_text(text)
+    assert "1 min 10 s" in made(record()).text
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{}", "3", '[{"when": 3}]', '[{"results": [1]}]'])
 def test_a_foreign_bench_is_left_out_aloud(said: io.StringIO, text: str) -> None:
     """The rest of the page is there."""
