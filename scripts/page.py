@@ -28,6 +28,8 @@ PAGE = RECORDS / "report.html"
 PERFORMANCE = ROOT / "docs" / "performance.json"
 _RUN = "-run.json"
 """How the names of the rebuild bench's runs end."""
+_REBUILDS = (_RUN, "-rebuild.json")
+"""How those of all its files end; the second has the same figures as other benches keep them."""
 """The history of the rebuild bench; absent where none was run."""
 TEMPLATES = ROOT / "scripts" / "templates"
 
@@ -243,7 +245,7 @@ def _figures() -> dict[str, list[dict[str, str]]]:
     """Return the newest figures of each other bench, by its name."""
     found: dict[str, list[dict[str, str]]] = {}
     for path in sorted((RECORDS / "bench").glob("*.json")):
-        if path.name.endswith(_RUN):
+        if path.name.endswith(_REBUILDS):
             continue
         try:
             figures = json.loads(path.read_text(encoding="utf-8"))

@@ -325,7 +325,11 @@ def test_a_run_that_is_not_drawn_yet_is_shown() -> None:
     for hour, results in ((2, [result("ours", 70)]), (3, [result("ours")])):
         text = json.dumps({**run, "when": f"2026-11-23T0{hour}:00:00Z", "results": results})
         (page.PAGE.parent / "bench" / f"{hour}-run.json").write_text(text)
-    assert "1 min 10 s" in made(record()).text
+    figures = [{"name": "cold, cpu, ours", "value": 70, "unit": "s", "samples": []}]
+    (page.PAGE.parent / "bench" / "2-rebuild.json").write_text(json.dumps(figures))
+    text = made(record()).text
+    assert "1 min 10 s" in text
+    assert "cold, cpu, ours" not in text
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", "3", '[{"when": 3}]', '[{"results": [1]}]'])
