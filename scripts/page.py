@@ -26,11 +26,11 @@ from scripts.timeline import ticks, timeline
 
 PAGE = RECORDS / "report.html"
 PERFORMANCE = ROOT / "docs" / "performance.json"
+"""The history of the rebuild bench; absent where none was run."""
 _RUN = "-run.json"
 """How the names of the rebuild bench's runs end."""
 _REBUILDS = (_RUN, "-rebuild.json")
 """How those of all its files end; the second has the same figures as other benches keep them."""
-"""The history of the rebuild bench; absent where none was run."""
 TEMPLATES = ROOT / "scripts" / "templates"
 
 _WORK = 1.0
