@@ -180,9 +180,9 @@ def with_debians_habits(text: str) -> str:
     return "".join(line for line in lines if not re.search(kept, line))
 
 
-def with_random_probes(text: str) -> str:
-    """Let FFmpeg's configure name its probes as it does by itself."""
-    return re.sub(r" --tempprefix=\S+( \\\n)?", "", text)
+def with_probes_in_ccache(text: str) -> str:
+    """Let ccache keep configure's probes, whose names are other ones each time."""
+    return text.replace("CCACHE_DISABLE=1 ", "")
 
 
 def without_syntax(text: str) -> str:
@@ -210,7 +210,7 @@ def with_configure_alone(text: str) -> str:
     """Run configure each time, take what it writes as it is, and call make as everybody does."""
     text = re.sub(r"^reach \| \S+ ", "", text, flags=re.MULTILINE)
     text = re.sub(r"^python3 .*/ffmpeg-config\.py .*\n", "", text, flags=re.MULTILINE)
-    return re.sub(r"^(make -j).* --silent V=1$", r'\1"$(nproc)" --silent', text, flags=re.MULTILINE)
+    return re.sub(r"^(make -j.*) -r --silent V=1$", r"\1 --silent", text, flags=re.MULTILINE)
 
 
 def with_limit(text: str) -> str:
@@ -234,12 +234,12 @@ def by_the_clock(text: str) -> str:
 _ADRS_RECIPES = {
     "apt.sh": (with_debians_habits,),
     "compile.sh": (with_ccaches_habits,),
-    "ffmpeg.sh": (with_random_probes, with_configure_alone, without_launcher),
+    "ffmpeg.sh": (with_probes_in_ccache, with_configure_alone, without_launcher),
     "libvmaf.sh": (without_launcher,),
 }
 _RECIPES_BEFORE = {
     **_ADRS_RECIPES,
-    "ffmpeg.sh": (with_random_probes, with_configure_alone, without_launcher, without_ccache),
+    "ffmpeg.sh": (with_probes_in_ccache, with_configure_alone, without_launcher, without_ccache),
     "libvmaf.sh": (without_launcher, without_ccache),
 }
 _BEFORE = (

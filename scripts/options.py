@@ -66,6 +66,14 @@ def parser() -> argparse.ArgumentParser:
         "--draw", action="store_true", help="measure nothing: put the latest run into docs/"
     )
     bench.add_argument("--keep", action="store_true", help="leave the tags and mounts for --resume")
+    bench.add_argument(
+        "--cold",
+        type=int,
+        choices=range(1, 10),
+        default=1,
+        metavar="N",
+        help="make first builds N times, in turns",
+    )
     for choice in ("contender", "scenario"):
         bench.add_argument(
             f"--{choice}",

@@ -20,7 +20,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
@@ -75,16 +75,32 @@ class Said:
     """Whether it includes what a macro says."""
 
 
-def naming(macros: Iterable[str]) -> re.Pattern[bytes]:
-    """Return what finds macros of the families and these, and whether something is put behind."""
-    names = "|".join((rf"(?:{FAMILIES})_\w*", *macros))
-    return re.compile(f"({names}){_BEGINS}".encode())
+class Naming:
+    """Finds the macros that a text names, in comments and as a part of longer names as well."""
+
+    def __init__(self, macros: Sequence[str]) -> None:
+        """Take the macros that are looked for besides those of the families."""
+        names = "|".join((rf"(?:{FAMILIES})_\w*", *macros))
+        self.pattern = re.compile(f"({names}){_BEGINS}".encode())
+        self.starts = [f"{family}_".encode() for family in FAMILIES.split("|")]
+        self.starts += [macro.encode() for macro in macros]
+
+    def found(self, text: bytes) -> Iterator[tuple[str, bool]]:
+        """Find each, and whether something is put behind it.
+
+        The pattern alone, tried at every byte, takes ten times as long.
+        """
+        for start in self.starts:
+            at = text.find(start)
+            while at >= 0 and (match := self.pattern.match(text, at)):
+                yield match[1].decode(), bool(match[2])
+                at = text.find(start, match.end(1))
 
 
-def read(path: str, naming: re.Pattern[bytes]) -> Said:
-    """Read what a file says, in comments and as a part of longer names as well: that is quick."""
+def read(path: str, naming: Naming) -> Said:
+    """Read what a file says."""
     text = b"\n" + Path(path).read_bytes()
-    found = {(name.decode(), bool(begins)) for name, begins in naming.findall(text)}
+    found = set(naming.found(text))
     includes = _INCLUDE.findall(text)
     return Said(
         frozenset(name for name, _ in found),
@@ -98,7 +114,7 @@ class Tree:
     """Sources, and all that they may include."""
 
     def __init__(
-        self, paths: Iterable[str], folders: Iterable[str], naming: re.Pattern[bytes]
+        self, paths: Iterable[str], folders: Iterable[str], naming: Naming
     ) -> None:
         """Take the sources, the folders in which includes are looked for, and what finds macros."""
         self.naming = naming
@@ -226,8 +242,8 @@ def divide(source: str, given: Sequence[str], own: Sequence[str]) -> str:
 
     paths = [str(path) for path in Path(source).rglob("*.[ch]")]
     places = [".", source, *makefiles(source), *folders, *own]
-    named = naming(name for name in flags if name not in folders)
-    masks = Tree(paths, places, named).masks(bits)
+    naming = Naming([name for name in flags if name not in folders])
+    masks = Tree(paths, places, naming).masks(bits)
     lines = [f"GIVEN = {' '.join(flags.values())}"]
     for path in paths:
         if path.endswith(".c") and not (mask := masks[path]) & whole:

@@ -66,13 +66,12 @@ reach() {
 export PATH="/usr/local/cuda/bin:$PATH" NVCC_PREPEND_FLAGS='-ccbin g++-13'
 launch nasm nvcc
 
-mkdir -p /build/ffmpeg/probes && cd /build/ffmpeg
+mkdir /build/ffmpeg && cd /build/ffmpeg
 
-# --tempprefix gives configure's probes names that do not change, so that the
-# compiler cache knows them. The word list is meant to be split.
+# ccache is for make: to keep the probes, which are small, takes longer than they do.
+# The word list is meant to be split.
 # shellcheck disable=SC2086
-reach | /run/launcher/runcache.py /src/configure --prefix=/usr/local \
-    --tempprefix=/build/ffmpeg/probes/probe \
+reach | CCACHE_DISABLE=1 /run/launcher/runcache.py /src/configure --prefix=/usr/local \
     --cc='ccache gcc' --cxx='ccache g++' --extra-ldflags="$LDFLAGS" \
     --enable-shared --disable-static --enable-pic --extra-ldexeflags=-pie \
     --disable-autodetect --enable-pthreads --disable-debug --disable-doc --disable-ffplay \
@@ -81,15 +80,14 @@ python3 /run/recipes/ffmpeg-config.py /src
 
 # V=1: make starts the compilers itself, without a shell that prints the file's name first.
 # -r: nor does it try its own rules on each file, which FFmpeg has others for.
-# One more job than processors: make itself is busy where most of them are hits.
-make -j"$(($(nproc) + 1))" -r --silent V=1
+make -j"$(nproc)" -r --silent V=1
 
 if [ "$verb" = test ]; then
     report_caches
     # Configure must write the same where nothing of the sources is but what it is kept by.
     mkdir /build/within && cd /build/within
     reach | grep -z '^/src' | tar -cP --null --no-recursion -T - | tar -xP --transform 's,^/src,/build/within/src,'
-    eval "src/configure $(sed -n 's/^FFMPEG_CONFIGURATION=//p' /build/ffmpeg/ffbuild/config.mak)" >/dev/null
+    eval "CCACHE_DISABLE=1 src/configure $(sed -n 's/^FFMPEG_CONFIGURATION=//p' /build/ffmpeg/ffbuild/config.mak)" >/dev/null
     for header in config.h config_components.h; do cmp "$header" "/build/ffmpeg/$header"; done
     cd /build/ffmpeg
     LD_LIBRARY_PATH=$(printf '%s:' "$PWD"/lib*)/usr/local/lib

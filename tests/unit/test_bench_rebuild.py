@@ -90,6 +90,25 @@ def test_contenders_take_turns_and_short_builds_are_repeated(bench: Bench) -> No
     ]
 
 
+def test_first_builds_can_be_repeated(bench: Bench) -> None:
+    """Each cold again: with a base, and so layers, and cache mounts that no other has."""
+    bench.colds = 2
+    assert built(bench, {"cold": 5, "unchanged": 100, "slow": 100})[:4] == [
+        ("cold", "before"),
+        ("cold", "ours"),
+        ("cold", "before"),
+        ("cold", "ours"),
+    ]
+    cold, edit = SCENARIOS["cold"], SCENARIOS["unchanged"]
+    first, second, after = (
+        bench_rebuild.prepare(scenario, OURS, bench.state(OURS, repeat), {})[0]
+        for scenario, repeat in ((cold, 0), (cold, 1), (edit, 1))
+    )
+    assert (after.base, after.namespace) == (first.base, first.namespace)
+    assert len({first.base, second.base}) == len({first.namespace, second.namespace}) == 2
+    assert second.namespace.startswith(first.namespace)  # so that they are removed together
+
+
 def test_a_run_goes_on_where_it_was_broken_off(bench: Bench) -> None:
     """What was measured is not measured again, by the build."""
     bench.run.results = [
