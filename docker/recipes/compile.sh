@@ -10,6 +10,9 @@ export LDFLAGS='-Wl,-z,relro -Wl,-z,now'
 # libraries' headers, and so hide their changes: no recipe may use it.
 export CCACHE_DEPEND=1
 
+# What the launcher and runcache.py remember of this step, and tell of it.
+export DEPCACHE_TEMP=/build/depcache DEPCACHE_LOG=/build/depcache.log
+
 # The statistics of this step alone: the mount is locked, nobody else counts.
 ccache --zero-stats >/dev/null
 
@@ -21,7 +24,7 @@ launch() { # COMPILER...
         ! command -v "$compiler" >/dev/null || set -- "$@" "$compiler"
     done
     [ $# = 0 ] || /run/launcher/depcache.py --install /build/launchers "$@"
-    export PATH="/build/launchers:$PATH" DEPCACHE_TEMP=/build/depcache DEPCACHE_LOG=/build/depcache.log
+    export PATH="/build/launchers:$PATH"
 }
 
 # Prints what the caches did for this step; the build sessions collect the lines.

@@ -64,11 +64,9 @@ reach() {
 }
 
 export PATH="/usr/local/cuda/bin:$PATH" NVCC_PREPEND_FLAGS='-ccbin g++-13'
-launch nasm nvcc
-
 mkdir /build/ffmpeg && cd /build/ffmpeg
 
-# ccache is for make: to keep the probes, which are small, takes longer than they do.
+# ccache and the launcher are for make: to keep the probes takes longer than they do.
 # The word list is meant to be split.
 # shellcheck disable=SC2086
 reach | CCACHE_DISABLE=1 /run/launcher/runcache.py /src/configure --prefix=/usr/local \
@@ -77,6 +75,8 @@ reach | CCACHE_DISABLE=1 /run/launcher/runcache.py /src/configure --prefix=/usr/
     --disable-autodetect --enable-pthreads --disable-debug --disable-doc --disable-ffplay \
     $options || { tail -n 30 ffbuild/config.log && exit 1; }
 python3 /run/recipes/ffmpeg-config.py /src
+
+launch nasm nvcc
 
 # V=1: make starts the compilers itself, without a shell that prints the file's name first.
 # -r: nor does it try its own rules on each file, which FFmpeg has others for.
