@@ -13,6 +13,7 @@ import platform
 import re
 import shutil
 import subprocess
+import tarfile
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -25,7 +26,7 @@ from scripts import bases, build, compare, contenders, engine, performance, prog
 from scripts.console import UserError, console, say
 from scripts.contenders import CONTENDERS, LIMIT, OURS, Contender
 from scripts.figures import Figure, middle
-from scripts.paths import RECORDS, ROOT
+from scripts.paths import RECORDS, ROOT, RUN
 from scripts.performance import Result, Run
 from scripts.policy import dockerfile
 from scripts.registry import BASES, Registry, programs, serve
@@ -36,7 +37,6 @@ MARKER = "vmaf_bench_"
 LIBRARIES = ("libvmaf", "libavfilter")
 """Those that an edit may be found in."""
 TAGS = "vmaf-bench"
-RUNS = "*-run.json"
 BASE_MARKER = "etc/vmaf-bench"
 """The file that makes a base image another one."""
 PACKAGES = ("bc", "ed", "time")
@@ -420,16 +420,23 @@ def pristine(bench: Bench, project: str) -> Path:
     folder = FOLDER / "sources" / f"{bench.run.name}-{project}"
     if folder.exists():
         return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
     made = build.overlay([], kind=bench.kind, environment=os.environ)
     made["target"]["bench-source"] = {
         "inherits": ["_production"],
         "target": _GIVEN[project],
-        "output": [f"type=local,dest={folder}.part"],
+        # As one file: buildx 0.13 may wait forever while it writes thousands.
+        "output": [f"type=tar,dest={folder}.tar"],
     }
     outcome = _bake(bench, made, ["bench-source"], cwd=ROOT, what=f"{project}-source")
     if outcome.returncode:
         raise report.failure(outcome)
-    Path(f"{folder}.part").rename(folder)
+    part = Path(f"{folder}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    with tarfile.open(f"{folder}.tar") as archive:
+        archive.extractall(part, filter="tar")
+    part.rename(folder)
+    Path(f"{folder}.tar").unlink()
     return folder
 
 
@@ -652,7 +659,7 @@ def begin(*, resume: bool, quick: bool) -> Bench:
         when = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         described = {**machine(), "bases": kind}
         run = Run(when, build.revision(), described, contenders.digest(), quick)
-        return Bench(run, FOLDER / f"{run.name}-run.json", kind)
+        return Bench(run, FOLDER / f"{run.name}{RUN}", kind)
     path = newest()
     run = performance.read(json.loads(path.read_text()))
     if run.inputs != contenders.digest():
@@ -678,7 +685,7 @@ def newest() -> Path:
     Raises:
         UserError: there is none.
     """
-    if paths := sorted(FOLDER.glob(RUNS)):
+    if paths := sorted(FOLDER.glob(f"*{RUN}")):
         return paths[-1]
     raise UserError(
         "there is no run of the bench", f"none is in {FOLDER}", "Run `nox -s bench -- rebuild`."
@@ -804,7 +811,7 @@ def publish() -> None:
     Raises:
         UserError: nothing was measured, here or in docs/.
     """
-    if not performance.history() or list(FOLDER.glob(RUNS)):
+    if not performance.history() or list(FOLDER.glob(f"*{RUN}")):
         performance.keep(performance.read(json.loads(newest().read_text())))
     performance.draw(titles())
     say(f"drawn: {performance.PAGE.relative_to(ROOT)} and its charts")

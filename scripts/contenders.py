@@ -210,7 +210,8 @@ def with_configure_alone(text: str) -> str:
     """Run configure each time, take what it writes as it is, and call make as everybody does."""
     text = re.sub(r"^reach \| \S+ ", "", text, flags=re.MULTILINE)
     text = re.sub(r"^python3 .*/ffmpeg-config\.py .*\n", "", text, flags=re.MULTILINE)
-    return re.sub(r"^(make -j.*) -r --silent V=1$", r"\1 --silent", text, flags=re.MULTILINE)
+    text = re.sub(r"^(jobs=|! grep .*jobs=).*\n", "", text, flags=re.MULTILINE)
+    return text.replace('make -j"$jobs" -r --silent V=1', 'make -j"$(nproc)" --silent')
 
 
 def with_limit(text: str) -> str:

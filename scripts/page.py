@@ -19,18 +19,14 @@ from scripts import engine, inspector, matrix, report
 from scripts.build import revision
 from scripts.console import UserError, say, start
 from scripts.options import parse
-from scripts.paths import RECORDS, ROOT
+from scripts.paths import PERFORMANCE, RECORDS, ROOT, RUN
 from scripts.rawjson import CONTEXT, EXPORT
 from scripts.report import Record, read_time
 from scripts.timeline import ticks, timeline
 
 PAGE = RECORDS / "report.html"
-PERFORMANCE = ROOT / "docs" / "performance.json"
-"""The history of the rebuild bench; absent where none was run."""
-_RUN = "-run.json"
-"""How the names of the rebuild bench's runs end."""
-_REBUILDS = (_RUN, "-rebuild.json")
-"""How those of all its files end; the second has the same figures as other benches keep them."""
+_REBUILDS = (RUN, "-rebuild.json")
+"""How the names of all the rebuild bench's files end; the second has the same figures as other benches keep them."""
 TEMPLATES = ROOT / "scripts" / "templates"
 
 _WORK = 1.0
@@ -227,7 +223,7 @@ def _bench_run() -> tuple[Mapping[str, Any], list[Measured]]:
     It may be in the history, or not drawn yet: beside the figures of the other benches.
     """
     found: list[tuple[Mapping[str, Any], list[Measured]]] = []
-    for path in (PERFORMANCE, *sorted((RECORDS / "bench").glob(f"*{_RUN}"))):
+    for path in (PERFORMANCE, *sorted((RECORDS / "bench").glob(f"*{RUN}"))):
         try:
             kept = json.loads(path.read_text(encoding="utf-8"))
             runs = [kept] if path != PERFORMANCE else kept

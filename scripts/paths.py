@@ -9,6 +9,12 @@ ROOT = Path(__file__).resolve().parent.parent
 RECORDS = ROOT / "build"
 """Logs, timings and reports of this checkout; never committed, safe to delete."""
 
+PERFORMANCE = ROOT / "docs" / "performance.json"
+"""The history of the rebuild bench; absent where none was run."""
+
+RUN = "-run.json"
+"""How the names of the rebuild bench's runs end."""
+
 
 def cache_dir(name: str) -> Path:
     """Return the user's cache folder called `name`, made if absent.

@@ -14,11 +14,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from scripts.paths import ROOT
+from scripts.paths import PERFORMANCE, ROOT
 from scripts.rawjson import EXPORT
 from scripts.report import COMPILER_CACHES, Stage
 
-HISTORY = ROOT / "docs" / "performance.json"
 PAGE = ROOT / "docs" / "performance.md"
 CHARTS = {
     "rebuild": ROOT / "docs" / "performance-rebuild.svg",
@@ -150,14 +149,14 @@ def read(data: Mapping[str, Any]) -> Run:
 
 def history() -> list[Run]:
     """Return the runs that were thought worth keeping, oldest first."""
-    return [read(data) for data in json.loads(HISTORY.read_text())] if HISTORY.exists() else []
+    return [read(data) for data in json.loads(PERFORMANCE.read_text())] if PERFORMANCE.exists() else []
 
 
 def keep(run: Run) -> None:
     """Add a run to the history, in the place of an earlier state of it."""
     runs = [one for one in history() if one.when != run.when] + [run]
     runs.sort(key=lambda one: one.when)
-    HISTORY.write_text(json.dumps([one.data() for one in runs], indent=1) + "\n")
+    PERFORMANCE.write_text(json.dumps([one.data() for one in runs], indent=1) + "\n")
 
 
 def downloaded(log: Path) -> int:

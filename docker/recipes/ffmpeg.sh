@@ -80,7 +80,11 @@ launch nasm nvcc
 
 # V=1: make starts the compilers itself, without a shell that prints the file's name first.
 # -r: nor does it try its own rules on each file, which FFmpeg has others for.
-make -j"$(nproc)" -r --silent V=1
+# Where configure's outcome was kept, so are most objects: make itself is busy then, and
+# one job more pays. Where they are compiled, it costs.
+jobs=$(nproc)
+! grep -qx 'hit configure' "$DEPCACHE_LOG" || jobs=$((jobs + 1))
+make -j"$jobs" -r --silent V=1
 
 if [ "$verb" = test ]; then
     report_caches

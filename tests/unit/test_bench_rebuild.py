@@ -2,6 +2,7 @@
 
 import json
 import re
+import tarfile
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -76,6 +77,32 @@ def built(bench: Bench, seconds: dict[str, float]) -> list[tuple[str, str]]:
         result.seconds.append(seconds[scenario.name if contender is OURS else "slow"])
         order.append((scenario.name, contender.name))
     return order
+
+
+def test_a_source_tree_is_fetched_once(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As it is in the builder; what an earlier run left of one is no part of it."""
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree" / "a.c").write_text(TEXT)
+    bakes = []
+
+    def bake(_bench: Bench, made: dict[str, Any], *_words: object, **_where: object) -> Outcome:
+        bakes.append(made)
+        (output,) = made["target"]["bench-source"]["output"]
+        with tarfile.open(output.partition("dest=")[2], "w") as archive:
+            archive.add(tmp_path / "tree", ".")
+        return Outcome(Build(), 0, datetime.now(UTC), 1.0, tmp_path / "log")
+
+    monkeypatch.setattr(bench_rebuild, "_bake", bake)
+    left = tmp_path / "sources" / f"{bench.run.name}-ffmpeg.part"
+    left.mkdir(parents=True)
+    (left / "half").touch()
+    for _ in range(2):
+        folder = bench_rebuild.pristine(bench, "ffmpeg")
+        assert [path.name for path in folder.iterdir()] == ["a.c"]
+    assert len(bakes) == 1
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
 
 
 def test_contenders_take_turns_and_short_builds_are_repeated(bench: Bench) -> None:

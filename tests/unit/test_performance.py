@@ -33,7 +33,7 @@ def run() -> Run:
 @pytest.fixture
 def docs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a folder in the place of docs/."""
-    monkeypatch.setattr(performance, "HISTORY", tmp_path / "performance.json")
+    monkeypatch.setattr(performance, "PERFORMANCE", tmp_path / "performance.json")
     monkeypatch.setattr(performance, "PAGE", tmp_path / "performance.md")
     charts = {name: tmp_path / path.name for name, path in performance.CHARTS.items()}
     monkeypatch.setattr(performance, "CHARTS", charts)
