@@ -26,7 +26,7 @@ from scripts.timeline import ticks, timeline
 
 PAGE = RECORDS / "report.html"
 _REBUILDS = (RUN, "-rebuild.json")
-"""How the names of all the rebuild bench's files end; the second has the same figures as other benches keep them."""
+"""How the names of the rebuild bench's files end; the second has figures as other benches do."""
 TEMPLATES = ROOT / "scripts" / "templates"
 
 _WORK = 1.0

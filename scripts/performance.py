@@ -149,7 +149,8 @@ def read(data: Mapping[str, Any]) -> Run:
 
 def history() -> list[Run]:
     """Return the runs that were thought worth keeping, oldest first."""
-    return [read(data) for data in json.loads(PERFORMANCE.read_text())] if PERFORMANCE.exists() else []
+    kept = json.loads(PERFORMANCE.read_text()) if PERFORMANCE.exists() else []
+    return [read(data) for data in kept]
 
 
 def keep(run: Run) -> None:

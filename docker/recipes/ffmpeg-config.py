@@ -113,9 +113,7 @@ def read(path: str, naming: Naming) -> Said:
 class Tree:
     """Sources, and all that they may include."""
 
-    def __init__(
-        self, paths: Iterable[str], folders: Iterable[str], naming: Naming
-    ) -> None:
+    def __init__(self, paths: Iterable[str], folders: Iterable[str], naming: Naming) -> None:
         """Take the sources, the folders in which includes are looked for, and what finds macros."""
         self.naming = naming
         self.folders = {one: set(os.listdir(one)) for one in folders if os.path.isdir(one)}  # noqa: PTH112, PTH208

@@ -95,7 +95,7 @@ def made(*records: Record) -> Page:
 def bench(*results: dict[str, Any]) -> None:
     """Leave a run of the rebuild bench."""
     run = {"when": "2026-11-23T01:00:00Z", "revision": "abc", "machine": {"cores": 2}}
-    page.PERFORMANCE.write_text(json.dumps([{**run, "results": results}]))
+    (page.PAGE.parent / "performance.json").write_text(json.dumps([{**run, "results": results}]))
 
 
 def result(contender: str, *seconds: float, scenario: str = "cold") -> dict[str, Any]:
@@ -335,7 +335,7 @@ def test_a_run_that_is_not_drawn_yet_is_shown() -> None:
 @pytest.mark.parametrize("text", ["", "[]", "{}", "3", '[{"when": 3}]', '[{"results": [1]}]'])
 def test_a_foreign_bench_is_left_out_aloud(said: io.StringIO, text: str) -> None:
     """The rest of the page is there."""
-    page.PERFORMANCE.write_text(text)
+    (page.PAGE.parent / "performance.json").write_text(text)
     (page.PAGE.parent / "bench").mkdir()
     (page.PAGE.parent / "bench" / "x-server.json").write_text(text)
     assert "Bench" not in made(record()).text
