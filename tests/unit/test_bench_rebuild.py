@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 import tarfile
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -322,6 +323,21 @@ def test_an_image_unlike_the_cold_build_is_noticed(monkeypatch: pytest.MonkeyPat
     edited = Result("libvmaf-c", "ours", "cpu")
     assert not bench_rebuild.compared(SCENARIOS["libvmaf-c"], edited)
     assert edited.digests_equal is None
+
+
+def test_a_second_first_build_is_compared_with_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which is what all others are compared with, and so keeps its tag."""
+    monkeypatch.setattr(bench_rebuild, "differences", lambda _one, _other: ["/usr/local/bin/vmaf"])
+    monkeypatch.setattr(bench_rebuild, "identity", lambda image: image)
+    tagged: list[object] = []
+    monkeypatch.setattr(
+        bench_rebuild.subprocess, "run", lambda *words, **_how: tagged.append(words)
+    )
+    result = Result("cold", "ours", "cpu", [500.0])
+    assert not bench_rebuild.compared(SCENARIOS["cold"], result)
+    result.seconds.append(510.0)
+    assert "/usr/local/bin/vmaf" in bench_rebuild.compared(SCENARIOS["cold"], result)
+    assert len(tagged) == 1
 
 
 def test_a_limit_is_the_work_that_is_left(bench: Bench) -> None:

@@ -256,3 +256,16 @@ def test_a_faulty_division_is_found(
     script = tmp_path / "mutant.py"
     script.write_text(text.replace(before, after))
     assert shown in unlike(Built(tmp_path).divide(monkeypatch, script))
+
+
+def test_every_macro_that_a_text_names_is_found() -> None:
+    """The later ones of a family too, and whether their names go on elsewhere."""
+    text = b"HAVE_MMX AV_HAVE_SSE HAVE_ ## x CONFIG_GPL FOO_OLD BAR_OLD ARCH_, y"
+    assert set(_module().Naming(["FOO_OLD"]).found(text)) == {
+        ("HAVE_MMX", False),
+        ("HAVE_SSE", False),
+        ("HAVE_", True),
+        ("CONFIG_GPL", False),
+        ("FOO_OLD", False),
+        ("ARCH_", True),
+    }
