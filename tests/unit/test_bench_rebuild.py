@@ -2,7 +2,6 @@
 
 import json
 import re
-import subprocess
 import tarfile
 from collections.abc import Iterable
 from datetime import UTC, datetime
