@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 import tarfile
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -329,9 +330,7 @@ def test_a_second_first_build_is_compared_with_the_first(monkeypatch: pytest.Mon
     monkeypatch.setattr(bench_rebuild, "differences", lambda _one, _other: ["/usr/local/bin/vmaf"])
     monkeypatch.setattr(bench_rebuild, "identity", lambda image: image)
     tagged: list[object] = []
-    monkeypatch.setattr(
-        bench_rebuild.subprocess, "run", lambda *words, **_how: tagged.append(words)
-    )
+    monkeypatch.setattr(subprocess, "run", lambda *words, **_how: tagged.append(words))
     result = Result("cold", "ours", "cpu", [500.0])
     assert not bench_rebuild.compared(SCENARIOS["cold"], result)
     result.seconds.append(510.0)
