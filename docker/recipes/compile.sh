@@ -13,8 +13,9 @@ export CCACHE_DEPEND=1
 # What the launcher and runcache.py remember of this step, and tell of it.
 export DEPCACHE_TEMP=/build/depcache DEPCACHE_LOG=/build/depcache.log
 
-# The statistics of this step alone: the mount is locked, nobody else counts.
-ccache --zero-stats >/dev/null
+# What ccache did in this step: its own statistics are those of all steps, ever.
+export CCACHE_STATSLOG=/build/ccache.log
+: >"$CCACHE_STATSLOG"
 
 # Has compilers that ccache does not know called through the launcher, which then
 # stands before them on PATH under their names. It keeps results beside ccache's.
@@ -35,12 +36,12 @@ report_caches() {
             printf "#measure {\"depcache\": {\"hit\": %d, \"miss\": %d, ", n["hit"], n["miss"]
             printf "\"unsafe\": %d, \"passed\": %d}}\n", n["unsafe"], n["passed"]
         }' /build/depcache.log
-    ccache --print-stats | awk '
-        $1 ~ /^(direct_cache_hit|preprocessed_cache_hit|cache_miss)$/ { n[$1] = $2 }
+    awk '
+        { n[$1]++ }
         END {
             printf "#measure {\"ccache\": {\"direct_cache_hit\": %d, ", n["direct_cache_hit"]
             printf "\"preprocessed_cache_hit\": %d, \"cache_miss\": %d}}\n", n["preprocessed_cache_hit"], n["cache_miss"]
-        }'
+        }' /build/ccache.log
 }
 
 # Moves what only a compiler reads from /out/runtime to /out/dev.
