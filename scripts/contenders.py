@@ -149,13 +149,13 @@ def without_memory(text: str) -> str:
 def without_interface(text: str) -> str:
     """Compile FFmpeg against libvmaf itself."""
     text = re.sub(
-        r"^COPY (?:--link )?--from=libvmaf-interface-(\S+) /interface/ /$",
+        r"^COPY (?:--link )?--from=libvmaf-interface-(\S+) /out/interface/ /$",
         r"COPY --from=libvmaf-\1 /out/dev/ /\nCOPY --from=libvmaf-\1 /out/runtime/ /",
         text,
         flags=re.MULTILINE,
     )
     return re.sub(
-        r"from=libvmaf-interface-(\S+),source=/interface,",
+        r"from=libvmaf-interface-(\S+),source=/out/interface,",
         r"from=libvmaf-\1,source=/out/runtime,",
         text,
     )

@@ -4,12 +4,12 @@
 #   hip-packages.sh ROOT    the staging root of the HIP code
 #
 # Mounted: /run/packages, those of all else, from stable; /run/dpkg, the packages
-# of the base. Result: /packages, what the base has not; HIP's from testing.
+# of the base. Result: /out/packages, what the base has not; HIP's from testing.
 set -eu
 
 /run/recipes/runtime-packages.sh "$1"
 dpkg-query --admindir=/run/dpkg -W -f '${Package}\n' >/tmp/base
-grep -vxFf /tmp/base /packages >/tmp/hip
+grep -vxFf /tmp/base /out/packages >/tmp/hip
 grep -q '^libamdhip64' /tmp/hip
-sed 's#$#/testing#' /tmp/hip >/packages
-cat /run/packages >>/packages
+sed 's#$#/testing#' /tmp/hip >/out/packages
+cat /run/packages >>/out/packages

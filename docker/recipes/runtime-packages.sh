@@ -1,7 +1,8 @@
 #!/bin/sh
 # Names the Debian packages that the staging roots given need at run time, read
-# from their ELF files. Result: /packages, one name a line.
+# from their ELF files. Result: /out/packages, one name a line.
 set -eu
+mkdir -p /out
 
 find "$@" -type f \( -name '*.so*' -o -perm -u+x \) >/tmp/files
 LD_LIBRARY_PATH=$(printf '%s/usr/local/lib:' "$@")
@@ -15,5 +16,5 @@ awk '$2 == "=>" && $3 ~ /^\/(usr\/)?lib(64)?\// { print $3 }' /tmp/needed | sort
 sed 's,^/usr\(/.*\),&\n\1,' /tmp/libraries | xargs dpkg-query -S >/tmp/owners 2>/dev/null || true
 sed 's,.* \(/usr\)\?/,/usr/,' /tmp/owners | LC_ALL=C sort -u | LC_ALL=C comm -23 /tmp/libraries - >/tmp/nobodys
 if grep . /tmp/nobodys; then echo "runtime-packages.sh: no package has these" >&2 && exit 1; fi
-cut -d: -f1 /tmp/owners | LC_ALL=C sort -u >/packages
-test -s /packages
+cut -d: -f1 /tmp/owners | LC_ALL=C sort -u >/out/packages
+test -s /out/packages
