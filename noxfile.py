@@ -1,6 +1,6 @@
 """The user interface of vmaf-images: `nox -l` lists what it can do.
 
-Options go after `--` and are the same for every session: `nox -s build-cpu -- --help`.
+Options go after `--`; `nox -s build-cpu -- --help` lists those of a session.
 """
 
 import nox
@@ -13,19 +13,29 @@ nox.options.sessions = ["lint", "unit"]
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 
 
-def _run(session: nox.Session, group: str, module: str, *words: str) -> None:
-    """Install a dependency group and run a module of scripts/ with the user's options."""
+def _run(session: nox.Session, group: str, verb: str, *arguments: str) -> None:
+    """Install a dependency group and run a verb of scripts/cli with the user's options."""
     session.install(*nox.project.dependency_groups(PYPROJECT, group))
     session.run(
         "python",
         "-m",
-        f"scripts.{module}",
-        *words,
+        "scripts.cli",
+        verb,
+        *arguments,
         *session.posargs,
+        # All sessions get the same options: each has to accept those of the others.
+        env={"VMAF_NOX_SESSIONS": " ".join(_sessions(session))},
         # Ctrl-C is passed to BuildKit, which takes a moment to end its steps cleanly.
         interrupt_timeout=60,
         terminate_timeout=60,
     )
+
+
+def _sessions(session: nox.Session) -> list[str]:
+    """Return the names of all sessions on the command line; nox has no public name for them."""
+    runner = getattr(session, "_runner", None)
+    names = getattr(getattr(runner, "global_config", None), "sessions", None)
+    return list(names or [session.name])
 
 
 @nox.session
@@ -43,49 +53,49 @@ def build(session: nox.Session) -> None:
 @nox.session(name="build-cpu")
 def build_cpu(session: nox.Session) -> None:
     """Build vmaf:cpu, libvmaf and FFmpeg for any machine (--libvmaf, --ffmpeg)."""
-    _run(session, "build", "build", "cpu")
+    _run(session, "build", "build", "--only=cpu")
 
 
 @nox.session(name="build-cuda12")
 def build_cuda12(session: nox.Session) -> None:
     """Build vmaf:cuda12, with CUDA 12, NVENC and NVDEC (--libvmaf, --ffmpeg)."""
-    _run(session, "build", "build", "cuda12")
+    _run(session, "build", "build", "--only=cuda12")
 
 
 @nox.session(name="build-rocm6")
 def build_rocm6(session: nox.Session) -> None:
     """Build vmaf:rocm6, with HIP 6, VA-API and OpenCL; libvmaf on the CPU (--libvmaf, --ffmpeg)."""
-    _run(session, "build", "build", "rocm6")
+    _run(session, "build", "build", "--only=rocm6")
 
 
 @nox.session(name="build-vulkan")
 def build_vulkan(session: nox.Session) -> None:
     """Build vmaf:vulkan, with Vulkan filters and libplacebo (--libvmaf, --ffmpeg)."""
-    _run(session, "build", "build", "vulkan")
+    _run(session, "build", "build", "--only=vulkan")
 
 
 @nox.session(name="build-oneapi2026")
 def build_oneapi2026(session: nox.Session) -> None:
     """Build vmaf:oneapi2026, with SYCL, QSV, VA-API and OpenCL (--libvmaf, --ffmpeg)."""
-    _run(session, "build", "build", "oneapi2026")
+    _run(session, "build", "build", "--only=oneapi2026")
 
 
 @nox.session(name="build-all-backends")
 def build_all_backends(session: nox.Session) -> None:
     """Build vmaf:all-backends, with nvcc and one FFmpeg for all GPUs (--libvmaf, --ffmpeg)."""
-    _run(session, "build", "build", "all-backends")
+    _run(session, "build", "build", "--only=all-backends")
 
 
 @nox.session(name="build-dev")
 def build_dev(session: nox.Session) -> None:
     """Build vmaf:dev, the workbench with every SDK (--libvmaf, --ffmpeg; VMAF_UID, VMAF_GID)."""
-    _run(session, "build", "build", "dev")
+    _run(session, "build", "build", "--only=dev")
 
 
 @nox.session(name="build-go-server")
 def build_go_server(session: nox.Session) -> None:
     """Build vmaf:go-server, which scores video by HTTP and gRPC (--libvmaf)."""
-    _run(session, "build", "build", "go-server")
+    _run(session, "build", "build", "--only=go-server")
 
 
 @nox.session(name="verify-images")
@@ -97,13 +107,13 @@ def verify_images(session: nox.Session) -> None:
 @nox.session(name="upstream-tests", default=False)
 def upstream_tests(session: nox.Session) -> None:
     """Run libvmaf's own tests and FFmpeg's FATE on builds made from the caches."""
-    _run(session, "build", "build", "upstream-tests")
+    _run(session, "build", "check", "upstream-tests")
 
 
 @nox.session(default=False)
 def inspect(session: nox.Session) -> None:
     """Show what each layer of an image adds, wastes and gives away (IMAGE, --format json)."""
-    _run(session, "build", "inspector")
+    _run(session, "build", "inspect")
 
 
 @nox.session(default=False)
@@ -121,7 +131,7 @@ def compare(session: nox.Session) -> None:
 @nox.session(name="server-tests", default=False)
 def server_tests(session: nox.Session) -> None:
     """Vet, test and fuzz the server's Go code, with the race detector and the sanitizer."""
-    _run(session, "build", "build", "server-tests")
+    _run(session, "build", "check", "server-tests")
 
 
 @nox.session
@@ -150,8 +160,8 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     session.run("mypy")
-    session.run("python", "-m", "scripts.lint")
-    session.run("python", "-m", "scripts.policy")
+    session.run("python", "-m", "scripts.cli", "lint")
+    session.run("python", "-m", "scripts.cli", "policy")
 
 
 @nox.session
@@ -163,7 +173,7 @@ def policy(session: nox.Session) -> None:
 @nox.session(default=False)
 def cache(session: nox.Session) -> None:
     """Show what the cache mounts hold, serve and save (stats; prune --older-than 7d)."""
-    _run(session, "policy", "caches")
+    _run(session, "policy", "cache")
 
 
 @nox.session(default=False)
@@ -173,12 +183,6 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
-def picture(session: nox.Session) -> None:
-    """Draw docs/images.svg, the matrix of images, from docker-bake.hcl."""
-    _run(session, "picture", "picture")
-
-
-@nox.session(default=False)
 def report(session: nox.Session) -> None:
     """Make build/report.html: where the time of builds went, hit rates, sizes, bench results."""
-    _run(session, "report", "page")
+    _run(session, "report", "report")

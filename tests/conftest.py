@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from _pytest.capture import CaptureManager
 
-from scripts import bases, clips, matrix
-from scripts.paths import RECORDS, ROOT
-from scripts.verify import is_built
-from tests.images.lavapipe import Lavapipe
-from tests.images.subject import COMPOSE, Store, Subject, docker
+from scripts.core import clips
+from scripts.core.paths import RECORDS, ROOT
+from scripts.engine.client import has_image
+from scripts.images import bases, catalogue
+from tests.support.lavapipe import Lavapipe
+from tests.support.subject import COMPOSE, Store, Subject, docker
 
 GPU = Path("/dev/nvidiactl")
 """There where NVIDIA's driver is loaded."""
@@ -35,7 +36,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def tags(config: pytest.Config) -> Mapping[str, str]:
     """Return the tag under which each image is tested."""
-    named = {image.name: image.tag for image in matrix.images().values()}
+    named = {image.name: image.tag for image in catalogue.images().values()}
     return named | dict(pair.split("=", 1) for pair in config.getoption("as_images"))
 
 
@@ -48,7 +49,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     }
     chosen = [
         pytest.param(image, id=image.name)
-        for image in matrix.choose(metafunc.config.getoption("image"))
+        for image in catalogue.choose(metafunc.config.getoption("image"))
         if needs <= image.provides
     ]
     none = pytest.mark.skip(reason=f"no chosen image provides {' '.join(sorted(needs))}")
@@ -85,9 +86,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 @pytest.fixture(scope="session")
 def store(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     """Return the chosen images that are built."""
-    chosen = matrix.choose(pytestconfig.getoption("image"))
+    chosen = catalogue.choose(pytestconfig.getoption("image"))
     tag = tags(pytestconfig)
-    present = {tag[image.name]: image for image in chosen if is_built(tag[image.name])}
+    present = {tag[image.name]: image for image in chosen if has_image(tag[image.name])}
     with Store(present, tmp_path_factory.mktemp("store")) as store:
         yield store
 
@@ -95,7 +96,7 @@ def store(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory)
 @pytest.fixture(scope="session")
 def image(request: pytest.FixtureRequest, pytestconfig: pytest.Config, store: Store) -> Subject:
     """Return an image under test."""
-    wanted: matrix.Image = request.param
+    wanted: catalogue.Image = request.param
     tag = tags(pytestconfig)[wanted.name]
     if tag not in store.subjects:
         missing = f"{tag} is not built: nox -s {wanted.session}"

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from scripts import matrix
-from scripts.paths import ROOT
-from tests.unit.test_repository import needs_buildx
+from scripts.core.paths import ROOT
+from scripts.images import catalogue
+from tests.support.buildx import needs_buildx
 
 pytestmark = needs_buildx
 
-FILES = sorted({image.dockerfile for image in matrix.images().values()})
+FILES = sorted({image.dockerfile for image in catalogue.images().values()})
 NOTES = ROOT / "docs" / "rebase-notes.md"
 _LAYER = re.compile(r"^ ---> ([0-9a-f]{12})$", re.MULTILINE)
 

@@ -20,7 +20,9 @@ from typing import Any
 
 import pytest
 
-from scripts import caches, engine
+from scripts.caches import mounts
+from scripts.core import process
+from scripts.engine import client
 
 pytestmark = pytest.mark.skipif(
     os.geteuid() != 0 or not shutil.which("dockerd") or not shutil.which("unshare"),
@@ -81,24 +83,24 @@ def _daemon(folder: Path, data: Path, collection: Mapping[str, Any]) -> Iterator
     config, log = folder / "daemon.json", folder / "log"
     config.write_text(dumps(settings))
     with log.open("wb") as output:
-        process = subprocess.Popen(
+        daemon = subprocess.Popen(
             ["unshare", "--net", "--mount", "dockerd", "--config-file", str(config)],
             stdout=output,
             stderr=output,
-            env=engine.environment(),
+            env=process.environment(),
         )
     # Its own builder, whatever has been chosen for the other engine.
     environment = {**os.environ, "DOCKER_HOST": socket, "BUILDX_BUILDER": "default"}
     try:
         begin = time.monotonic()
         while docker(environment, "version", check=False).returncode:
-            alive = process.poll() is None and time.monotonic() - begin < PATIENCE
-            assert alive, engine.last_lines(log)
+            alive = daemon.poll() is None and time.monotonic() - begin < PATIENCE
+            assert alive, process.last_lines(log)
             time.sleep(0.1)
         yield environment
     finally:
-        process.terminate()
-        process.wait(PATIENCE)
+        daemon.terminate()
+        daemon.wait(PATIENCE)
 
 
 def docker(
@@ -137,7 +139,7 @@ def data(filled: Path, tmp_path: Path) -> Path:
 
 def ours() -> Sequence[dict[str, Any]]:
     """Return the rules that the engine is given, their limits made small."""
-    return [{**rule, "keepStorage": f"{LIMIT}MB"} for rule in engine.collection(40)["policy"]]
+    return [{**rule, "keepStorage": f"{LIMIT}MB"} for rule in client.collection(40)["policy"]]
 
 
 def held(data: Path) -> int:
@@ -163,7 +165,7 @@ def mounts_stay(data: Path, policy: Sequence[Mapping[str, Any]]) -> None:
             time.sleep(0.2)
         time.sleep(1)  # until it is done
         shown = docker(environment, "buildx", "du", "--verbose").stdout
-    left = {one.id for one in caches.read_du(shown)}
+    left = {one.id for one in mounts.read_du(shown)}
     assert left == {"vmaf-kept", "stranger"}, f"collection took cache mounts:\n{shown}"
 
 
@@ -201,11 +203,11 @@ def test_prune_takes_our_old_mounts_and_nothing_else(
     with daemon(data, {"enabled": False}) as environment:
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
-        gone, stay = caches.prune(age)
+        gone, stay = mounts.prune(age)
         shown = docker(environment, "buildx", "du", "--verbose").stdout
     assert [one.id for one in gone] == expected
     assert all(one.size >= MEGABYTES * 10**6 for one in gone)
-    left = {one.id for one in caches.read_du(shown)}
+    left = {one.id for one in mounts.read_du(shown)}
     assert (
         left == {"stranger", *(one.id for one in stay)} == {"stranger", "vmaf-kept"} - {*expected}
     )

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.paths import ROOT
-from tests.images.subject import Ran, Subject
+from scripts.core.paths import ROOT
+from tests.support.subject import Ran, Subject
 
 LAUNCHER = ROOT / "docker" / "launcher" / "depcache.py"
 FUZZ = Path(__file__).with_name("launcher_fuzz.py")

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from scripts import elf
-from tests.images.subject import OURS, Subject
+from scripts.contents import elf
+from tests.support.subject import OURS, Subject
 
 ENTRY_SYMBOLS = {
     "cpu": "vmaf_init",

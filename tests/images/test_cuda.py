@@ -5,8 +5,9 @@ from statistics import mean
 
 import pytest
 
-from scripts import clips, elf
-from tests.images.subject import OURS, Subject
+from scripts.contents import elf
+from scripts.core import clips
+from tests.support.subject import OURS, Subject
 
 CODERS = {
     "-encoders": {"h264_nvenc", "hevc_nvenc", "av1_nvenc"},

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from scripts.paths import ROOT
-from tests.images.subject import COMPOSE, Ran, Subject, docker
+from scripts.core.paths import ROOT
 from tests.images.test_oneapi import squared_differences
+from tests.support.subject import COMPOSE, Ran, Subject, docker
 
 SMOKE = ROOT / "docker" / "smoke"
 OWNED = ("/ccache", "/home/vmaf", "/opt/vmaf-venv", "/opt/vmaf-venv/bin/python", "/workspace")

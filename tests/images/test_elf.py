@@ -3,8 +3,8 @@
 import posixpath
 import re
 
-from scripts import elf
-from tests.images.subject import OURS, Subject
+from scripts.contents import elf
+from tests.support.subject import OURS, Subject
 
 DRIVER = re.compile(r"lib(cuda|nvcuvid|nvidia-[\w-]+)\.so\.1")
 """NVIDIA's driver: on the host, mounted by its container toolkit, never in an image."""

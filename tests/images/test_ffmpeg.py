@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.images.subject import Subject
+from tests.support.subject import Subject
 
 VIDEO = ("-f", "lavfi", "-i", "testsrc2=d=0.4:s=320x192:r=25")
 AUDIO = ("-f", "lavfi", "-i", "sine=d=0.5")

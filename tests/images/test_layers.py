@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from scripts import inspector
-from scripts.layers import BUILDS, CACHES, DEVELOPMENT, SECRETS, TOOLS, leftovers
-from tests.images.subject import OURS, Subject
+from scripts.contents import inspection
+from scripts.contents.archive import BUILDS, CACHES, DEVELOPMENT, SECRETS, TOOLS, leftovers
+from tests.support.subject import OURS, Subject
 
 WASTE_LIMIT = 2 * 2**20
 """Bytes. An apt step rewrites dpkg's and debconf's databases and the loader's cache."""
@@ -42,9 +42,9 @@ def test_no_development_file_in_any_layer(image: Subject) -> None:
 
 def test_size_is_agreed(image: Subject) -> None:
     """An image grows a little at a time until nobody remembers by what: more takes a decision."""
-    agreed = inspector.baseline().get(image.image.name, 0)
+    agreed = inspection.baseline().get(image.image.name, 0)
     grown = f"{image.size:,} bytes, {agreed:,} are agreed: nox -s inspect -- {image.image.name}"
-    assert image.size <= agreed * inspector.GROWTH, f"{grown} shows by what, --agree accepts it"
+    assert image.size <= agreed * inspection.GROWTH, f"{grown} shows by what, --agree accepts it"
 
 
 def test_no_secret_in_any_layer(image: Subject) -> None:

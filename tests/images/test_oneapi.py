@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from scripts import elf
-from tests.images.subject import OURS, Subject
+from scripts.contents import elf
 from tests.images.test_contract import LOCKED_DOWN
 from tests.images.test_ffmpeg import VIDEO
+from tests.support.subject import OURS, Subject
 
 SMOKE = OURS + "libexec/vmaf/sycl-smoke"
 VENDORS = "/etc/OpenCL/vendors/"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts import elf
-from tests.images.subject import OURS, Subject
+from scripts.contents import elf
+from tests.support.subject import OURS, Subject
 
 SMOKE = OURS + "libexec/vmaf/hip-smoke"
 LIBRARIES = "/usr/lib/x86_64-linux-gnu/"

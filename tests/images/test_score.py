@@ -6,8 +6,8 @@ from statistics import mean
 
 import pytest
 
-from scripts import clips
-from tests.images.subject import Subject
+from scripts.core import clips
+from tests.support.subject import Subject
 
 FRAMES = 24
 PICTURES = ("-frames:v", str(FRAMES), "-an", "-pix_fmt", "yuv420p")

@@ -6,9 +6,9 @@ from contextlib import suppress
 
 import pytest
 
-from scripts import clips
-from tests.images.serving import GRPC, HTTP, PATIENCE, serving
-from tests.images.subject import OURS, Subject
+from scripts.core import clips
+from tests.support.serving import GRPC, HTTP, PATIENCE, serving
+from tests.support.subject import OURS, Subject
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 """How a gRPC client begins: HTTP/2's greeting, and settings that set nothing."""

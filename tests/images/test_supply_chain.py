@@ -1,7 +1,7 @@
 """An image's SBOM is CycloneDX, leaves nothing out, and its nonfree parts are no surprise."""
 
-from scripts import inventory, sbom
-from tests.images.subject import Subject
+from scripts.contents import inventory, sbom
+from tests.support.subject import Subject
 
 SHOWN = "${db:Status-Abbrev}\t${Package}\t${Version}\t${Architecture}\n"
 

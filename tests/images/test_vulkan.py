@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.images.lavapipe import DEVICE, Lavapipe
-from tests.images.subject import Subject
+from tests.support.lavapipe import DEVICE, Lavapipe
+from tests.support.subject import Subject
 
 LISTED = {
     "-filters": {"scale_vulkan", "avgblur_vulkan", "overlay_vulkan", "bwdif_vulkan", "libplacebo"},

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from scripts.layers import BUILDS, CACHES, DEVELOPMENT, SECRETS, TOOLS, Leftover
+from scripts.contents.archive import BUILDS, CACHES, DEVELOPMENT, SECRETS, TOOLS, Leftover
 from tests.images import (
     test_contract,
     test_cuda,

@@ -3,7 +3,7 @@
 import pytest
 from rich.table import Table
 
-from scripts.console import console
+from scripts.core.console import console
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

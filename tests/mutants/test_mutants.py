@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from scripts import build, matrix
-from scripts.paths import ROOT
-from scripts.verify import is_built
+from scripts.core.paths import ROOT
+from scripts.engine.client import has_image
+from scripts.images import build, catalogue
 from tests.conftest import tags
-from tests.images.subject import Store, docker
 from tests.mutants.catalogue import MUTANTS, PROPERTIES, Mutant
+from tests.support.subject import Store, docker
 
 
 def dockerfile(mutant: Mutant, store: Store, tag: str, context: Path) -> str:
@@ -84,7 +84,7 @@ def mutants(
         failure = bake({name: targets[name] for name in some})
         if failure:
             pytest.fail(f"the mutants cannot be built:\n{failure}", pytrace=False)
-    images = {mutant.tag: matrix.images()[mutant.of] for mutant in wanted.values()}
+    images = {mutant.tag: catalogue.images()[mutant.of] for mutant in wanted.values()}
     try:
         with Store(images, tmp_path_factory.mktemp("store")) as built:
             yield built
@@ -108,11 +108,11 @@ def test_property_fails_on_mutant(
     record_property: Callable[[str, object], None],
 ) -> None:
     """The property, called as it is, fails on the mutant, and its message names the fault."""
-    base = matrix.images()[mutant.of]
+    base = catalogue.images()[mutant.of]
     tag = tags(pytestconfig)[base.name]
-    if base not in matrix.choose(pytestconfig.getoption("image")):
+    if base not in catalogue.choose(pytestconfig.getoption("image")):
         pytest.skip(f"{base.name} was not chosen")
-    if not is_built(tag):
+    if not has_image(tag):
         pytest.skip(f"{tag} is not built: nox -s {base.session}")
     subject = request.getfixturevalue("mutants").subjects[mutant.tag]
     names = set(inspect.signature(mutant.breaks).parameters) - {"image", *mutant.given}

@@ -9,13 +9,14 @@ import grpc
 import pytest
 from playwright.sync_api import Browser
 
-from scripts import clips, matrix
-from scripts.paths import ROOT
-from scripts.verify import is_built
+from scripts.core import clips
+from scripts.core.paths import ROOT
+from scripts.engine.client import has_image
+from scripts.images import catalogue
 from tests.conftest import tags
-from tests.images.serving import Server, serving
-from tests.images.subject import Store, Subject
-from tests.server.browser import browsing
+from tests.support.browser import browsing
+from tests.support.serving import Server, serving
+from tests.support.subject import Store, Subject
 
 FRAMES = 12
 """Of the real clip: 1280x720."""
@@ -37,9 +38,9 @@ class Footage:
 @pytest.fixture(scope="session")
 def cpu(pytestconfig: pytest.Config, store: Store) -> Subject:
     """Return the image whose vmaf program the server's scores are held to."""
-    wanted = matrix.images()["cpu"]
+    wanted = catalogue.images()["cpu"]
     tag = tags(pytestconfig)[wanted.name]
-    if not is_built(tag):
+    if not has_image(tag):
         missing = f"{tag} is not built, and its vmaf is what to compare with: nox -s build-cpu"
         if pytestconfig.getoption("require"):
             pytest.fail(missing, pytrace=False)

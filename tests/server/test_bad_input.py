@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.images.serving import PATIENCE, SCORE, Server
 from tests.server.conftest import Footage
-from tests.server.forms import BOUNDARY, END, FORM, FRAME, VIDEO, part, problem
+from tests.support.forms import BOUNDARY, END, FORM, FRAME, VIDEO, part, problem
+from tests.support.serving import PATIENCE, SCORE, Server
 
 pytestmark = pytest.mark.needs("server")
 

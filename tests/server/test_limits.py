@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 import requests
 
-from scripts.paths import ROOT
-from tests.images.serving import PATIENCE, SCORE, Server, eventually, serving
-from tests.images.subject import Subject
-from tests.server.forms import END, FRAME, VIDEO, part, post, problem, uploading
+from scripts.core.paths import ROOT
+from tests.support.forms import END, FRAME, VIDEO, part, post, problem, uploading
+from tests.support.serving import PATIENCE, SCORE, Server, eventually, serving
+from tests.support.subject import Subject
 
 pytestmark = pytest.mark.needs("server")
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.paths import ROOT
-from tests.images.serving import Server
+from scripts.core.paths import ROOT
+from tests.support.serving import Server
 
 pytestmark = pytest.mark.needs("server")
 

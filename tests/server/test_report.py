@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from playwright.sync_api import Browser
 
-from scripts import page as report_page
-from scripts.report import Record, Stage
+from scripts.buildkit.records import Record, Stage
+from scripts.report import html as report_page
 
 pytestmark = pytest.mark.needs("server")
 

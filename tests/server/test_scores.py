@@ -10,9 +10,9 @@ import grpc
 import pytest
 import requests
 
-from tests.images.serving import SCORE, Server
-from tests.images.subject import Subject
 from tests.server.conftest import Footage
+from tests.support.serving import SCORE, Server
+from tests.support.subject import Subject
 
 pytestmark = pytest.mark.needs("server")
 

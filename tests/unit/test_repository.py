@@ -1,30 +1,17 @@
 """The repository agrees with itself: sessions, bake file, docs, linted files."""
 
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from scripts import lint, matrix
-from scripts.paths import ROOT
-
-
-def has_buildx() -> bool:
-    """Whether bake files can be read here; no engine is needed."""
-    asked = ["docker", "buildx", "version"]
-    return (
-        bool(shutil.which("docker"))
-        and not subprocess.run(asked, capture_output=True, check=False).returncode
-    )
-
-
-needs_buildx = pytest.mark.skipif(
-    not has_buildx(),
-    reason="reads `docker buildx bake --print`, and there is no buildx: nox -s engine",
-)
+from scripts.core import git
+from scripts.core.paths import ROOT
+from scripts.dockerfile import bake
+from scripts.images import catalogue
+from tests.support.buildx import needs_buildx
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +31,7 @@ def sessions() -> dict[str, str]:
 def test_every_image_has_a_build_session_and_no_other_has(sessions: dict[str, str]) -> None:
     """`nox -l` must list without Docker, so its names are typed once more, and held here."""
     builds = {name for name in sessions if name.startswith("build-")}
-    assert builds == {image.session for image in matrix.images().values()}
+    assert builds == {image.session for image in catalogue.images().values()}
 
 
 @needs_buildx
@@ -53,17 +40,17 @@ def test_every_tagged_target_is_in_the_default_group() -> None:
     declared = re.findall(
         r'^target "([a-z0-9-]+)"', (ROOT / "docker-bake.hcl").read_text(), re.MULTILINE
     )
-    targets = matrix.bake_print(*declared)["target"]
+    targets = bake.bake_print(*declared)["target"]
     tagged = {name for name in declared if targets[name].get("tags")}
-    assert tagged == set(matrix.images())
+    assert tagged == set(catalogue.images())
 
 
 @needs_buildx
 def test_every_dockerfile_of_the_bake_files_is_linted() -> None:
     """Hadolint gets its list from the tree; no file may hide from it by its name."""
-    printed = matrix.bake_print("base", *matrix.images(), files=[f.name for f in bake_files()])
+    printed = bake.bake_print("base", *catalogue.images(), files=[f.name for f in bake_files()])
     built = {target["dockerfile"] for target in printed["target"].values()}
-    assert built <= {str(path) for path in lint.dockerfiles()}
+    assert built <= {str(path) for path in git.dockerfiles()}
 
 
 def bake_files() -> list[Path]:

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from scripts.policy.project import Project, Step
+from scripts.dockerfile.project import Project, Step
 from scripts.policy.rule import Fault, rule, step_rule
 
 if TYPE_CHECKING:
-    from scripts.policy.dockerfile import Mount
+    from scripts.dockerfile.parser import Mount
 
 
 @step_rule("without one the id is the path, which other files and releases share by accident")

@@ -1,0 +1,1 @@
+"""The Docker Engine: query it, install it on Debian, start and stop a daemon."""

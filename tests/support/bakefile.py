@@ -1,0 +1,29 @@
+"""What `docker buildx bake --print` prints for a small bake file."""
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def target(name: str, provides: str, parent: str = "") -> Mapping[str, Any]:
+    """Return a target as `bake --print` shows it."""
+    labels = {
+        "org.opencontainers.image.description": f"the {name} image",
+        "vmaf.backends": "cpu cuda",
+        "vmaf.provides": provides,
+    }
+    return {
+        "dockerfile": "Dockerfile",
+        "target": f"final-{name}",
+        "tags": [f"vmaf:{name}", f"vmaf:{name}-again"],
+        "labels": {**labels, **({"vmaf.parent": parent} if parent else {})},
+    }
+
+
+PRINTED = {
+    "target": {
+        "stage": {"dockerfile": "Dockerfile", "labels": {}},
+        "cpu": target("cpu", "vmaf ffmpeg"),
+        "cuda": target("cuda", "cuda", "cpu"),
+        "dev": target("dev", "compilers", "cuda"),
+    }
+}
