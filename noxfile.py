@@ -155,13 +155,9 @@ def unit(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check Python (ruff, mypy --strict), shell (shellcheck), Dockerfiles (hadolint, policy)."""
-    session.install(*nox.project.dependency_groups(PYPROJECT, "lint"))
-    session.run("ruff", "check")
-    session.run("ruff", "format", "--check")
-    session.run("mypy")
-    session.run("python", "-m", "scripts.cli", "lint")
-    session.run("python", "-m", "scripts.cli", "policy")
+    """Check Python, shell, Dockerfiles, documents and spelling, and run the policy."""
+    _run(session, "lint", "lint")
+    _run(session, "lint", "policy")
 
 
 @nox.session
