@@ -1,11 +1,10 @@
-"""How fast the server scores, what it holds in memory, and what a crowd does to it.
+"""The server bench: throughput, memory, and behaviour under many clients.
 
-It is measured as its users meet it: in its container, over loopback, videos in a
-mounted folder or uploaded.
+The server runs in its container and is measured over loopback, with videos in a mounted
+directory or uploaded.
 """
 
 import os
-import subprocess
 import threading
 import time
 import uuid
@@ -17,40 +16,43 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import requests
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from scripts.bench.figure import Figure, middle, ratio
-from scripts.core import clips
+from scripts.core import clips, process
 from scripts.core.console import UserError, say
 from scripts.images import catalogue
 
 ROUNDS = 5
 FRAMES = 150
-"""Of 1080p, for the throughput: long enough that a container's start does not count."""
+"""Frames of 1080p for the throughput: enough to make the start of a container negligible."""
 SHORT, LONG = 10, 1000
-"""Frames of 1080p, for the memory."""
+"""Frames of 1080p for the memory."""
 CLIENTS, SECONDS = 200, 60
+READY_SECONDS = 60
+"""How long the server may take to become ready."""
 MIB = 2**20
 
 
-def docker(*words: str) -> str:
-    """Run the docker client.
+def docker(*arguments: str) -> str:
+    """Run the docker client and return what it prints.
 
     Raises:
         UserError: it failed.
     """
-    done = subprocess.run(["docker", *words], capture_output=True, text=True, check=False)
+    done = process.run("docker", *arguments)
     if done.returncode:
         raise UserError(
             "cannot measure",
             done.stderr.strip(),
-            "It takes vmaf:cpu and vmaf:go-server: nox -s build-cpu build-go-server",
+            "It requires vmaf:cpu and vmaf:go-server: run `nox -s build-cpu build-go-server`.",
         )
     return done.stdout.strip()
 
 
 @contextmanager
 def container(image: str, *options: str, command: tuple[str, ...] = ()) -> Iterator[str]:
-    """Run an image until the measurement is done with it."""
+    """Run an image in the background; yield the name of the container."""
     name = f"vmaf-bench-{uuid.uuid4().hex}"
     try:
         docker("run", "--detach", f"--name={name}", *options, image, *command)
@@ -60,37 +62,38 @@ def container(image: str, *options: str, command: tuple[str, ...] = ()) -> Itera
 
 
 @contextmanager
-def server(folder: Path, *options: str) -> Iterator[tuple[str, str]]:
-    """Run the server on a folder; yields its container and its address."""
+def server(directory: Path, *options: str) -> Iterator[tuple[str, str]]:
+    """Run the server on a directory; yield its container and its address."""
     with container(
         catalogue.images()["go-server"].tag,
         *("--read-only", "--volume=/tmp", "--publish=127.0.0.1::8080"),
-        f"--mount=type=bind,source={folder},target=/data,readonly",
+        f"--mount=type=bind,source={directory},target=/data,readonly",
         *options,
     ) as name:
         url = f"http://{docker('port', name, '8080')}"
-        while True:
-            try:
-                if requests.get(f"{url}/readyz", timeout=5).ok:
-                    break
-            except requests.ConnectionError:
-                time.sleep(0.1)
+        until_ready = Retrying(
+            retry=retry_if_exception_type(requests.RequestException),
+            stop=stop_after_delay(READY_SECONDS),
+            wait=wait_fixed(0.1),
+            reraise=True,
+        )
+        until_ready(lambda: requests.get(f"{url}/readyz", timeout=5).raise_for_status())
         yield name, url
 
 
 @contextmanager
-def program(folder: Path) -> Iterator[str]:
-    """Keep a container of vmaf:cpu on a folder, to run its programs in."""
-    mount = f"--mount=type=bind,source={folder},target=/data"
+def program(directory: Path) -> Iterator[str]:
+    """Run a container of vmaf:cpu on a directory; yield its name, to run programs in it."""
+    mount = f"--mount=type=bind,source={directory},target=/data"
     image = catalogue.images()["cpu"].tag
     with container(image, mount, "--entrypoint=sleep", command=("infinity",)) as name:
         yield name
 
 
 def make(cpu: str, frames: int, *, coded: bool = True) -> None:
-    """Write reference.y4m and distorted.y4m, 1080p of the real clip again and again.
+    """Write reference.y4m and distorted.y4m: the real clip, repeated and scaled to 1080p.
 
-    Where it is not coded, both are one file: half the disk.
+    If `coded` is false, both are the same file, which halves the disk space.
     """
     docker("exec", cpu, "rm", "-f", "distorted.y4m")
     quiet = ("exec", cpu, "ffmpeg", "-loglevel", "error", "-nostdin", "-y")
@@ -105,7 +108,7 @@ def make(cpu: str, frames: int, *, coded: bool = True) -> None:
 
 
 def ask(url: str, threads: int) -> None:
-    """Have the videos of the folder scored."""
+    """Request a score of the videos in the directory."""
     body = {
         "reference": "reference.y4m",
         "distorted": "distorted.y4m",
@@ -115,14 +118,14 @@ def ask(url: str, threads: int) -> None:
 
 
 def seconds(start: float) -> float:
-    """Return how long ago that was."""
+    """Return the seconds since a time of `time.monotonic`."""
     return time.monotonic() - start
 
 
-def throughput(folder: Path) -> Iterator[Figure]:
-    """Yield the server's frames a second, the program's, and their ratio."""
+def throughput(directory: Path) -> Iterator[Figure]:
+    """Yield the frames per second of the server and of the vmaf program, and their ratio."""
     threads = os.cpu_count() or 1
-    with program(folder) as cpu, server(folder) as (_, url):
+    with program(directory) as cpu, server(directory) as (_, url):
         make(cpu, FRAMES)
         pair = ("--reference", "reference.y4m", "--distorted", "distorted.y4m")
         of_server, of_program = [], []
@@ -143,21 +146,21 @@ def throughput(folder: Path) -> Iterator[Figure]:
 
 
 def memory(name: str, field: str) -> float:
-    """Return a figure of the server's memory in MiB: VmHWM is the most it ever held."""
+    """Return a memory figure of the server in MiB: VmHWM is its peak resident set size."""
     status = docker("exec", name, "cat", "/proc/1/status")
     (line,) = (line for line in status.splitlines() if line.startswith(f"{field}:"))
     return int(line.split()[1]) / 1024
 
 
-def upload(url: str, folder: Path) -> None:
-    """Send both videos, read from their files as they go."""
+def upload(url: str, directory: Path) -> None:
+    """Upload both videos, reading their files while sending."""
 
     def body() -> Iterator[bytes]:
         for part in ("reference", "distorted"):
             yield (
                 f'--b\r\nContent-Disposition: form-data; name="{part}"; filename="f"\r\n\r\n'
             ).encode()
-            with (folder / f"{part}.y4m").open("rb") as file:
+            with (directory / f"{part}.y4m").open("rb") as file:
                 while chunk := file.read(MIB):
                     yield chunk
             yield b"\r\n"
@@ -168,28 +171,28 @@ def upload(url: str, folder: Path) -> None:
     answer.raise_for_status()
 
 
-def memories(folder: Path) -> Iterator[Figure]:
-    """Yield the most memory the server held for a short and a long video, by either way in."""
+def memories(directory: Path) -> Iterator[Figure]:
+    """Yield the server's peak memory for a short and a long video, by path and by upload."""
     for frames in (SHORT, LONG):
         say(f"server: memory, {frames} frames")
-        with program(folder) as cpu:
+        with program(directory) as cpu:
             make(cpu, frames, coded=False)
         for way in ("path", "upload"):
-            with server(folder) as (name, url):
+            with server(directory) as (name, url):
                 if way == "path":
                     ask(url, 1)
                 else:
-                    upload(url, folder)
+                    upload(url, directory)
                 most = memory(name, "VmHWM")
             yield Figure(f"memory, 1080p, {frames} frames by {way}", most, "MiB")
 
 
-def load(folder: Path) -> Iterator[Figure]:
-    """Yield what many clients at once are answered, and what the server holds before and after."""
+def load(directory: Path) -> Iterator[Figure]:
+    """Yield the answers that many clients get, and the server's resources before and after."""
     video = clips.y4m()
     answers: Counter[str] = Counter()
     lock = threading.Lock()
-    with server(folder) as (name, url):
+    with server(directory) as (name, url):
 
         def client(end: float) -> None:
             with requests.Session() as session:
@@ -197,12 +200,12 @@ def load(folder: Path) -> Iterator[Figure]:
                     parts = {"reference": ("r", video), "distorted": ("d", video)}
                     try:
                         answer = session.post(f"{url}/v1/score", files=parts, timeout=60)
-                        told = str(answer.status_code)
+                        status = str(answer.status_code)
                         wait = float(answer.headers.get("Retry-After", 0))
                     except requests.RequestException as error:
-                        told, wait = type(error).__name__, 1.0
+                        status, wait = type(error).__name__, 1.0
                     with lock:
-                        answers[told] += 1
+                        answers[status] += 1
                     time.sleep(wait)
 
         def crowd(duration: float) -> None:
@@ -210,25 +213,25 @@ def load(folder: Path) -> Iterator[Figure]:
                 end = time.monotonic() + duration
                 list(pool.map(client, [end] * CLIENTS))
 
-        def held() -> tuple[float, float, float]:
-            told = dict(
+        def resources() -> tuple[float, float, float]:
+            status = dict(
                 line.split(" ")
                 for line in requests.get(f"{url}/metrics", timeout=5).text.splitlines()
                 if " " in line and not line.startswith("#") and "{" not in line
             )
-            goroutines = float(told["go_goroutines"])
-            return memory(name, "VmRSS"), goroutines, float(told["process_open_fds"])
+            goroutines = float(status["go_goroutines"])
+            return memory(name, "VmRSS"), goroutines, float(status["process_open_fds"])
 
-        crowd(5)  # what is held once the server has been busy is no leak
+        crowd(5)  # memory that the server keeps after its first requests is not a leak
         time.sleep(10)
-        before = held()
+        before = resources()
         answers.clear()
         say(f"server: {CLIENTS} clients for {SECONDS} s")
         crowd(SECONDS)
         time.sleep(10)
-        after = held()
-    for told, count in sorted(answers.items()):
-        yield Figure(f"load, {CLIENTS} clients, {SECONDS} s: answered {told}", count)
+        after = resources()
+    for status, count in sorted(answers.items()):
+        yield Figure(f"load, {CLIENTS} clients, {SECONDS} s: answered {status}", count)
     for what, unit, one, other in zip(
         ("memory", "goroutines", "open files"), ("MiB", "", ""), before, after, strict=True
     ):
@@ -237,11 +240,11 @@ def load(folder: Path) -> Iterator[Figure]:
 
 
 def figures() -> Iterator[Figure]:
-    """Yield all of them; takes some ten minutes and 8 GB of disk."""
+    """Yield all figures; this takes about ten minutes and 8 GB of disk space."""
     with TemporaryDirectory() as name:
-        folder = Path(name)
-        folder.chmod(0o777)
-        (folder / "clip.mp4").write_bytes(clips.real_clip().read_bytes())
-        yield from throughput(folder)
-        yield from load(folder)
-        yield from memories(folder)
+        directory = Path(name)
+        directory.chmod(0o777)
+        (directory / "clip.mp4").write_bytes(clips.real_clip().read_bytes())
+        yield from throughput(directory)
+        yield from load(directory)
+        yield from memories(directory)
