@@ -113,9 +113,15 @@ class Run(msgspec.Struct):
 
 def encode(value: Run | list[Run]) -> bytes:
     """Return a run, or several, as indented JSON; results without builds are left out."""
-    for run in value if isinstance(value, list) else [value]:
-        run.results = [result for result in run.results if result.seconds]
-    return msgspec.json.format(msgspec.json.encode(value), indent=1) + b"\n"
+    complete = (
+        [_with_builds(run) for run in value] if isinstance(value, list) else _with_builds(value)
+    )
+    return msgspec.json.format(msgspec.json.encode(complete), indent=1) + b"\n"
+
+
+def _with_builds(run: Run) -> Run:
+    results = [result for result in run.results if result.seconds]
+    return msgspec.structs.replace(run, results=results)
 
 
 def decode(text: bytes) -> Run:

@@ -1,4 +1,4 @@
-"""Which bench is run, and what is kept of it."""
+"""Tests of scripts/cli/bench.py."""
 
 import json
 from pathlib import Path
@@ -14,17 +14,20 @@ from scripts.engine import client
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Have benches that yield one figure, and one that yields none; returns which were run."""
+    """Replace the benches by one that yields a figure and one that yields none.
+
+    Returns the names of the benches that ran.
+    """
     names: list[str] = []
 
-    def figures(name: str, *found: Figure) -> bench.Bench:
+    def measures(name: str, *figures: Figure) -> bench.Bench:
         def measure(_options: object) -> list[Figure]:
             names.append(name)
-            return list(found)
+            return list(figures)
 
         return lambda options: iter(measure(options))
 
-    benches = {"rebuild": figures("rebuild"), "server": figures("server", Figure("x", 1.0))}
+    benches = {"rebuild": measures("rebuild"), "server": measures("server", Figure("x", 1.0))}
     monkeypatch.setattr(bench, "BENCHES", benches)
     monkeypatch.setattr(bench, "RECORDS", tmp_path)
     monkeypatch.setattr(client, "require", lambda: None)
@@ -32,25 +35,31 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("words", "which"),
+    ("arguments", "names"),
     [
         ([], ["rebuild", "server"]),
         (["server"], ["server"]),
         (["--quick"], ["rebuild"]),
-        (["--draw"], ["rebuild"]),
+        (["--update-docs"], ["rebuild"]),
     ],
 )
-def test_the_options_choose_the_bench(words: list[str], which: list[str], run: list[str]) -> None:
-    """Those that only one bench has mean that one; with nothing said it is all."""
-    assert main(["bench", *words]) == 0
-    assert run == which
+def test_options_choose_the_bench(arguments: list[str], names: list[str], run: list[str]) -> None:
+    """All benches run by default; an option of one bench chooses that bench."""
+    assert main(["bench", *arguments]) == 0
+    assert run == names
 
 
-def test_figures_are_kept(run: list[str], tmp_path: Path) -> None:
-    """Each run in a file of its own, and none where nothing was measured."""
+def test_figures_are_written(run: list[str], tmp_path: Path) -> None:
+    """The figures of each bench are written to a file; a bench without figures writes none."""
     main(["bench"])
     assert run == ["rebuild", "server"]
-    (kept,) = (tmp_path / "bench").iterdir()
-    assert json.loads(kept.read_text())[0]["name"] == "x"
-    with pytest.raises(UserError, match="`speed`"):
+    (written,) = (tmp_path / "bench").iterdir()
+    assert json.loads(written.read_text())[0]["name"] == "x"
+
+
+def test_unknown_bench_is_an_error(run: list[str]) -> None:
+    """The message of an unknown bench lists the benches."""
+    with pytest.raises(UserError, match="`speed`") as caught:
         main(["bench", "speed"])
+    assert "rebuild, server" in caught.value.todo
+    assert run == []
