@@ -18,28 +18,30 @@ def _bytes(count: int) -> str:
 
 
 def table(run: Run, titles: Mapping[str, str]) -> str:
-    """Return the durations and their ratios as a Markdown table."""
-    results = rows(run, titles)
-    shown = [name for name in ORDER if any(name in row for row in results.values())]
-    others = [name for name in shown if name not in {PROJECT, LIMIT}]
+    """Return the project's results as a Markdown table.
+
+    The other contenders that were measured are listed in one column, each with its duration
+    and how many times longer it took than the project.
+    """
     headings = [
-        "what changed",
-        "image",
-        *shown,
-        *(f"{name} / {PROJECT}" for name in others),
-        *([f"{PROJECT} / {LIMIT}"] if LIMIT in shown else []),
-        "fetched by apt",
-        "hits",
+        *("what changed", "image", PROJECT, LIMIT, f"{PROJECT} / {LIMIT}", "others"),
+        *("fetched by apt", "hits"),
     ]
-    lines = [f"| {' | '.join(headings)} |", "|---|---|" + "--:|" * (len(headings) - 2)]
-    for name, row in results.items():
-        project = row.get(PROJECT)
+    lines = [f"| {' | '.join(headings)} |", "|---|---|--:|--:|--:|---|--:|--:|"]
+    for name, row in rows(run, titles).items():
+        project, limit = row.get(PROJECT), row.get(LIMIT)
+        others = [
+            f"{other} {charts.seconds(row[other])}, {charts.ratio(times(row[other], project))}"
+            for other in ORDER
+            if other in row and other not in {PROJECT, LIMIT}
+        ]
         cells = [
             titles.get(name, name),
             next(iter(row.values())).target,
-            *(charts.seconds(row.get(contender)) for contender in shown),
-            *(charts.ratio(times(row.get(contender), project)) for contender in others),
-            *([charts.ratio(times(project, row.get(LIMIT)))] if LIMIT in shown else []),
+            charts.seconds(project),
+            charts.seconds(limit),
+            charts.ratio(times(project, limit)),
+            "; ".join(others),
             _bytes(project.downloaded_bytes) if project else "",
             f"{project.hits * 100:.0f} %" if project and project.hits is not None else "",
         ]
