@@ -1,6 +1,7 @@
-"""The user interface of vmaf-images: `nox -l` lists what it can do.
+"""The user interface of vmaf-images: `nox -l` lists the sessions.
 
-Options go after `--`; `nox -s build-cpu -- --help` lists those of a session.
+Options follow `--`; `nox -s SESSION -- --help` lists those of a session. Each session installs
+a dependency group of pyproject.toml and runs one verb of scripts/cli.
 """
 
 import nox
@@ -8,31 +9,27 @@ import nox
 nox.needs_version = ">=2025.10.14"
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.reuse_existing_virtualenvs = True
+nox.options.stop_on_first_error = True  # no build where the engine failed to start
 nox.options.sessions = ["lint", "unit"]
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 
 
 def _run(session: nox.Session, group: str, verb: str, *arguments: str) -> None:
-    """Install a dependency group and run a verb of scripts/cli with the user's options."""
+    """Install a dependency group and run a verb with the options after `--`."""
     session.install(*nox.project.dependency_groups(PYPROJECT, group))
     session.run(
-        "python",
-        "-m",
-        "scripts.cli",
-        verb,
-        *arguments,
-        *session.posargs,
-        # All sessions get the same options: each has to accept those of the others.
+        *("python", "-m", "scripts.cli", verb, *arguments, *session.posargs),
+        # All sessions of a command line get the same options, and accept those of the others.
         env={"VMAF_NOX_SESSIONS": " ".join(_sessions(session))},
-        # Ctrl-C is passed to BuildKit, which takes a moment to end its steps cleanly.
+        # Ctrl-C is passed on to BuildKit, which needs a moment to end its steps cleanly.
         interrupt_timeout=60,
         terminate_timeout=60,
     )
 
 
 def _sessions(session: nox.Session) -> list[str]:
-    """Return the names of all sessions on the command line; nox has no public name for them."""
+    """Return all sessions of the command line; nox has no public name for them."""
     runner = getattr(session, "_runner", None)
     names = getattr(getattr(runner, "global_config", None), "sessions", None)
     return list(names or [session.name])
@@ -46,7 +43,7 @@ def engine(session: nox.Session) -> None:
 
 @nox.session
 def build(session: nox.Session) -> None:
-    """Build every image of docker-bake.hcl, or those named after --."""
+    """Build every image of docker-bake.hcl, or the images named after --."""
     _run(session, "build", "build")
 
 
@@ -94,13 +91,13 @@ def build_dev(session: nox.Session) -> None:
 
 @nox.session(name="build-go-server")
 def build_go_server(session: nox.Session) -> None:
-    """Build vmaf:go-server, which scores video by HTTP and gRPC (--libvmaf)."""
+    """Build vmaf:go-server, which scores video over HTTP and gRPC (--libvmaf)."""
     _run(session, "build", "build", "--only=go-server")
 
 
 @nox.session(name="verify-images")
 def verify_images(session: nox.Session) -> None:
-    """Prove what the built images are: no cache in a layer, users, ELF policy, real scores."""
+    """Test the built images: no cache in a layer, users, ELF hardening, scores of real video."""
     _run(session, "test", "verify")
 
 
@@ -112,19 +109,19 @@ def upstream_tests(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def inspect(session: nox.Session) -> None:
-    """Show what each layer of an image adds, wastes and gives away (IMAGE, --format json)."""
+    """Show what each layer of an image adds, and unwanted files (IMAGE, --format json)."""
     _run(session, "build", "inspect")
 
 
 @nox.session(default=False)
 def sbom(session: nox.Session) -> None:
-    """Say what an image is made of, as CycloneDX, and its licences (IMAGE, --format json)."""
+    """Write the SBOM of an image as CycloneDX, and list its licences (IMAGE, --format json)."""
     _run(session, "sbom", "sbom")
 
 
 @nox.session(default=False)
 def compare(session: nox.Session) -> None:
-    """List how two builds of an image differ, file by file (A B; A --format json lists one)."""
+    """List the differences between two images, file by file (A B; A --format json lists one)."""
     _run(session, "compare", "compare")
 
 
@@ -136,13 +133,13 @@ def server_tests(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run every test: helpers, images, server, and the mutants each property must catch."""
+    """Run every test: helpers, images, server, and the mutants that each property must detect."""
     _run(session, "server", "verify", "--suite=all")
 
 
 @nox.session(default=False)
 def mutants(session: nox.Session) -> None:
-    """Plant each fault and show which property or rule catches it."""
+    """Build images with a known fault, and show which property or policy rule detects it."""
     _run(session, "test", "verify", "--suite=mutants")
 
 
@@ -150,7 +147,7 @@ def mutants(session: nox.Session) -> None:
 def unit(session: nox.Session) -> None:
     """Test the helpers without Docker, in seconds."""
     session.install(*nox.project.dependency_groups(PYPROJECT, "test"))
-    session.run("pytest", "tests/unit", *session.posargs)
+    session.run("pytest", *session.posargs)
 
 
 @nox.session
@@ -162,23 +159,23 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def policy(session: nox.Session) -> None:
-    """Hold every Dockerfile and recipe to the cache contract (--format json|sarif)."""
+    """Check every Dockerfile and recipe against the cache contract (--format json|sarif)."""
     _run(session, "policy", "policy")
 
 
 @nox.session(default=False)
 def cache(session: nox.Session) -> None:
-    """Show what the cache mounts hold, serve and save (stats; prune --older-than 7d)."""
+    """Show what the cache mounts contain and save (stats; prune --older-than 7d)."""
     _run(session, "policy", "cache")
 
 
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
-    """Measure rebuilds against what others use, and the server (rebuild, server, --quick)."""
-    _run(session, "test", "bench")
+    """Measure rebuilds against the usual alternatives, and the server (rebuild, server, --quick)."""
+    _run(session, "bench", "bench")
 
 
 @nox.session(default=False)
 def report(session: nox.Session) -> None:
-    """Make build/report.html: where the time of builds went, hit rates, sizes, bench results."""
+    """Write build/report.html: where the time of builds went, hit rates, sizes, bench results."""
     _run(session, "report", "report")
