@@ -171,7 +171,7 @@ def cache(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
-    """Measure rebuilds against the usual alternatives, and the server (rebuild, server, --quick)."""
+    """Measure rebuilds against the alternatives, and the server (rebuild, server, --quick)."""
     _run(session, "bench", "bench")
 
 
