@@ -1,94 +1,137 @@
 #!/usr/bin/python3
-"""Makes what FFmpeg's configure wrote the same for variants wherever it can be.
+"""Compile each FFmpeg object with only the part of configure's output that it can use.
 
-    ffmpeg-config.py SOURCE         in the folder that configure ran in
+    split-config.py SOURCE         in the directory where configure ran
 
-Variants share the compiler caches only where they pass them the same words and files,
-and configure has every compile know every feature:
+Nearly every source includes config.h, which has a macro for every feature. So one feature more
+changes the input of every compile, and variants of FFmpeg would share nothing in the compiler
+caches. This script gives each object reduced copies of config.h and config_components.h, which
+are equal in all variants that do not differ for that object.
 
-* Flags in config.mak: a .pc file that repeats one, or gives a system folder another name,
-  would part the variants. Each flag once, folders by their real name, gcc's own dropped.
-  Lists of what was included name the libraries' headers too: ccache goes by them.
-* config.asm goes into all assembly: what no assembly names is left out.
-* config.h, config_components.h, the libraries' macros and folders: each object gets copies
-  with those macros alone that its source, or something this may include, names, the flags
-  of such macros, and of the folders those that something is found in. Objects of equal
-  copies share one. An object whose source is not known here gets everything.
+Invariant: preprocessing a source with the reduced headers and flags gives the same text as with
+the complete ones. It holds because a reduced header has every macro that the source, or any file
+that it may include, mentions anywhere, even in a comment. A macro that no file mentions cannot
+change the text. tests/unit/test_ffmpeg_config.py checks the invariant with gcc.
+
+An example. libavfilter/vf_scale.c has no macro of configure's, and includes "scale_eval.h" and
+"config.h"; scale_eval.h has `#if CONFIG_VULKAN`. From configure's
+
+    #define CONFIG_CUDA 1
+    #define CONFIG_VULKAN 0
+    #define CC_IDENT "gcc"
+
+vf_scale.o gets the copy config/3f2a.../config.h with CONFIG_VULKAN and CC_IDENT, and the makefile
+gets the line
+
+    libavfilter/vf_scale.o: OBJECT_FLAGS = -iquoteconfig/3f2a...
+
+It has no CONFIG_CUDA, so that vf_scale.o is the same object in a variant without CUDA.
+
+What is reduced, and how:
+
+1. Headers. A macro of a family (`ARCH_`, `CONFIG_`, `FFMPEG_`, `HAVE_`) is only in the copies of
+   the objects that mention it; all other macros, such as CC_IDENT, are in every copy. A name that
+   is put together, as in `CONFIG_ ## name`, mentions all macros with that beginning. A source
+   that includes a macro's value (`#include HEADER`) may include anything: it keeps the complete
+   headers and all flags. Objects with equal copies share a copy, whose path is the digest of its
+   macros' names and so the same in all variants.
+2. Flags. The directories (-I) and macros (-D) that configure found in the libraries' .pc files are
+   only passed for objects with an include that is found in the directory, or that mention the
+   macro. Each flag is passed once, directories by their real path, and without the directories
+   that gcc searches anyway. -MMD becomes -MD, as ccache needs to see the libraries' headers.
+3. config.asm, which is part of all assembly, loses the macros that no assembly mentions.
 """
 
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
 HEADERS = ("config.h", "config_components.h")
-FAMILIES = "ARCH|CONFIG|FFMPEG|HAVE"
-"""How macros begin that are given to those that name them; others are given to all."""
-# What follows tells a beginning that something is put behind: `HAVE_ ## x`, `JOIN(HAVE_, x)`.
-_BEGINS = r"(\s*##|(?<=_)\s*[,)\n])?"
+FAMILIES = ("ARCH_", "CONFIG_", "FFMPEG_", "HAVE_")
+"""How the macros begin that only the objects that mention them get."""
+EVERYTHING = "*"
+"""A mention of all macros, flags and directories."""
+
+# What follows the beginning of a name that is put together: `HAVE_ ## x`, `JOIN(HAVE_, x)`.
+_PASTED = r"(\s*##|(?<=_)\s*[,)\n])?"
 _INCLUDE = re.compile(rb"\n[ \t]*#[ \t]*include(?:_next)?[ \t]*(?:([\"<])([^\">\n]+)[\">]|\w)")
 
 
-def canonical(line: str, own: Sequence[str]) -> tuple[str, list[str]]:
-    """Return a line of config.mak and the flags and folders taken out of it, where it has flags.
+# --- flags --------------------------------------------------------------------
 
-    -MMD, which leaves the libraries' headers out, is -MD in any line. `own` are the
-    folders that gcc looks into by itself: it ignores them in flags.
+
+def split_flags(line: str, searched: Sequence[str]) -> tuple[str, list[str]]:
+    """Return a line of config.mak in canonical form, and what is taken out of it.
+
+    Taken out are directories (`/usr/include/x`) and macros (`-DX=1`) that only some objects need.
+    `searched` are the directories that gcc searches without a flag.
     """
     line = re.sub(r"-MMD\b", "-MD", line)
-    name, _, value = line.partition("=")
-    if name not in {"CPPFLAGS", "CFLAGS", "CXXFLAGS"}:
+    variable, _, value = line.partition("=")
+    if variable not in {"CPPFLAGS", "CFLAGS", "CXXFLAGS"}:
         return line, []
-    words = list(dict.fromkeys(value.split()))
-    found = [os.path.realpath(word[2:]) for word in words if word.startswith("-I/")]
-    words = [word for word in words if not word.startswith("-I/")]
-    kept = [folder for folder in dict.fromkeys(found) if folder not in own]
-    if name == "CFLAGS":  # the one line of the three that make reads anew for each object
-        # What begins with _ is for the C library, whose headers nearly everything includes.
-        kept += [word for word in words if re.match("-D[^_]", word)]
-        words = ["$(GIVEN)", *(word for word in words if word not in kept)]
-    return f"{name}=" + " ".join(words), kept
+    flags = list(dict.fromkeys(value.split()))
+    paths = [os.path.realpath(flag[2:]) for flag in flags if flag.startswith("-I/")]
+    flags = [flag for flag in flags if not flag.startswith("-I/")]
+    optional = [path for path in dict.fromkeys(paths) if path not in searched]
+    if variable == "CFLAGS":  # of the three, only this one is evaluated for each object
+        # A macro that begins with _ is for the C library, which nearly everything includes.
+        optional += [flag for flag in flags if re.match("-D[^_]", flag)]
+        flags = ["$(OBJECT_FLAGS)", *(flag for flag in flags if flag not in optional)]
+    return f"{variable}=" + " ".join(flags), optional
 
 
-def named(text: str, names: Iterable[str]) -> str:
-    """Return config.asm with the macros of these names; NASM stops at the value of another."""
-    names = set(names)
-    lines = [line.split() for line in text.splitlines()]
-    kept = [words for words in lines if words[:1] != ["%define"] or words[1] in names]
-    return "\n".join(map(" ".join, kept)) + "\n"
+def gcc_directories() -> list[str]:
+    """Return the directories that gcc searches for includes without a flag."""
+    output = subprocess.run(
+        ["gcc", "-E", "-v", "-x", "c", "/dev/null"], capture_output=True, text=True, check=True
+    ).stderr
+    listing = output.partition("search starts here:\n")[2].partition("End of search")[0]
+    return [line.strip() for line in listing.splitlines() if line.startswith(" ")]
+
+
+def makefile_directories(source: str) -> list[str]:
+    """Return the directories of the tree that its makefiles pass to some objects by -I."""
+    names: list[str] = []
+    for path in Path(source).rglob("[Mm]akefile"):
+        names += re.findall(r"-I\$\(SRC_\w+\)/([\w./-]+)", path.read_text(errors="replace"))
+    return [f"{source}/{name}" for name in names]
+
+
+# --- what files mention -------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Said:
-    """What a file says: the macros it names, whole or their beginnings, and its includes."""
+class Mentions:
+    """The macros and includes that a file mentions."""
 
     names: frozenset[str]
     beginnings: frozenset[str]
-    """Of names that are put together: `CONFIG_ ## x`."""
+    """Beginnings of names that are put together: `CONFIG_` of `CONFIG_ ## x`."""
     includes: tuple[str, ...]
-    computed: bool
-    """Whether it includes what a macro says."""
+    has_computed_include: bool
+    """Whether it includes the value of a macro."""
 
 
-class Naming:
-    """Finds the macros that a text names, in comments and as a part of longer names as well."""
+class MacroFinder:
+    """Finds mentions of macros in a text, also in comments and inside longer names."""
 
     def __init__(self, macros: Sequence[str]) -> None:
-        """Take the macros that are looked for besides those of the families."""
-        names = "|".join((rf"(?:{FAMILIES})_\w*", *macros))
-        self.pattern = re.compile(f"({names}){_BEGINS}".encode())
-        self.starts = [f"{family}_".encode() for family in FAMILIES.split("|")]
-        self.starts += [macro.encode() for macro in macros]
+        """Look for these macros and for all of the families."""
+        names = "|".join((*(rf"{family}\w*" for family in FAMILIES), *macros))
+        self.pattern = re.compile(f"({names}){_PASTED}".encode())
+        self.starts = [name.encode() for name in (*FAMILIES, *macros)]
 
-    def found(self, text: bytes) -> Iterator[tuple[str, bool]]:
-        """Find each, and whether something is put behind it.
+    def find(self, text: bytes) -> Iterator[tuple[str, bool]]:
+        """Yield each mention, and whether it is the beginning of a name that is put together.
 
-        The pattern alone, tried at every byte, takes ten times as long.
+        Searching for the starts first is ten times as fast as trying the pattern at every byte.
         """
         for start in self.starts:
             at = text.find(start)
@@ -97,177 +140,187 @@ class Naming:
                 at = text.find(start, match.end(1))
 
 
-def read(path: str, naming: Naming) -> Said:
-    """Read what a file says."""
+def read(path: str, finder: MacroFinder) -> Mentions:
+    """Return what a file mentions."""
     text = b"\n" + Path(path).read_bytes()
-    found = set(naming.found(text))
+    mentions = set(finder.find(text))
     includes = _INCLUDE.findall(text)
-    return Said(
-        frozenset(name for name, _ in found),
-        frozenset(name for name, begins in found if begins),
+    return Mentions(
+        frozenset(name for name, _ in mentions),
+        frozenset(name for name, is_beginning in mentions if is_beginning),
         tuple(dict.fromkeys(name.decode() for _, name in includes if name)),
         any(not name for _, name in includes),
     )
 
 
-class Tree:
-    """Sources, and all that they may include."""
+class IncludeGraph:
+    """The sources and all files that they may include.
 
-    def __init__(self, paths: Iterable[str], folders: Iterable[str], naming: Naming) -> None:
-        """Take the sources, the folders in which includes are looked for, and what finds macros."""
-        self.naming = naming
-        self.folders = {one: set(os.listdir(one)) for one in folders if os.path.isdir(one)}  # noqa: PTH112, PTH208
-        self.said: dict[str, Said] = {}
-        self.places: dict[str, dict[str, str]] = {}
-        self.edges: dict[str, set[str]] = {}
-        self.used: dict[str, set[str]] = {}
-        """The folders that a file's includes are found in."""
-        left = list(paths)
-        while left:
-            path = left.pop()
-            if path not in self.edges:
+    If several directories have a file of an included name, all of these files count as included.
+    """
+
+    def __init__(
+        self, sources: Iterable[str], directories: Iterable[str], finder: MacroFinder
+    ) -> None:
+        """Read the sources and everything that they include."""
+        self.finder = finder
+        self.entries = {
+            directory: frozenset(os.listdir(directory))  # noqa: PTH208 # names are enough
+            for directory in directories
+            if os.path.isdir(directory)  # noqa: PTH112 # likewise
+        }
+        self.mentions: dict[str, Mentions] = {}
+        self.included: dict[str, set[str]] = {}
+        self.directories: dict[str, set[str]] = {}
+        """The directories in which a file's includes are found."""
+        self._matches: dict[str, dict[str, str]] = {}
+        unread = list(sources)
+        while unread:
+            path = unread.pop()
+            if path not in self.included:
                 self._read(path)
-                left += self.edges[path]
+                unread += self.included[path]
 
     def _read(self, path: str) -> None:
-        """Find every file that an include may mean, first and later ones alike."""
-        self.said[path] = read(path, self.naming)
-        self.edges[path], self.used[path] = set(), set()
-        for name in self.said[path].includes:
+        self.mentions[path] = read(path, self.finder)
+        self.included[path], self.directories[path] = set(), set()
+        for name in self.mentions[path].includes:
             if name.rpartition("/")[2] in HEADERS:
                 continue
+            matches = self._search(name)
             beside = _file(path.rpartition("/")[0], name)
-            self.edges[path] |= {*self._found(name).values(), *([beside] if beside else [])}
-            self.used[path] |= self._found(name).keys()
+            self.included[path] |= {*matches.values(), *([beside] if beside else [])}
+            self.directories[path] |= matches.keys()
 
-    def _found(self, name: str) -> dict[str, str]:
-        if name not in self.places:
+    def _search(self, name: str) -> dict[str, str]:
+        """Return the files that an include may mean, by the directory of the search path."""
+        if name not in self._matches:
             first = name.partition("/")[0]
-            found = {
-                folder: _file(folder, name)
-                for folder, names in self.folders.items()
-                if first in names or first.startswith(".")
+            files = {
+                directory: _file(directory, name)
+                for directory, entries in self.entries.items()
+                if first in entries or first.startswith(".")
             }
-            self.places[name] = {folder: place for folder, place in found.items() if place}
-        return self.places[name]
+            self._matches[name] = {directory: path for directory, path in files.items() if path}
+        return self._matches[name]
 
-    def masks(self, of: Callable[[Said, set[str]], int]) -> dict[str, int]:
-        """Return for each file the bits of all that it reaches."""
-        bits = {path: of(said, self.used[path]) for path, said in self.said.items()}
-        above: dict[str, list[str]] = {path: [] for path in bits}
-        for path, edges in self.edges.items():
-            for edge in edges:
-                above[edge].append(path)
-        left = list(bits)
-        while left:
-            path = left.pop()
-            for one in above[path]:
-                if bits[path] & ~bits[one]:
-                    bits[one] |= bits[path]
-                    left.append(one)
-        return bits
-
-
-def _file(folder: str, name: str) -> str:
-    place = os.path.normpath(f"{folder}/{name}")
-    return place if os.path.isfile(place) else ""  # noqa: PTH113 # many
+    def closure(self, own: Mapping[str, frozenset[str]]) -> dict[str, frozenset[str]]:
+        """Return for each file the union of `own` over all files that it reaches."""
+        includers: dict[str, list[str]] = {path: [] for path in own}
+        for path, included in self.included.items():
+            for each in included:
+                includers[each].append(path)
+        reached = dict(own)
+        changed = list(own)
+        while changed:
+            path = changed.pop()
+            for includer in includers[path]:
+                if not reached[path] <= reached[includer]:
+                    reached[includer] |= reached[path]
+                    changed.append(includer)
+        return reached
 
 
-def gccs() -> list[str]:
-    """Return the folders that gcc looks into by itself."""
-    said = subprocess.run(
-        ["gcc", "-E", "-v", "-x", "c", "/dev/null"], capture_output=True, text=True, check=True
-    ).stderr
-    listing = said.partition("search starts here:\n")[2].partition("End of search")[0]
-    return [line.strip() for line in listing.splitlines() if line.startswith(" ")]
+def _file(directory: str, name: str) -> str:
+    """Return the path of a file in a directory, or nothing if there is none."""
+    path = os.path.normpath(f"{directory}/{name}")
+    return path if os.path.isfile(path) else ""  # noqa: PTH113 # called for many files
 
 
-def makefiles(source: str) -> list[str]:
-    """Return the folders of the tree that its makefiles have some objects look into."""
-    found = []
-    for path in Path(source).rglob("[Mm]akefile"):
-        text = path.read_text(errors="replace")
-        found += re.findall(r"-I\$\(SRC_\w+\)/([\w./-]+)", text)
-    return [f"{source}/{folder}" for folder in found]
+# --- reduced headers ----------------------------------------------------------
 
 
 def macros(text: str) -> dict[str, str]:
-    """Return the lines of a header of configure's by the macro that each defines."""
+    """Return the lines of one of configure's headers by the macro that each defines."""
     return {line.split()[1]: line for line in text.splitlines() if line.startswith("#define ")}
 
 
-def divide(source: str, given: Sequence[str], own: Sequence[str]) -> str:
-    """Write the copies; return the lines of make that give each object its own.
+def reduced_asm(text: str, names: Iterable[str]) -> str:
+    """Return config.asm with the macros of these names only."""
+    names = set(names)
+    lines = [line.split() for line in text.splitlines()]
+    kept = [line for line in lines if line[:1] != ["%define"] or line[1] in names]
+    return "\n".join(map(" ".join, kept)) + "\n"
 
-    `given` are folders and flags (-DMACRO, -DMACRO=VALUE) that some objects need.
+
+def split(source: str, optional: Sequence[str], searched: Sequence[str]) -> str:
+    """Write the reduced headers; return the makefile's lines that assign them to objects.
+
+    Args:
+        source: FFmpeg's tree.
+        optional: the directories and macros (-DX, -DX=1) that only some objects need.
+        searched: the directories that gcc searches without a flag.
     """
     headers = {name: macros(Path(name).read_text()) for name in HEADERS}
-    # What gives a folder, or a macro that is not in the headers.
+    # Flags by what an object has to mention to get them: a directory, or a macro's name.
     flags = {
         word[2:].partition("=")[0] if word.startswith("-D") else word: word
         if word.startswith("-D")
         else f"-I{word}"
-        for word in given
+        for word in optional
     }
-    folders = [word for word in flags if word.startswith("/")]
-    names = [*flags, *(name for lines in headers.values() for name in lines)]
-    bit = {name: 1 << at for at, name in enumerate(names)}
-    family = tuple(f"{word}_" for word in FAMILIES.split("|"))
-    always = sum(bit[name] for name in bit if name not in flags and not name.startswith(family))
-    whole = 1 << len(names)
+    directories = [name for name in flags if name.startswith("/")]
+    names = list(dict.fromkeys((*flags, *(name for lines in headers.values() for name in lines))))
+    known = frozenset(names)
+    common = frozenset(n for n in names if n not in flags and not n.startswith(FAMILIES))
 
     @cache
-    def beginning(word: str) -> int:
-        return sum(bit[name] for name in bit if name.startswith(word))
+    def with_beginning(beginning: str) -> frozenset[str]:
+        return frozenset(name for name in names if name.startswith(beginning))
 
-    def bits(said: Said, used: set[str]) -> int:
-        found = whole if said.computed else 0
-        for word in said.beginnings:
-            found |= beginning(word)
-        for name in (*said.names, *used):
-            found |= bit.get(name, 0)
-        return found
+    def own(mentions: Mentions, directories: set[str]) -> frozenset[str]:
+        """Return the macros, flags and directories that a file itself mentions."""
+        found = (mentions.names | directories) & known
+        for beginning in mentions.beginnings:
+            found |= with_beginning(beginning)
+        return found | {EVERYTHING} if mentions.has_computed_include else found
 
     @cache
-    def copy(mask: int) -> Path:
-        wanted = [name for name in bit if mask & bit[name]]
-        folder = Path("config", sha256(" ".join(wanted).encode()).hexdigest()[:12])
-        folder.mkdir(parents=True)
+    def reduced_headers(macros: frozenset[str]) -> Path:
+        """Write copies of the headers with these macros; return their directory."""
+        ordered = [name for name in names if name in macros]
+        directory = Path("config", sha256(" ".join(ordered).encode()).hexdigest()[:12])
+        directory.mkdir(parents=True)
         for header, lines in headers.items():
-            text = "".join(f"{lines[name]}\n" for name in wanted if name in lines)
-            (folder / header).write_text(text)
-        return folder
+            text = "".join(f"{lines[name]}\n" for name in ordered if name in lines)
+            (directory / header).write_text(text)
+        return directory
 
     paths = [str(path) for path in Path(source).rglob("*.[ch]")]
-    places = [".", source, *makefiles(source), *folders, *own]
-    naming = Naming([name for name in flags if name not in folders])
-    masks = Tree(paths, places, naming).masks(bits)
-    lines = [f"GIVEN = {' '.join(flags.values())}"]
+    finder = MacroFinder([name for name in flags if name not in directories])
+    search_path = [".", source, *makefile_directories(source), *directories, *searched]
+    graph = IncludeGraph(paths, search_path, finder)
+    reached = graph.closure(
+        {path: own(mentions, graph.directories[path]) for path, mentions in graph.mentions.items()}
+    )
+    # A source that is not listed keeps the complete headers and all flags.
+    lines = [f"OBJECT_FLAGS = {' '.join(flags.values())}"]
     for path in paths:
-        if path.endswith(".c") and not (mask := masks[path]) & whole:
-            words = [flag for name, flag in flags.items() if mask & bit[name]]
-            words.insert(0, f"-iquote{copy(mask & ~sum(map(bit.__getitem__, flags)) | always)}")
-            lines.append(f"{path[len(source) + 1 : -2]}.o: GIVEN = {' '.join(words)}")
+        if path.endswith(".c") and EVERYTHING not in reached[path]:
+            used = [flag for name, flag in flags.items() if name in reached[path]]
+            copy = reduced_headers(reached[path] - flags.keys() | common)
+            target = f"{path[len(source) + 1 : -2]}.o"
+            lines.append(f"{target}: OBJECT_FLAGS = {' '.join([f'-iquote{copy}', *used])}")
     return "\n".join(lines) + "\n"
 
 
 def main(source: str) -> None:
-    """Change configure's files in the working folder."""
-    path = Path("ffbuild/config.mak")
-    own = gccs()
-    real = [os.path.realpath(folder) for folder in own]
-    lines, given = [], []
-    for line in path.read_text().splitlines():
-        new, found = canonical(line, real)
-        lines.append(new)
-        given += found
-    divided = divide(source, list(dict.fromkeys(given)), own)
-    path.write_text("\n".join(lines) + "\n" + divided)
-    path = Path("config.asm")
-    if path.exists():
-        assembly = (one.read_text(errors="replace") for one in Path(source).rglob("*.asm"))
-        words = {word for text in assembly for word in re.findall(r"\w+", text)}
-        path.write_text(named(path.read_text(), words))
+    """Change configure's files in the working directory."""
+    config_mak = Path("ffbuild/config.mak")
+    searched = gcc_directories()
+    real = [os.path.realpath(directory) for directory in searched]
+    lines, optional = [], []
+    for line in config_mak.read_text().splitlines():
+        canonical, taken = split_flags(line, real)
+        lines.append(canonical)
+        optional += taken
+    assignments = split(source, list(dict.fromkeys(optional)), searched)
+    config_mak.write_text("\n".join(lines) + "\n" + assignments)
+    config_asm = Path("config.asm")
+    if config_asm.exists():
+        texts = (path.read_text(errors="replace") for path in Path(source).rglob("*.asm"))
+        mentioned = {word for text in texts for word in re.findall(r"\w+", text)}
+        config_asm.write_text(reduced_asm(config_asm.read_text(), mentioned))
 
 
 if __name__ == "__main__":
