@@ -357,7 +357,7 @@ def prune(age: timedelta) -> tuple[list[Kept], list[Kept]]:
 
 # Statistics
 
-_LAUNCHER = "/run/launcher/depcache.py"
+_LAUNCHER = "/run/cache/depcache.py"
 _NUMBERS = 'capture("(?<files>[0-9]+) files, (?<bytes>[0-9]+) bytes") | map_values(tonumber)'
 STATISTICS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "/ccache": {
@@ -377,7 +377,7 @@ Each runs in the toolchain stage, with the mount as the Dockerfiles have it.
 def look(wanted: Iterable[Named], *, as_json: bool) -> str:
     """Return a Dockerfile that writes the statistics of each mount to `/ID/PROGRAM`."""
     steps = []
-    launcher = f"--mount=type=bind,source=docker/launcher/depcache.py,target={_LAUNCHER}"
+    launcher = f"--mount=type=bind,source=docker/compiler-cache/src/depcache.py,target={_LAUNCHER}"
     for one in wanted:
         for program, commands in STATISTICS.get(one.mount.target, {}).items():
             options = ",".join(f"{k}={v}" if v else k for k, v in one.mount.options.items())

@@ -24,7 +24,7 @@ _BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.
 _PROXIES = ("http_proxy", "https_proxy", "no_proxy", "all_proxy")
 
 FORKS_BACKENDS = {"rocm6": "hip", "oneapi2026": "sycl"}
-"""What an image's libvmaf computes on as well where a given tree offers it: Netflix's has none."""
+"""An image's GPU backend, which a --libvmaf tree may offer; Netflix's tree has neither of them."""
 VENDORS_COMPILER = frozenset({"sycl"})
 """Those that take a compiler which only the vendor's image has."""
 
@@ -55,7 +55,7 @@ def overlay(
     offered = frozenset().union(*(source.backends for source in given))
     forks = {
         image: {
-            "args": {f"LIBVMAF_{image.upper()}": backend},
+            "contexts": {f"libvmaf-{image}": f"target:libvmaf-{backend}"},
             "labels": {"vmaf.backends": f"cpu {backend}"},
         }
         for image, backend in FORKS_BACKENDS.items()

@@ -20,7 +20,7 @@ ARG TARGETARCH
 USER root
 RUN --mount=type=cache,id=vmaf-apt-cache-trixie-$TARGETARCH,target=/var/cache/apt,sharing=locked \\
     --mount=type=cache,id=vmaf-apt-lib-trixie-$TARGETARCH,target=/var/lib/apt,sharing=locked \\
-    --mount=type=bind,source=docker/recipes/apt.sh,target=/run/recipes/apt.sh \\
+    --mount=type=bind,source=docker/recipes/lib/apt.sh,target=/run/recipes/apt.sh \\
     /run/recipes/apt.sh install {package}
 USER vmaf
 """
