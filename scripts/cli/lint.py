@@ -40,7 +40,7 @@ def checks() -> list[Check]:
     return [
         Check("ruff", ("ruff", "check")),
         Check("ruff format", ("ruff", "format", "--check")),
-        Check("import-linter", ("lint-imports", "--no-cache")),
+        Check("import-linter", ("lint-imports",)),
         Check("mypy", ("mypy",)),
         Check("codespell", ("codespell",)),
         Check("shellcheck", ("shellcheck", "--external-sources", "--source-path=SCRIPTDIR"), shell),
