@@ -15,6 +15,8 @@ build) ;;
 test)
     ldconfig
     go vet ./...
+    GOBIN=/tmp/tools go -C tools install tool
+    /tmp/tools/staticcheck ./...
     go test -race -v ./... >/out/tests.log 2>&1 || { grep -v "^=== RUN\|--- PASS" /out/tests.log; exit 1; }
     # what C allocates for Go is freed: the sanitizer also looks for leaks
     go test -asan ./internal/vmaf
