@@ -2,16 +2,16 @@ package vmaf
 
 import "strings"
 
-// Series is one sequence of scores that a feature gives.
+// Series is a sequence of per-frame scores that a feature computes.
 type Series struct {
-	// Name is what the vmaf program calls it.
+	// Name is the name in the output of the vmaf program.
 	Name string
-	// ID is what the library calls it.
+	// ID is the name in libvmaf's API.
 	ID string
 }
 
-// Features are libvmaf's extractors and the series each gives. The library has
-// no call that lists them; a test holds this list to it.
+// Features maps libvmaf's feature extractors to the series that each computes. libvmaf has
+// no function that lists them; TestFeatures checks this list against the library.
 var Features = map[string][]Series{
 	"adm": append(series("integer_$", "VMAF_integer_feature_$_score", "adm2", "aim", "adm3"),
 		series("integer_$", "integer_$", "adm_scale0", "adm_scale1", "adm_scale2", "adm_scale3")...),
@@ -35,16 +35,17 @@ var Features = map[string][]Series{
 		"vif_scale0", "vif_scale1", "vif_scale2", "vif_scale3"),
 }
 
-func series(name, id string, of ...string) []Series {
+// series returns the series of a feature. In name and id, $ is replaced by each of scores.
+func series(name, id string, scores ...string) []Series {
 	var list []Series
-	for _, s := range of {
-		list = append(list, Series{strings.Replace(name, "$", s, 1), strings.Replace(id, "$", s, 1)})
+	for _, s := range scores {
+		list = append(list, Series{Name: strings.Replace(name, "$", s, 1), ID: strings.Replace(id, "$", s, 1)})
 	}
 	return list
 }
 
-// builtIn are the models that a libvmaf may have; which it has depends on how it
-// was built, and it has no call that lists them either.
+// builtIn lists the models that libvmaf can have built in. Which of them it has depends on
+// its build options, and it has no function that lists them.
 var builtIn = []string{
 	"vmaf_v0.6.1", "vmaf_v0.6.1neg", "vmaf_4k_v0.6.1", "vmaf_4k_v0.6.1neg", "vmaf_b_v0.6.3",
 	"vmaf_float_v0.6.1", "vmaf_float_v0.6.1neg", "vmaf_float_4k_v0.6.1", "vmaf_float_b_v0.6.3",
@@ -52,7 +53,7 @@ var builtIn = []string{
 	"vmaf_v1.0.16_hfr_3d0h", "vmaf_v1.0.16_hfr_3d0h_2160", "vmaf_v1.0.16_hfr_5d0h", "vmaf_v1.0.16_hfr_1d5h_2160",
 }
 
-// BuiltIn returns those of libvmaf's own models that load.
+// BuiltIn returns the names of the models that are built into this libvmaf.
 func BuiltIn() []string {
 	var names []string
 	for _, name := range builtIn {
