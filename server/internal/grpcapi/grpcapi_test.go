@@ -27,6 +27,7 @@ import (
 
 var format = y4m.Format{Width: 64, Height: 64, Chroma: y4m.Chroma420, BitDepth: 8}
 
+// fixture is a running server and its client.
 type fixture struct {
 	vmafv1.ScoringClient
 	connection *grpc.ClientConn
@@ -34,6 +35,7 @@ type fixture struct {
 	cutOff     context.CancelCauseFunc
 }
 
+// start runs a server with small limits, which change may modify.
 func start(t *testing.T, change func(*scoring.Limits, *Settings)) *fixture {
 	l := scoring.Limits{
 		DataRoot: t.TempDir(), ScratchDir: t.TempDir(), DefaultModel: "vmaf_v0.6.1",
@@ -70,7 +72,9 @@ func start(t *testing.T, change func(*scoring.Limits, *Settings)) *fixture {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { connection.Close() })
-	return &fixture{vmafv1.NewScoringClient(connection), connection, engine, cutOff}
+	return &fixture{
+		ScoringClient: vmafv1.NewScoringClient(connection), connection: connection, engine: engine, cutOff: cutOff,
+	}
 }
 
 func config(frames bool) *vmafv1.ScoreStreamRequest {
@@ -90,7 +94,7 @@ func frame(i int) *vmafv1.ScoreStreamRequest {
 	return pair(y4mtest.Frame(format, i, 1), y4mtest.Frame(format, i, 16))
 }
 
-// stream sends messages, closes, and returns what comes.
+// stream sends messages, closes the stream, and returns the responses.
 func (f *fixture) stream(t *testing.T, messages ...*vmafv1.ScoreStreamRequest) (got []*vmafv1.ScoreStreamResponse, err error) {
 	t.Helper()
 	s, err := f.ScoreStream(context.Background())
@@ -99,7 +103,7 @@ func (f *fixture) stream(t *testing.T, messages ...*vmafv1.ScoreStreamRequest) (
 	}
 	for _, m := range messages {
 		if err := s.Send(m); err != nil {
-			break // Recv says why
+			break // Recv returns the cause.
 		}
 	}
 	_ = s.CloseSend()
@@ -115,7 +119,7 @@ func (f *fixture) stream(t *testing.T, messages ...*vmafv1.ScoreStreamRequest) (
 	}
 }
 
-func TestBothWaysScoreTheSame(t *testing.T) {
+func TestScoreAndScoreStreamAreEqual(t *testing.T) {
 	f := start(t, nil)
 	paths, err := f.Score(context.Background(), &vmafv1.ScoreRequest{Reference: "good.y4m", Distorted: "worse.y4m"})
 	if err != nil {
@@ -135,11 +139,11 @@ func TestBothWaysScoreTheSame(t *testing.T) {
 	result := got[4].GetResult()
 	mean := result.GetModels()[0].GetPooled()
 	if mean.GetMean() != paths.GetModels()[0].GetPooled().GetMean() || mean.GetMean()-sum/4 > 1e-9 || mean.Min != nil {
-		t.Errorf("%v, by paths %v, frames sum up to %v", result, paths, sum)
+		t.Errorf("ScoreStream %v, Score %v, sum of the frames %v", result, paths, sum)
 	}
 }
 
-func TestRefused(t *testing.T) {
+func TestInvalidRequests(t *testing.T) {
 	f := start(t, func(l *scoring.Limits, _ *Settings) { l.MaxFrames = 2 })
 	huge, none := config(false), config(false)
 	huge.GetConfig().Video = &vmafv1.Video{Width: 1 << 31, Height: 1 << 31, Chroma: vmafv1.Chroma_CHROMA_420, BitDepth: 8}
@@ -157,16 +161,16 @@ func TestRefused(t *testing.T) {
 		"short frame": {codes.InvalidArgument, []*vmafv1.ScoreStreamRequest{config(false), pair(ref, ref[1:])}},
 		"huge frame":  {codes.OutOfRange, []*vmafv1.ScoreStreamRequest{huge}},
 		"many frames": {codes.OutOfRange, []*vmafv1.ScoreStreamRequest{config(false), frame(0), frame(1), frame(2)}},
-		"large":       {codes.ResourceExhausted, []*vmafv1.ScoreStreamRequest{config(false), pair(make([]byte, 2<<20), ref)}},
+		"too large":   {codes.ResourceExhausted, []*vmafv1.ScoreStreamRequest{config(false), pair(make([]byte, 2<<20), ref)}},
 	} {
 		_, err := f.stream(t, c.messages...)
 		if status.Code(err) != c.code {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: error %v, want code %v", name, err, c.code)
 		}
-		// gRPC itself answers a message too large, while the call still ends.
+		// If a message is too large, gRPC itself responds before the handler has returned.
 		for end := time.Now().Add(5 * time.Second); f.engine.Running() != 0; time.Sleep(time.Millisecond) {
 			if time.Now().After(end) {
-				t.Fatalf("%s: a place is kept", name)
+				t.Fatalf("%s: the slot is still taken", name)
 			}
 		}
 	}
@@ -175,11 +179,11 @@ func TestRefused(t *testing.T) {
 	} {
 		_, err := f.Score(context.Background(), &vmafv1.ScoreRequest{Reference: "good.y4m", Distorted: path})
 		if status.Code(err) != code {
-			t.Errorf("%q: %v", path, err)
+			t.Errorf("%q: error %v, want code %v", path, err, code)
 		}
 	}
 	if f.engine.Running() != 0 {
-		t.Error("a place is kept")
+		t.Error("a slot is still taken")
 	}
 }
 
@@ -209,9 +213,9 @@ func TestQueueStallAndCutOff(t *testing.T) {
 	for f.engine.Running() == 0 {
 		time.Sleep(time.Millisecond)
 	}
-	f.cutOff(scoring.Problemf(scoring.Draining, "it ends"))
+	f.cutOff(scoring.Problemf(scoring.Draining, "the server is shutting down"))
 	if _, err := s.Recv(); status.Code(err) != codes.Unavailable {
-		t.Errorf("cut off: %v", err)
+		t.Errorf("a call that was cut off: %v", err)
 	}
 }
 
@@ -223,9 +227,9 @@ func TestModelsAndHealth(t *testing.T) {
 	}
 	health := grpc_health_v1.NewHealthClient(f.connection)
 	for _, service := range []string{"", "vmaf.v1.Scoring"} {
-		answer, err := health.Check(context.Background(), &grpc_health_v1.HealthCheckRequest{Service: service})
-		if err != nil || answer.GetStatus() != grpc_health_v1.HealthCheckResponse_SERVING {
-			t.Errorf("%q: %v, %v", service, answer, err)
+		resp, err := health.Check(context.Background(), &grpc_health_v1.HealthCheckRequest{Service: service})
+		if err != nil || resp.GetStatus() != grpc_health_v1.HealthCheckResponse_SERVING {
+			t.Errorf("%q: %v, %v", service, resp, err)
 		}
 	}
 }

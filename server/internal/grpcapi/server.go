@@ -1,4 +1,4 @@
-// Package grpcapi serves the engine over gRPC, as api/vmaf/v1/scoring.proto says.
+// Package grpcapi implements the gRPC service that api/vmaf/v1/scoring.proto defines.
 package grpcapi
 
 import (
@@ -21,7 +21,7 @@ import (
 	"vmaf-images/server/internal/vmaf"
 )
 
-// Settings are those of gRPC alone.
+// Settings are the settings of the gRPC interface.
 type Settings struct {
 	MaxMessageBytes            int
 	MaxHeaderBytes             int
@@ -29,7 +29,7 @@ type Settings struct {
 	StallTimeout               time.Duration
 }
 
-// Server is the gRPC server with its health service.
+// Server is a gRPC server and its health service.
 type Server struct {
 	*grpc.Server
 	Health *health.Server
@@ -37,14 +37,14 @@ type Server struct {
 
 type service struct {
 	vmafv1.UnimplementedScoringServer
-	base    context.Context
+	base    context.Context // of the server, not of a call: see New
 	stall   time.Duration
 	engine  *scoring.Engine
 	metrics *metrics.Metrics
 	log     *slog.Logger
 }
 
-// New returns the server; base is cancelled to cut its calls off.
+// New returns a server. Cancelling base cuts off all calls, with its cause as their error.
 func New(base context.Context, s Settings, e *scoring.Engine, m *metrics.Metrics, log *slog.Logger) *Server {
 	srv := &service{base: base, stall: s.StallTimeout, engine: e, metrics: m, log: log}
 	g := grpc.NewServer(
@@ -62,10 +62,10 @@ func New(base context.Context, s Settings, e *scoring.Engine, m *metrics.Metrics
 	vmafv1.RegisterScoringServer(g, srv)
 	grpc_health_v1.RegisterHealthServer(g, healthServer)
 	reflection.Register(g)
-	return &Server{g, healthServer}
+	return &Server{Server: g, Health: healthServer}
 }
 
-// Score scores two files under the data root.
+// Score implements the method of scoring.proto.
 func (s *service) Score(ctx context.Context, r *vmafv1.ScoreRequest) (*vmafv1.Result, error) {
 	start := time.Now()
 	result, err := s.score(ctx, r)
@@ -94,14 +94,14 @@ func (s *service) score(ctx context.Context, r *vmafv1.ScoreRequest) (result *sc
 	return result, err
 }
 
-// bound ends a call's context also when the server cuts calls off.
+// bound returns a context that is also cancelled when the server cuts off its calls.
 func (s *service) bound(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	stop := context.AfterFunc(s.base, func() { cancel(context.Cause(s.base)) })
 	return ctx, func() { stop(); cancel(nil) }
 }
 
-// ListModels lists what a request may name.
+// ListModels implements the method of scoring.proto.
 func (s *service) ListModels(context.Context, *vmafv1.ListModelsRequest) (*vmafv1.ListModelsResponse, error) {
 	models, err := s.engine.Models()
 	if err != nil {
@@ -116,7 +116,7 @@ func (s *service) ListModels(context.Context, *vmafv1.ListModelsRequest) (*vmafv
 	return list, nil
 }
 
-func (s *service) unary(ctx context.Context, r any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (answer any, err error) {
+func (s *service) unary(ctx context.Context, r any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (resp any, err error) {
 	defer s.finish(ctx, info.FullMethod, time.Now(), &err)
 	return handle(ctx, r)
 }
@@ -126,10 +126,11 @@ func (s *service) streaming(srv any, stream grpc.ServerStream, info *grpc.Stream
 	return handle(srv, stream)
 }
 
-// finish counts and logs a call, and makes of a panic an error.
+// finish counts and logs a call. It must be deferred, because it also converts a panic to an
+// internal error, so that a bug does not end the server.
 func (s *service) finish(ctx context.Context, method string, start time.Time, err *error) {
-	if fault := recover(); fault != nil {
-		*err = s.fail(fmt.Errorf("panic: %v", fault))
+	if value := recover(); value != nil {
+		*err = s.fail(fmt.Errorf("panic: %v", value))
 	}
 	code := status.Code(*err)
 	s.metrics.GRPC.WithLabelValues(method, code.String()).Inc()

@@ -19,21 +19,21 @@ func TestParsePathRequest(t *testing.T) {
 	}
 }
 
-func TestParseRefuses(t *testing.T) {
+func TestParseInvalid(t *testing.T) {
 	for text, want := range map[string]string{
-		``:                                      "not JSON",
-		`{`:                                     "not JSON",
-		`{} {}`:                                 "not JSON",
-		`null`:                                  "an object must be there",
-		`[]`:                                    "an object must be there",
-		`"x"`:                                   "an object must be there",
+		``:                                      "invalid JSON",
+		`{`:                                     "invalid JSON",
+		`{} {}`:                                 "invalid JSON",
+		`null`:                                  "expected a JSON object",
+		`[]`:                                    "expected a JSON object",
+		`"x"`:                                   "expected a JSON object",
 		`{"reference": "a"}`:                    `"distorted" must be a path`,
 		`{"reference": "", "distorted": ""}`:    "must be a path",
-		`{"Reference": "a", "distorted": "b"}`:  "is no name here",
+		`{"Reference": "a", "distorted": "b"}`:  `unknown field "Reference"`,
 		`{"reference": 1, "distorted": "b"}`:    `"reference" cannot be a number`,
 		`{"reference": null, "distorted": "b"}`: "is null",
-		`{"reference": "a", "distorted": "b", "options": []}`:                  "an object must be there",
-		`{"reference": "a", "distorted": "b", "options": {"x": 1}}`:            `"x" is no name here`,
+		`{"reference": "a", "distorted": "b", "options": []}`:                  "expected a JSON object",
+		`{"reference": "a", "distorted": "b", "options": {"x": 1}}`:            `unknown field "x"`,
 		`{"reference": "a", "distorted": "b", "options": {"threads": "2"}}`:    `"threads" cannot be a string`,
 		`{"reference": "a", "distorted": "b", "options": {"subsample": 1.5}}`:  `"subsample" cannot be a number 1.5`,
 		`{"reference": "a", "distorted": "b", "options": {"models": "m"}}`:     `"models" cannot be a string`,
@@ -42,7 +42,7 @@ func TestParseRefuses(t *testing.T) {
 		_, err := ParsePathRequest([]byte(text))
 		var p *Problem
 		if !errors.As(err, &p) || !strings.Contains(p.Detail, want) {
-			t.Errorf("%.80s: %v, not %q", text, err, want)
+			t.Errorf("%.80s: error %v, want %q", text, err, want)
 		}
 	}
 }
@@ -55,17 +55,17 @@ func TestPlan(t *testing.T) {
 	}
 	five, zero := 5, 0
 	for want, o := range map[string]Options{
-		`"models" has 0 values`:    {Models: []string{}},
-		`"models" has 5 values`:    {Models: []string{"1", "2", "3", "4", "5"}},
-		`"models" names "a" twice`: {Models: []string{"a", "a"}},
-		`"x" is no feature`:        {Features: []string{"x"}},
-		`"x" is no pooling`:        {Pooling: []string{"x"}},
-		`"pooling" has 0 values`:   {Pooling: []string{}},
-		`"threads" is 5`:           {Threads: &five},
-		`"subsample" is 0`:         {Subsample: &zero},
+		`"models" has 0 values`:       {Models: []string{}},
+		`"models" has 5 values`:       {Models: []string{"1", "2", "3", "4", "5"}},
+		`"models" contains "a" twice`: {Models: []string{"a", "a"}},
+		`unknown feature "x"`:         {Features: []string{"x"}},
+		`unknown pooling method "x"`:  {Pooling: []string{"x"}},
+		`"pooling" has 0 values`:      {Pooling: []string{}},
+		`"threads" is 5`:              {Threads: &five},
+		`"subsample" is 0`:            {Subsample: &zero},
 	} {
 		if _, err := e.plan(o); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%v, not %s", err, want)
+			t.Errorf("error %v, want %s", err, want)
 		}
 	}
 }
@@ -88,7 +88,7 @@ func FuzzOptions(f *testing.F) {
 			return
 		}
 		if !json.Valid(text) {
-			t.Fatalf("%q is no JSON", text)
+			t.Fatalf("no error for invalid JSON %q", text)
 		}
 		plan, err := e.plan(o)
 		if err != nil {
