@@ -28,7 +28,8 @@ func TestRun(t *testing.T) {
 	} {
 		var stdout, stderr bytes.Buffer
 		code := run([]string{c.arg}, &stdout, &stderr)
-		if code != c.code || !strings.Contains(stdout.String(), c.out) || !strings.Contains(stderr.String(), c.err) ||
+		if code != c.code || !strings.Contains(stdout.String(), c.out) ||
+			!strings.Contains(stderr.String(), c.err) ||
 			code == misuse && strings.Count(stderr.String(), "\n") != 1 {
 			t.Errorf("%s: exit code %d, stdout %q, stderr %q", c.arg, code, &stdout, &stderr)
 		}
@@ -74,7 +75,8 @@ func TestServe(t *testing.T) {
 		t.Error(err)
 	}
 	c.HTTPAddress = "no address"
-	if err := serve(ctx, c, slog.New(slog.NewJSONHandler(io.Discard, nil))); err == nil || !strings.Contains(err.Error(), "--http-address") {
+	if err := serve(ctx, c, slog.New(slog.NewJSONHandler(io.Discard, nil))); err == nil ||
+		!strings.Contains(err.Error(), "--http-address") {
 		t.Error(err)
 	}
 }

@@ -67,7 +67,8 @@ func serve(ctx context.Context, c *config.Config, log *slog.Logger) error {
 
 // drain stops accepting requests and waits up to timeout for the running ones. It then cuts
 // off those that remain, and returns an error.
-func drain(engine *scoring.Engine, h *http.Server, g *grpcapi.Server, cutOff context.CancelCauseFunc, timeout time.Duration, log *slog.Logger) error {
+func drain(engine *scoring.Engine, h *http.Server, g *grpcapi.Server,
+	cutOff context.CancelCauseFunc, timeout time.Duration, log *slog.Logger) error {
 	log.Info("draining", "running", engine.Running(), "seconds", timeout.Seconds())
 	engine.Drain()
 	g.Health.Shutdown()
@@ -88,7 +89,8 @@ func drain(engine *scoring.Engine, h *http.Server, g *grpcapi.Server, cutOff con
 		log.Info("drained")
 		return nil
 	}
-	cutOff(scoring.Problemf(scoring.Draining, "the server is shutting down, and its drain timeout has passed"))
+	cutOff(scoring.Problemf(scoring.Draining,
+		"the server is shutting down, and its drain timeout has passed"))
 	// Leave some time for sending the error responses.
 	ctx, cancel = context.WithTimeout(context.Background(), time.Second)
 	defer cancel()

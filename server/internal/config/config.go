@@ -46,38 +46,54 @@ func Parse(args []string, lookup func(string) (string, bool)) (*Config, error) {
 
 	f.StringVar(&c.HTTPAddress, "http-address", ":8080", "listen `address` for HTTP")
 	f.StringVar(&c.GRPCAddress, "grpc-address", ":9090", "listen `address` for gRPC")
-	f.StringVar(&c.DataRoot, "data-root", "", "`directory` whose files requests may name; if unset, requests cannot name files")
+	f.StringVar(&c.DataRoot, "data-root", "",
+		"`directory` whose files requests may name; if unset, requests cannot name files")
 	f.StringVar(&c.ModelDir, "model-dir", "", "`directory` of additional models in .json files")
-	f.StringVar(&c.DefaultModel, "default-model", "vmaf_v0.6.1", "`model` for requests that name none")
-	f.StringVar(&c.ScratchDir, "scratch-dir", os.TempDir(), "`directory` that stores the first video of an upload until the second arrives")
-	f.Int64Var(&c.MaxScratchBytes, "max-scratch-bytes", 32<<30, "maximum `bytes` of all stored uploads together")
+	f.StringVar(&c.DefaultModel, "default-model", "vmaf_v0.6.1",
+		"`model` for requests that name none")
+	f.StringVar(&c.ScratchDir, "scratch-dir", os.TempDir(),
+		"`directory` that stores the first video of an upload until the second arrives")
+	f.Int64Var(&c.MaxScratchBytes, "max-scratch-bytes", 32<<30,
+		"maximum `bytes` of all stored uploads together")
 	f.Int64Var(&c.MaxBodyBytes, "max-body-bytes", 32<<30, "maximum `bytes` of an upload")
-	f.Int64Var(&c.MaxOptionsBytes, "max-options-bytes", 64<<10, "maximum `bytes` of a JSON body or of the part \"options\"")
-	f.IntVar(&c.MaxHeaderBytes, "max-header-bytes", 64<<10, "maximum `bytes` of a request's HTTP headers")
-	f.IntVar(&c.MaxFramePixels, "max-frame-pixels", 8192*4320, "maximum `pixels` of a frame, width times height")
+	f.Int64Var(&c.MaxOptionsBytes, "max-options-bytes", 64<<10,
+		"maximum `bytes` of a JSON body or of the part \"options\"")
+	f.IntVar(&c.MaxHeaderBytes, "max-header-bytes", 64<<10,
+		"maximum `bytes` of a request's HTTP headers")
+	f.IntVar(&c.MaxFramePixels, "max-frame-pixels", 8192*4320,
+		"maximum `pixels` of a frame, width times height")
 	f.IntVar(&c.MaxFrames, "max-frames", 100_000, "maximum `frames` of a video")
 	f.IntVar(&c.MaxThreads, "max-threads", cores, "maximum `threads` that a request may set")
 	f.IntVar(&c.Threads, "threads", 1, "`threads` for requests that do not set them")
-	f.IntVar(&c.GRPCMaxMessageBytes, "grpc-max-message-bytes", 64<<20, "maximum `bytes` of a gRPC message, which holds a frame pair")
+	f.IntVar(&c.GRPCMaxMessageBytes, "grpc-max-message-bytes", 64<<20,
+		"maximum `bytes` of a gRPC message, which holds a frame pair")
 	f.IntVar(&c.Concurrency, "concurrency", cores, "maximum `requests` scored at the same time")
 	f.IntVar(&c.Queue, "queue", 16, "maximum `requests` waiting to be scored")
-	f.DurationVar(&c.HeaderTimeout, "header-timeout", 10*time.Second, "time limit for receiving a request's headers")
-	f.DurationVar(&c.IdleTimeout, "idle-timeout", time.Minute, "time limit for a connection between requests")
-	f.DurationVar(&c.StallTimeout, "stall-timeout", 30*time.Second, "time limit for each read from and write to a client")
-	f.DurationVar(&c.RequestTimeout, "request-timeout", time.Hour, "time limit for a request, including its wait in the queue")
-	f.DurationVar(&c.DrainTimeout, "drain-timeout", 8*time.Second, "time limit for running requests after SIGTERM or SIGINT")
-	f.TextVar(&c.LogLevel, "log-level", slog.LevelInfo, "lowest `level` to log: debug, info, warn or error")
+	f.DurationVar(&c.HeaderTimeout, "header-timeout", 10*time.Second,
+		"time limit for receiving a request's headers")
+	f.DurationVar(&c.IdleTimeout, "idle-timeout", time.Minute,
+		"time limit for a connection between requests")
+	f.DurationVar(&c.StallTimeout, "stall-timeout", 30*time.Second,
+		"time limit for each read from and write to a client")
+	f.DurationVar(&c.RequestTimeout, "request-timeout", time.Hour,
+		"time limit for a request, including its wait in the queue")
+	f.DurationVar(&c.DrainTimeout, "drain-timeout", 8*time.Second,
+		"time limit for running requests after SIGTERM or SIGINT")
+	f.TextVar(&c.LogLevel, "log-level", slog.LevelInfo,
+		"lowest `level` to log: debug, info, warn or error")
 	f.VisitAll(func(s *flag.Flag) { s.Usage += " (" + variable(s.Name) + ")" })
 	f.BoolVar(&c.Help, "help", false, "print this help and exit")
 	f.BoolVar(&c.Version, "version", false, "print the version and exit")
-	f.BoolVar(&c.Healthcheck, "healthcheck", false, "exit with code 0 if the server at --http-address is ready, otherwise with 1")
+	f.BoolVar(&c.Healthcheck, "healthcheck", false,
+		"exit with code 0 if the server at --http-address is ready, otherwise with 1")
 
 	if err := fromEnvironment(f, lookup); err != nil {
 		return nil, err
 	}
 	if err := f.Parse(args); err != nil {
 		// Package flag prints flags with one dash.
-		return nil, errors.New(strings.NewReplacer("flag -", "flag --", ": -", ": --").Replace(err.Error()))
+		dashes := strings.NewReplacer("flag -", "flag --", ": -", ": --")
+		return nil, errors.New(dashes.Replace(err.Error()))
 	}
 	if f.NArg() > 0 {
 		return nil, fmt.Errorf("unexpected argument %q", f.Arg(0))
@@ -130,14 +146,17 @@ func (c *Config) check() error {
 		{"drain-timeout", int64(c.DrainTimeout), 0},
 	} {
 		if s.value < s.min {
-			return fmt.Errorf("invalid value for --%s or %s: must be at least %d", s.flag, variable(s.flag), s.min)
+			return fmt.Errorf("invalid value for --%s or %s: must be at least %d",
+				s.flag, variable(s.flag), s.min)
 		}
 	}
 	if c.MaxThreads > 256 {
-		return errors.New("invalid value for --max-threads or VMAF_MAX_THREADS: must be at most 256")
+		return fmt.Errorf("invalid value for --max-threads or %s: must be at most 256",
+			variable("max-threads"))
 	}
 	if c.Threads > c.MaxThreads {
-		return fmt.Errorf("--threads is %d, which exceeds --max-threads, %d", c.Threads, c.MaxThreads)
+		return fmt.Errorf("--threads is %d, which exceeds --max-threads, %d",
+			c.Threads, c.MaxThreads)
 	}
 	return nil
 }
@@ -145,8 +164,8 @@ func (c *Config) check() error {
 func usage(w io.Writer, f *flag.FlagSet) {
 	fmt.Fprintln(w, "Usage: vmaf-server [flags]")
 	fmt.Fprintln(w)
-	fmt.Fprintln(w, "Score video over HTTP and gRPC. The environment variable in parentheses sets the")
-	fmt.Fprintln(w, "same value as its flag; the flag takes precedence.")
+	fmt.Fprintln(w, "Score video over HTTP and gRPC. The environment variable in parentheses")
+	fmt.Fprintln(w, "sets the same value as its flag; the flag takes precedence.")
 	fmt.Fprintln(w)
 	f.VisitAll(func(s *flag.Flag) {
 		kind, text := flag.UnquoteUsage(s)

@@ -24,11 +24,13 @@ func environment(pairs ...string) func(string) (string, bool) {
 
 func TestParse(t *testing.T) {
 	c, err := Parse([]string{"--queue=3", "--stall-timeout", "5s"},
-		environment("VMAF_QUEUE=7", "VMAF_CONCURRENCY=9", "VMAF_DATA_ROOT=/data", "VMAF_LOG_LEVEL=warn", "VMAF_THREADS=", "VMAF_HELP=true"))
+		environment("VMAF_QUEUE=7", "VMAF_CONCURRENCY=9", "VMAF_DATA_ROOT=/data",
+			"VMAF_LOG_LEVEL=warn", "VMAF_THREADS=", "VMAF_HELP=true"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Queue != 3 || c.Concurrency != 9 || c.DataRoot != "/data" || c.StallTimeout != 5*time.Second ||
+	if c.Queue != 3 || c.Concurrency != 9 || c.DataRoot != "/data" ||
+		c.StallTimeout != 5*time.Second ||
 		c.LogLevel.String() != "WARN" || c.Threads != 1 || c.Help {
 		t.Errorf("%+v", c)
 	}
@@ -49,7 +51,8 @@ func TestParseInvalid(t *testing.T) {
 		{"--help=false", "VMAF_MAX_FRAMES=0", "VMAF_MAX_FRAMES"},
 	} {
 		_, err := Parse([]string{c.arg}, environment(c.variable))
-		if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
+		if err == nil || !strings.Contains(err.Error(), c.want) ||
+			strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s %s: error %v, want one line with %q", c.arg, c.variable, err, c.want)
 		}
 	}

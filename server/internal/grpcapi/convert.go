@@ -66,7 +66,8 @@ func fromVideo(v *vmafv1.Video) y4m.Format {
 }
 
 func toVideo(f y4m.Format) *vmafv1.Video {
-	v := &vmafv1.Video{Width: uint32(f.Width), Height: uint32(f.Height), BitDepth: uint32(f.BitDepth)}
+	v := &vmafv1.Video{Width: uint32(f.Width), Height: uint32(f.Height),
+		BitDepth: uint32(f.BitDepth)}
 	for wire, c := range chroma {
 		if c == f.Chroma {
 			v.Chroma = wire
@@ -118,7 +119,8 @@ func toResult(r *scoring.Result) *vmafv1.Result {
 		out.Models = append(out.Models, score)
 	}
 	for _, f := range r.Features {
-		out.Features = append(out.Features, &vmafv1.FeatureScore{Name: f.Name, Pooled: toPooled(f.Pooled)})
+		out.Features = append(out.Features,
+			&vmafv1.FeatureScore{Name: f.Name, Pooled: toPooled(f.Pooled)})
 	}
 	return out
 }
@@ -130,11 +132,13 @@ func toPooled(p scoring.Pooled) *vmafv1.Pooled {
 		}
 		return nil
 	}
-	return &vmafv1.Pooled{Mean: get("mean"), HarmonicMean: get("harmonic_mean"), Min: get("min"), Max: get("max")}
+	return &vmafv1.Pooled{Mean: get("mean"), HarmonicMean: get("harmonic_mean"), Min: get("min"),
+		Max: get("max")}
 }
 
 func toFrame(f scoring.Frame) *vmafv1.FrameScores {
-	return &vmafv1.FrameScores{Frame: uint32(f.Index), Models: toMap(f.Models), Features: toMap(f.Features)}
+	return &vmafv1.FrameScores{Frame: uint32(f.Index), Models: toMap(f.Models),
+		Features: toMap(f.Features)}
 }
 
 func toMap(values []scoring.Value) map[string]float64 {

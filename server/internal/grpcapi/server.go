@@ -45,7 +45,8 @@ type service struct {
 }
 
 // New returns a server. Cancelling base cuts off all calls, with its cause as their error.
-func New(base context.Context, s Settings, e *scoring.Engine, m *metrics.Metrics, log *slog.Logger) *Server {
+func New(base context.Context, s Settings, e *scoring.Engine, m *metrics.Metrics,
+	log *slog.Logger) *Server {
 	srv := &service{base: base, stall: s.StallTimeout, engine: e, metrics: m, log: log}
 	g := grpc.NewServer(
 		grpc.MaxRecvMsgSize(s.MaxMessageBytes),
@@ -58,7 +59,8 @@ func New(base context.Context, s Settings, e *scoring.Engine, m *metrics.Metrics
 		grpc.StreamInterceptor(srv.streaming),
 	)
 	healthServer := health.NewServer()
-	healthServer.SetServingStatus(vmafv1.Scoring_ServiceDesc.ServiceName, grpc_health_v1.HealthCheckResponse_SERVING)
+	healthServer.SetServingStatus(vmafv1.Scoring_ServiceDesc.ServiceName,
+		grpc_health_v1.HealthCheckResponse_SERVING)
 	vmafv1.RegisterScoringServer(g, srv)
 	grpc_health_v1.RegisterHealthServer(g, healthServer)
 	reflection.Register(g)
@@ -76,12 +78,15 @@ func (s *service) Score(ctx context.Context, r *vmafv1.ScoreRequest) (*vmafv1.Re
 	return toResult(result), nil
 }
 
-func (s *service) score(ctx context.Context, r *vmafv1.ScoreRequest) (result *scoring.Result, err error) {
+func (s *service) score(
+	ctx context.Context, r *vmafv1.ScoreRequest,
+) (result *scoring.Result, err error) {
 	options, err := fromOptions(r.GetOptions())
 	if err != nil {
 		return nil, err
 	}
-	request := scoring.PathRequest{Reference: r.GetReference(), Distorted: r.GetDistorted(), Options: &options}
+	request := scoring.PathRequest{Reference: r.GetReference(), Distorted: r.GetDistorted(),
+		Options: &options}
 	if err := request.Check(); err != nil {
 		return nil, err
 	}
@@ -102,26 +107,33 @@ func (s *service) bound(ctx context.Context) (context.Context, context.CancelFun
 }
 
 // ListModels implements the method of scoring.proto.
-func (s *service) ListModels(context.Context, *vmafv1.ListModelsRequest) (*vmafv1.ListModelsResponse, error) {
+func (s *service) ListModels(
+	context.Context, *vmafv1.ListModelsRequest,
+) (*vmafv1.ListModelsResponse, error) {
 	models, err := s.engine.Models()
 	if err != nil {
 		return nil, s.fail(err)
 	}
 	list := &vmafv1.ListModelsResponse{
-		Libvmaf: vmaf.Version(), DefaultModel: s.engine.DefaultModel(), Features: scoring.FeatureNames(),
+		Libvmaf:      vmaf.Version(),
+		DefaultModel: s.engine.DefaultModel(),
+		Features:     scoring.FeatureNames(),
 	}
 	for _, m := range models {
-		list.Models = append(list.Models, &vmafv1.ListModelsResponse_Model{Name: m.Name, BuiltIn: m.BuiltIn})
+		list.Models = append(list.Models,
+			&vmafv1.ListModelsResponse_Model{Name: m.Name, BuiltIn: m.BuiltIn})
 	}
 	return list, nil
 }
 
-func (s *service) unary(ctx context.Context, r any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (resp any, err error) {
+func (s *service) unary(ctx context.Context, r any, info *grpc.UnaryServerInfo,
+	handle grpc.UnaryHandler) (resp any, err error) {
 	defer s.finish(ctx, info.FullMethod, time.Now(), &err)
 	return handle(ctx, r)
 }
 
-func (s *service) streaming(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) (err error) {
+func (s *service) streaming(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo,
+	handle grpc.StreamHandler) (err error) {
 	defer s.finish(stream.Context(), info.FullMethod, time.Now(), &err)
 	return handle(srv, stream)
 }
@@ -135,8 +147,10 @@ func (s *service) finish(ctx context.Context, method string, start time.Time, er
 	code := status.Code(*err)
 	s.metrics.GRPC.WithLabelValues(method, code.String()).Inc()
 	level := slog.LevelInfo
-	if code == codes.OK && method != vmafv1.Scoring_Score_FullMethodName && method != vmafv1.Scoring_ScoreStream_FullMethodName {
+	if code == codes.OK && method != vmafv1.Scoring_Score_FullMethodName &&
+		method != vmafv1.Scoring_ScoreStream_FullMethodName {
 		level = slog.LevelDebug
 	}
-	s.log.Log(ctx, level, "call", "method", method, "code", code.String(), "seconds", time.Since(start).Seconds())
+	s.log.Log(ctx, level, "call", "method", method, "code", code.String(),
+		"seconds", time.Since(start).Seconds())
 }

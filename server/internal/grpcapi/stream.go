@@ -50,14 +50,16 @@ func (s *service) scoreStream(stream scoreStream) error {
 		var emit scoring.Emit
 		if config.GetFrames() {
 			emit = func(ctx context.Context, f scoring.Frame) error {
-				return out.put(ctx, &vmafv1.ScoreStreamResponse{Message: &vmafv1.ScoreStreamResponse_Frame{Frame: toFrame(f)}})
+				message := &vmafv1.ScoreStreamResponse_Frame{Frame: toFrame(f)}
+				return out.put(ctx, &vmafv1.ScoreStreamResponse{Message: message})
 			}
 		}
 		result, err := s.engine.Score(ctx, options, &messagePairs{in: in, format: format}, emit)
 		if err != nil {
 			return err
 		}
-		if err := out.put(ctx, &vmafv1.ScoreStreamResponse{Message: &vmafv1.ScoreStreamResponse_Result{Result: toResult(result)}}); err != nil {
+		message := &vmafv1.ScoreStreamResponse_Result{Result: toResult(result)}
+		if err := out.put(ctx, &vmafv1.ScoreStreamResponse{Message: message}); err != nil {
 			return err
 		}
 		return out.flush(ctx)
@@ -93,7 +95,8 @@ func (p *messagePairs) Read(ref, dist y4m.Frame) error {
 		from []byte
 	}{{"reference", ref, p.pair.GetReference()}, {"distorted", dist, p.pair.GetDistorted()}} {
 		if err := p.format.Copy(side.into, side.from); err != nil {
-			return scoring.Problemf(scoring.BadVideo, "frame %d of the %s: %w", p.frames-1, side.name, err)
+			return scoring.Problemf(scoring.BadVideo, "frame %d of the %s: %w",
+				p.frames-1, side.name, err)
 		}
 	}
 	return nil
@@ -155,7 +158,8 @@ type sender struct {
 }
 
 func send(ctx context.Context, stream scoreStream, stall time.Duration) *sender {
-	s := &sender{messages: make(chan *vmafv1.ScoreStreamResponse), done: make(chan error, 1), stall: stall}
+	s := &sender{messages: make(chan *vmafv1.ScoreStreamResponse), done: make(chan error, 1),
+		stall: stall}
 	go func() {
 		for m := range s.messages {
 			if err := stream.Send(m); err != nil {

@@ -26,7 +26,8 @@ type body struct {
 	err    error // the first error of Read
 }
 
-func newBody(r *http.Request, control *http.ResponseController, limit int64, stall time.Duration) *body {
+func newBody(r *http.Request, control *http.ResponseController, limit int64,
+	stall time.Duration) *body {
 	return &body{src: r.Body, control: control, left: limit, limit: limit, stall: stall}
 }
 

@@ -65,7 +65,9 @@ func start(t *testing.T, change func(*scoring.Limits, *Settings)) *fixture {
 	server.Config = New(base, settings, engine, m, slog.New(slog.NewJSONHandler(io.Discard, nil)))
 	server.Start()
 	t.Cleanup(server.Close)
-	for name, video := range map[string][]byte{"good.y4m": good, "worse.y4m": worse, "cut.y4m": worse[:len(worse)-1]} {
+	for name, video := range map[string][]byte{
+		"good.y4m": good, "worse.y4m": worse, "cut.y4m": worse[:len(worse)-1],
+	} {
 		if err := os.WriteFile(filepath.Join(limits.DataRoot, name), video, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -135,13 +137,16 @@ func TestScore(t *testing.T) {
 	f := start(t, nil)
 	code, text := f.upload("", field{"reference", good}, field{"distorted", worse})
 	mean := f.mean(code, text)
-	if same := f.mean(f.upload("", field{"reference", good}, field{"distorted", good})); same <= mean {
+	same := f.mean(f.upload("", field{"reference", good}, field{"distorted", good}))
+	if same <= mean {
 		t.Errorf("the reference itself scores %v, a worse video %v", same, mean)
 	}
-	if swapped := f.mean(f.upload("", field{"distorted", worse}, field{"reference", good})); swapped != mean {
+	swapped := f.mean(f.upload("", field{"distorted", worse}, field{"reference", good}))
+	if swapped != mean {
 		t.Errorf("%v with the distorted video first, want %v", swapped, mean)
 	}
-	code, _, text = f.post("", "application/json", strings.NewReader(`{"reference": "good.y4m", "distorted": "worse.y4m"}`))
+	code, _, text = f.post("", "application/json",
+		strings.NewReader(`{"reference": "good.y4m", "distorted": "worse.y4m"}`))
 	if paths := f.mean(code, text); paths != mean {
 		t.Errorf("%v by paths, want %v", paths, mean)
 	}
@@ -153,7 +158,8 @@ func TestScore(t *testing.T) {
 func TestFrames(t *testing.T) {
 	f := start(t, nil)
 	code, text := f.upload("?frames=true",
-		field{"options", []byte(`{"models": ["vmaf_v0.6.1", "vmaf_b_v0.6.3"], "features": ["psnr"], "subsample": 2}`)},
+		field{"options", []byte(
+			`{"models": ["vmaf_v0.6.1", "vmaf_b_v0.6.3"], "features": ["psnr"], "subsample": 2}`)},
 		field{"reference", good}, field{"distorted", worse})
 	lines := bytes.Split(bytes.TrimSpace(text), []byte("\n"))
 	if code != http.StatusOK || len(lines) != 3 {
@@ -162,13 +168,15 @@ func TestFrames(t *testing.T) {
 	sum := 0.0
 	for i, line := range lines[:2] {
 		var frame frameLine
-		if err := json.Unmarshal(line, &frame); err != nil || frame.Type != "frame" || frame.Frame != 2*i || len(frame.Features) != 3 {
+		if err := json.Unmarshal(line, &frame); err != nil || frame.Type != "frame" ||
+			frame.Frame != 2*i || len(frame.Features) != 3 {
 			t.Fatalf("%s: %v", line, err)
 		}
 		sum += *frame.Models["vmaf_v0.6.1"]
 	}
 	var last result
-	if err := json.Unmarshal(lines[2], &last); err != nil || last.Type != "result" || last.Frames != 4 || last.Scored != 2 ||
+	if err := json.Unmarshal(lines[2], &last); err != nil || last.Type != "result" ||
+		last.Frames != 4 || last.Scored != 2 ||
 		last.Models[1].Bootstrap == nil {
 		t.Fatalf("%s: %v", lines[2], err)
 	}
@@ -199,7 +207,8 @@ func TestErrorEndsStream(t *testing.T) {
 	text, _ := io.ReadAll(resp.Body)
 	lines := bytes.Split(bytes.TrimSpace(text), []byte("\n"))
 	var last errorLine
-	if err := json.Unmarshal(lines[len(lines)-1], &last); err != nil || resp.StatusCode != http.StatusOK ||
+	if err := json.Unmarshal(lines[len(lines)-1], &last); err != nil ||
+		resp.StatusCode != http.StatusOK ||
 		last.Type != "error" || last.Problem.Type != "urn:vmaf:problem:bad-video" {
 		t.Errorf("%d %s", resp.StatusCode, lines[len(lines)-1])
 	}
@@ -225,23 +234,36 @@ func TestInvalidUploads(t *testing.T) {
 		"unknown part":    {400, "bad-request", []field{{"x", good}, ref, dist}},
 		"options last":    {400, "bad-request", []field{ref, dist, {"options", []byte("{}")}}},
 		"options no JSON": {400, "bad-request", []field{{"options", []byte("{")}, ref, dist}},
-		"options unknown": {400, "bad-options", []field{{"options", []byte(`{"x": 1}`)}, ref, dist}},
-		"options large":   {413, "too-large", []field{{"options", bytes.Repeat([]byte(" "), 2000)}, ref, dist}},
-		"unknown model":   {400, "bad-options", []field{{"options", []byte(`{"models": ["x"]}`)}, ref, dist}},
-		"model outside":   {400, "bad-options", []field{{"options", []byte(`{"models": ["../x.json"]}`)}, ref, dist}},
-		"no Y4M":          {422, "bad-video", []field{{"reference", []byte("x")}, dist}},
-		"empty":           {422, "bad-video", []field{ref, {"distorted", nil}}},
-		"truncated":       {422, "bad-video", []field{ref, {"distorted", worse[:len(worse)-1]}}},
-		"no frame":        {422, "bad-video", []field{ref, {"distorted", worse[:bytes.IndexByte(worse, '\n')+1]}}},
-		"shorter":         {422, "videos-differ", []field{ref, {"distorted", y4mtest.Video(format, 3, 1)}}},
-		"longer":          {422, "videos-differ", []field{ref, {"distorted", y4mtest.Video(format, 5, 1)}}},
-		"another size":    {422, "videos-differ", []field{ref, {"distorted", video("W64 H32")}}},
-		"too small":       {422, "not-scorable", []field{{"reference", video("W32 H32")}, {"distorted", video("W32 H32")}}},
-		"feature small":   {422, "not-scorable", []field{{"options", []byte(`{"features": ["float_ms_ssim"]}`)}, ref, dist}},
-		"huge frame":      {413, "too-large", []field{{"reference", video("W2000000000 H2000000000 C444p16")}, dist}},
-		"overflow":        {413, "too-large", []field{ref, {"distorted", video("W65536 H65536")}}},
-		"many frames":     {413, "too-large", []field{{"reference", y4mtest.Video(format, 11, 1)}, {"distorted", y4mtest.Video(format, 11, 1)}}},
-		"no scratch":      {503, "scratch-full", []field{{"reference", y4mtest.Video(format, 30, 1)}, dist}},
+		"options unknown": {400, "bad-options",
+			[]field{{"options", []byte(`{"x": 1}`)}, ref, dist}},
+		"options large": {413, "too-large",
+			[]field{{"options", bytes.Repeat([]byte(" "), 2000)}, ref, dist}},
+		"unknown model": {400, "bad-options",
+			[]field{{"options", []byte(`{"models": ["x"]}`)}, ref, dist}},
+		"model outside": {400, "bad-options",
+			[]field{{"options", []byte(`{"models": ["../x.json"]}`)}, ref, dist}},
+		"no Y4M":    {422, "bad-video", []field{{"reference", []byte("x")}, dist}},
+		"empty":     {422, "bad-video", []field{ref, {"distorted", nil}}},
+		"truncated": {422, "bad-video", []field{ref, {"distorted", worse[:len(worse)-1]}}},
+		"no frame": {422, "bad-video",
+			[]field{ref, {"distorted", worse[:bytes.IndexByte(worse, '\n')+1]}}},
+		"shorter": {422, "videos-differ",
+			[]field{ref, {"distorted", y4mtest.Video(format, 3, 1)}}},
+		"longer": {422, "videos-differ",
+			[]field{ref, {"distorted", y4mtest.Video(format, 5, 1)}}},
+		"another size": {422, "videos-differ", []field{ref, {"distorted", video("W64 H32")}}},
+		"too small": {422, "not-scorable",
+			[]field{{"reference", video("W32 H32")}, {"distorted", video("W32 H32")}}},
+		"feature small": {422, "not-scorable",
+			[]field{{"options", []byte(`{"features": ["float_ms_ssim"]}`)}, ref, dist}},
+		"huge frame": {413, "too-large",
+			[]field{{"reference", video("W2000000000 H2000000000 C444p16")}, dist}},
+		"overflow": {413, "too-large", []field{ref, {"distorted", video("W65536 H65536")}}},
+		"many frames": {413, "too-large",
+			[]field{{"reference", y4mtest.Video(format, 11, 1)},
+				{"distorted", y4mtest.Video(format, 11, 1)}}},
+		"no scratch": {503, "scratch-full",
+			[]field{{"reference", y4mtest.Video(format, 30, 1)}, dist}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			at := *f
@@ -270,18 +292,25 @@ func TestInvalidBodies(t *testing.T) {
 		{"", "", json("x"), 415, "unsupported-media-type"},
 		{"", "multipart/form-data", json("x"), 400, "bad-request"},
 		{"", contentType, bytes.NewReader(body[:len(body)-100]), 400, "bad-request"},
-		{"", contentType, io.MultiReader(bytes.NewReader(body), bytes.NewReader(make([]byte, 2<<20))), 413, "too-large"},
+		{"", contentType, bytes.NewReader(append(body, make([]byte, 2<<20)...)),
+			413, "too-large"},
 		{"?frames=x", contentType, bytes.NewReader(body), 400, "bad-request"},
 		{"?x=1", contentType, bytes.NewReader(body), 400, "bad-request"},
 		{"?frames=%zz", contentType, bytes.NewReader(body), 400, "bad-request"},
 		{"", "application/json", json("{"), 400, "bad-request"},
 		{"", "application/json", json(strings.Repeat(" ", 2000)), 413, "too-large"},
-		{"", "application/json", json(`{"reference": "good.y4m", "distorted": "none.y4m"}`), 404, "not-found"},
-		{"", "application/json", json(`{"reference": "good.y4m", "distorted": "../good.y4m"}`), 403, "path-refused"},
-		{"", "application/json", json(`{"reference": "good.y4m", "distorted": "/etc/passwd"}`), 403, "path-refused"},
-		{"", "application/json", json(`{"reference": "good.y4m", "distorted": "."}`), 403, "path-refused"},
-		{"", "application/json", json(`{"reference": "good.y4m", "distorted": "a\u0000b"}`), 403, "path-refused"},
-		{"", "application/json", json(`{"reference": "good.y4m", "distorted": "cut.y4m"}`), 422, "bad-video"},
+		{"", "application/json", json(`{"reference": "good.y4m", "distorted": "none.y4m"}`), 404,
+			"not-found"},
+		{"", "application/json", json(`{"reference": "good.y4m", "distorted": "../good.y4m"}`), 403,
+			"path-refused"},
+		{"", "application/json", json(`{"reference": "good.y4m", "distorted": "/etc/passwd"}`), 403,
+			"path-refused"},
+		{"", "application/json", json(`{"reference": "good.y4m", "distorted": "."}`), 403,
+			"path-refused"},
+		{"", "application/json", json(`{"reference": "good.y4m", "distorted": "a\u0000b"}`), 403,
+			"path-refused"},
+		{"", "application/json", json(`{"reference": "good.y4m", "distorted": "cut.y4m"}`), 422,
+			"bad-video"},
 	} {
 		code, _, text := f.post(c.query, c.contentType, c.body)
 		f.refused(code, text, c.status, c.problem)
@@ -300,13 +329,16 @@ func TestInvalidBodies(t *testing.T) {
 
 func TestLinks(t *testing.T) {
 	f := start(t, nil)
-	for link, target := range map[string]string{"out": "/etc/passwd", "up": "..", "in": "good.y4m"} {
+	for link, target := range map[string]string{
+		"out": "/etc/passwd", "up": "..", "in": "good.y4m",
+	} {
 		if err := os.Symlink(target, filepath.Join(f.data, link)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	score := func(path string) (int, []byte) {
-		code, _, text := f.post("", "application/json", strings.NewReader(fmt.Sprintf(`{"reference": %q, "distorted": "worse.y4m"}`, path)))
+		code, _, text := f.post("", "application/json",
+			strings.NewReader(fmt.Sprintf(`{"reference": %q, "distorted": "worse.y4m"}`, path)))
 		return code, text
 	}
 	for _, path := range []string{"out", "up/x", "up"} {
@@ -320,7 +352,8 @@ func TestEndpoints(t *testing.T) {
 	f := start(t, nil)
 	for path, want := range map[string]string{
 		"/healthz": "ok", "/readyz": "ok", "/v1/models": "vmaf_v0.6.1", "/openapi.yaml": "openapi:",
-		"/metrics": "vmaf_scorings_running 0", "/": "<!doctype html>", "/page.js": "use strict", "/page.css": "color-scheme",
+		"/metrics": "vmaf_scorings_running 0",
+		"/":        "<!doctype html>", "/page.js": "use strict", "/page.css": "color-scheme",
 	} {
 		resp, err := http.Get(f.url + path)
 		if err != nil {
@@ -426,12 +459,16 @@ func TestRequestTimeout(t *testing.T) {
 
 // TestScoringIsNoStall checks that the scoring may take longer than the stall timeout.
 func TestScoringIsNoStall(t *testing.T) {
-	f := start(t, func(l *scoring.Limits, s *Settings) { s.StallTimeout, l.MaxFramePixels = 20*time.Millisecond, 1<<24 })
+	f := start(t, func(l *scoring.Limits, s *Settings) {
+		s.StallTimeout, l.MaxFramePixels = 20*time.Millisecond, 1<<24
+	})
 	large := y4m.Format{Width: 1280, Height: 720, Chroma: y4m.Chroma420, BitDepth: 8}
-	if err := os.WriteFile(filepath.Join(f.data, "large.y4m"), y4mtest.Video(large, 8, 1), 0o600); err != nil {
+	path := filepath.Join(f.data, "large.y4m")
+	if err := os.WriteFile(path, y4mtest.Video(large, 8, 1), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	code, _, text := f.post("", "application/json", strings.NewReader(`{"reference": "large.y4m", "distorted": "large.y4m"}`))
+	code, _, text := f.post("", "application/json",
+		strings.NewReader(`{"reference": "large.y4m", "distorted": "large.y4m"}`))
 	f.mean(code, text)
 }
 
@@ -442,11 +479,14 @@ func TestClientLeaves(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fmt.Fprintf(connection, "POST /v1/score HTTP/1.1\r\nHost: x\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n", contentType, len(body))
+	fmt.Fprintf(connection, "POST /v1/score HTTP/1.1\r\nHost: x\r\n"+
+		"Content-Type: %s\r\nContent-Length: %d\r\n\r\n", contentType, len(body))
 	_, _ = connection.Write(body[:len(body)-5000])
-	f.eventually("the upload is being scored", func() bool { return f.engine.Running() == 1 && f.engine.Scratch.Used() > 0 })
+	f.eventually("the upload is being scored",
+		func() bool { return f.engine.Running() == 1 && f.engine.Scratch.Used() > 0 })
 	connection.Close()
-	f.eventually("the slot and scratch space are free", func() bool { return f.engine.Running() == 0 && f.engine.Scratch.Used() == 0 })
+	f.eventually("the slot and scratch space are free",
+		func() bool { return f.engine.Running() == 0 && f.engine.Scratch.Used() == 0 })
 }
 
 func TestDrain(t *testing.T) {

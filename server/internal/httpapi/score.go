@@ -67,7 +67,8 @@ func (s *server) scoreRequest(w http.ResponseWriter, r *http.Request) error {
 			return result, body.explain(err)
 		}
 	default:
-		return unsupported(fmt.Sprintf("the Content-Type %.100q is not supported; it must be multipart/form-data or application/json", media))
+		return unsupported(fmt.Sprintf("the Content-Type %.100q is not supported; "+
+			"it must be multipart/form-data or application/json", media))
 	}
 	if frames {
 		return s.stream(w, r, body, work)
@@ -86,7 +87,8 @@ func (s *server) scoreRequest(w http.ResponseWriter, r *http.Request) error {
 }
 
 // stream responds with a line of JSON for each frame, and one for the result.
-func (s *server) stream(w http.ResponseWriter, r *http.Request, body *body, work func(context.Context, scoring.Emit) (*scoring.Result, error)) error {
+func (s *server) stream(w http.ResponseWriter, r *http.Request, body *body,
+	work func(context.Context, scoring.Emit) (*scoring.Result, error)) error {
 	begun := false
 	line := func(v any) error {
 		if !begun {
@@ -105,7 +107,8 @@ func (s *server) stream(w http.ResponseWriter, r *http.Request, body *body, work
 	var result *scoring.Result
 	err := s.engine.Do(r.Context(), func(ctx context.Context) (err error) {
 		defer body.closeOn(ctx)()
-		result, err = work(ctx, func(_ context.Context, f scoring.Frame) error { return line(toFrame(f)) })
+		result, err = work(ctx,
+			func(_ context.Context, f scoring.Frame) error { return line(toFrame(f)) })
 		return err
 	})
 	if err == nil {
@@ -126,7 +129,8 @@ func parseFrames(raw string) (bool, error) {
 	}
 	for name := range query {
 		if name != "frames" {
-			return false, scoring.Problemf(scoring.BadRequest, "unknown query parameter %.100q", name)
+			return false, scoring.Problemf(scoring.BadRequest,
+				"unknown query parameter %.100q", name)
 		}
 	}
 	switch values := query["frames"]; {
@@ -135,11 +139,13 @@ func parseFrames(raw string) (bool, error) {
 	case len(values) == 1 && (values[0] == "true" || values[0] == "false"):
 		return values[0] == "true", nil
 	}
-	return false, scoring.Problemf(scoring.BadRequest, "the query parameter \"frames\" must be true or false, and given once")
+	return false, scoring.Problemf(scoring.BadRequest,
+		"the query parameter \"frames\" must be true or false, and given once")
 }
 
 func unsupported(detail string) error {
-	return &httpProblem{status: http.StatusUnsupportedMediaType, name: "unsupported-media-type", detail: detail}
+	return &httpProblem{status: http.StatusUnsupportedMediaType, name: "unsupported-media-type",
+		detail: detail}
 }
 
 func tooLarge(what string, limit int64) error {

@@ -38,7 +38,8 @@ type server struct {
 }
 
 // New returns a server. Cancelling base cuts off all requests, with its cause as their error.
-func New(base context.Context, s Settings, e *scoring.Engine, m *metrics.Metrics, log *slog.Logger) *http.Server {
+func New(base context.Context, s Settings, e *scoring.Engine, m *metrics.Metrics,
+	log *slog.Logger) *http.Server {
 	return &http.Server{
 		Addr:              s.Address,
 		Handler:           (&server{Settings: s, engine: e, metrics: m, log: log}).handler(),
@@ -79,18 +80,21 @@ func (s *server) handler() http.Handler {
 		mux.Handle(path, s.wrap(e.path, e.method, e.serve))
 	}
 	mux.Handle("/", s.wrap("other", "", func(_ http.ResponseWriter, r *http.Request) error {
-		return scoring.Problemf(scoring.NotFound, "there is no endpoint %s; /openapi.yaml lists the endpoints", r.URL.Path)
+		return scoring.Problemf(scoring.NotFound,
+			"there is no endpoint %s; /openapi.yaml lists the endpoints", r.URL.Path)
 	}))
 	return mux
 }
 
 // methods are the methods that the metrics distinguish. Clients can invent others, which must
 // not create time series.
-var methods = []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"}
+var methods = []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE",
+	"CONNECT"}
 
 // wrap returns a handler that checks a request, calls serve, responds to errors, and counts
 // and logs the request.
-func (s *server) wrap(path, method string, serve func(http.ResponseWriter, *http.Request) error) http.Handler {
+func (s *server) wrap(path, method string,
+	serve func(http.ResponseWriter, *http.Request) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
 		rw := &responseWriter{ResponseWriter: w}
@@ -119,7 +123,8 @@ func (s *server) wrap(path, method string, serve func(http.ResponseWriter, *http
 }
 
 // guard calls serve and converts a panic to an error, so that a bug does not end the server.
-func (s *server) guard(serve func(http.ResponseWriter, *http.Request) error, w http.ResponseWriter, r *http.Request) (err error) {
+func (s *server) guard(serve func(http.ResponseWriter, *http.Request) error,
+	w http.ResponseWriter, r *http.Request) (err error) {
 	defer func() {
 		if value := recover(); value != nil {
 			err = fmt.Errorf("panic: %v", value)
@@ -141,7 +146,8 @@ func (s *server) check(method string, r *http.Request) error {
 		return &httpProblem{
 			status: http.StatusRequestHeaderFieldsTooLarge,
 			name:   "headers-too-large",
-			detail: fmt.Sprintf("the headers have %d bytes, but the limit is %d", size, s.MaxHeaderBytes),
+			detail: fmt.Sprintf("the headers have %d bytes, but the limit is %d",
+				size, s.MaxHeaderBytes),
 		}
 	}
 	if method == "" || r.Method == method || method == "GET" && r.Method == "HEAD" {
@@ -162,7 +168,9 @@ func (s *server) healthz(w http.ResponseWriter, _ *http.Request) error {
 func (s *server) readyz(w http.ResponseWriter, _ *http.Request) error {
 	if err := s.engine.Ready(); err != nil {
 		s.log.Warn("not ready", "error", err.Error())
-		return &httpProblem{status: http.StatusServiceUnavailable, name: "not-ready", detail: err.Error()}
+		return &httpProblem{
+			status: http.StatusServiceUnavailable, name: "not-ready", detail: err.Error(),
+		}
 	}
 	return writeJSON(w, health{Status: "ok"})
 }
@@ -172,7 +180,8 @@ func (s *server) models(w http.ResponseWriter, _ *http.Request) error {
 	if err != nil {
 		return err
 	}
-	list := modelList{Libvmaf: vmaf.Version(), Default: s.engine.DefaultModel(), Features: scoring.FeatureNames()}
+	list := modelList{Libvmaf: vmaf.Version(), Default: s.engine.DefaultModel(),
+		Features: scoring.FeatureNames()}
 	for _, m := range models {
 		source := "file"
 		if m.BuiltIn {
@@ -192,7 +201,8 @@ func (s *server) serveMetrics(w http.ResponseWriter, r *http.Request) error {
 func file(contentType string, content []byte) func(http.ResponseWriter, *http.Request) error {
 	return func(w http.ResponseWriter, _ *http.Request) error {
 		w.Header().Set("Content-Type", contentType)
-		w.Header().Set("Content-Security-Policy", "default-src 'self'; img-src data:; frame-ancestors 'none'")
+		w.Header().Set("Content-Security-Policy",
+			"default-src 'self'; img-src data:; frame-ancestors 'none'")
 		_, err := w.Write(content)
 		return err
 	}

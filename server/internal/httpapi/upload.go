@@ -23,8 +23,13 @@ type upload struct {
 
 const bufferSize = 64 << 10
 
-func (s *server) scoreUpload(ctx context.Context, body io.Reader, boundary string, emit scoring.Emit) (*scoring.Result, error) {
-	u := &upload{body: body, parts: multipart.NewReader(bufio.NewReaderSize(body, bufferSize), boundary), seen: map[string]bool{}}
+func (s *server) scoreUpload(ctx context.Context, body io.Reader, boundary string,
+	emit scoring.Emit) (*scoring.Result, error) {
+	u := &upload{
+		body:  body,
+		parts: multipart.NewReader(bufio.NewReaderSize(body, bufferSize), boundary),
+		seen:  map[string]bool{},
+	}
 	first, err := u.next()
 	if err == nil && first.FormName() == "options" {
 		if err = u.readOptions(first, s.MaxOptionsBytes); err == nil {
@@ -80,7 +85,8 @@ func (u *upload) next() (*part, error) {
 	name := p.FormName()
 	switch {
 	case name != "options" && name != "reference" && name != "distorted":
-		return nil, scoring.Problemf(scoring.BadRequest, "unknown part %.100q; expected options, reference and distorted", name)
+		return nil, scoring.Problemf(scoring.BadRequest,
+			"unknown part %.100q; expected options, reference and distorted", name)
 	case u.seen[name]:
 		return nil, scoring.Problemf(scoring.BadRequest, "the part %q is repeated", name)
 	case name == "options" && len(u.seen) > 0:
@@ -96,7 +102,8 @@ type part struct{ *multipart.Part }
 func (p *part) Read(b []byte) (int, error) {
 	n, err := p.Part.Read(b)
 	if errors.Is(err, io.ErrUnexpectedEOF) {
-		err = scoring.Problemf(scoring.BadRequest, "the multipart body ends within the part %q", p.FormName())
+		err = scoring.Problemf(scoring.BadRequest, "the multipart body ends within the part %q",
+			p.FormName())
 	}
 	return n, err
 }
@@ -135,7 +142,8 @@ func (p *lastPairs) Next(ctx context.Context) error {
 		return err
 	}
 	if _, end := p.upload.parts.NextRawPart(); !errors.Is(end, io.EOF) {
-		return scoring.Problemf(scoring.BadRequest, "the multipart body does not end after the second video")
+		return scoring.Problemf(scoring.BadRequest,
+			"the multipart body does not end after the second video")
 	}
 	if _, broken := io.Copy(io.Discard, p.upload.body); broken != nil {
 		return broken

@@ -120,7 +120,8 @@ func toResult(r *scoring.Result, kind string) result {
 }
 
 func toFrame(f scoring.Frame) frameLine {
-	return frameLine{Type: "frame", Frame: f.Index, Models: toMap(f.Models), Features: toMap(f.Features)}
+	return frameLine{Type: "frame", Frame: f.Index, Models: toMap(f.Models),
+		Features: toMap(f.Features)}
 }
 
 func toMap(values []scoring.Value) map[string]*float64 {

@@ -43,22 +43,28 @@ func New(version, revision, libvmaf string) *Metrics {
 		}),
 	}
 	info := prometheus.NewGaugeVec(prometheus.GaugeOpts{
-		Name: "vmaf_build_info", Help: "Version and revision of the server, and version of libvmaf. The value is always 1.",
+		Name: "vmaf_build_info",
+		Help: "Version and revision of the server, and version of libvmaf. The value is always 1.",
 	}, []string{"version", "revision", "libvmaf"})
 	info.WithLabelValues(version, revision, libvmaf).Set(1)
 	m.registry.MustRegister(info, m.HTTP, m.GRPC, m.scorings, m.frames, m.seconds,
-		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
 // Watch adds gauges of the engine's current work.
 func (m *Metrics) Watch(e *scoring.Engine) {
 	gauge := func(name, help string, value func() float64) {
-		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
+		opts := prometheus.GaugeOpts{Name: name, Help: help}
+		m.registry.MustRegister(prometheus.NewGaugeFunc(opts, value))
 	}
-	gauge("vmaf_scorings_running", "Requests being scored.", func() float64 { return float64(e.Running()) })
-	gauge("vmaf_scorings_queued", "Requests waiting to be scored.", func() float64 { return float64(e.Queued()) })
-	gauge("vmaf_scratch_bytes", "Bytes of uploads stored in the scratch directory.", func() float64 { return float64(e.Scratch.Used()) })
+	gauge("vmaf_scorings_running", "Requests being scored.",
+		func() float64 { return float64(e.Running()) })
+	gauge("vmaf_scorings_queued", "Requests waiting to be scored.",
+		func() float64 { return float64(e.Queued()) })
+	gauge("vmaf_scratch_bytes", "Bytes of uploads stored in the scratch directory.",
+		func() float64 { return float64(e.Scratch.Used()) })
 }
 
 // Handler returns an HTTP handler that serves the metrics.

@@ -14,7 +14,8 @@ func TestOutcomes(t *testing.T) {
 	m.Scored(2)
 	m.Finished("http", nil, time.Second)
 	for _, kind := range []scoring.Kind{
-		scoring.QueueFull, scoring.Draining, scoring.ScratchFull, scoring.Cancelled, scoring.Internal, scoring.BadVideo, scoring.Timeout,
+		scoring.QueueFull, scoring.Draining, scoring.ScratchFull, scoring.Cancelled,
+		scoring.Internal, scoring.BadVideo, scoring.Timeout,
 	} {
 		m.Finished("grpc", &scoring.Problem{Kind: kind}, time.Second)
 	}

@@ -12,7 +12,11 @@ type gate struct {
 
 // newGate returns a gate that refuses requests once closed is closed.
 func newGate(slots, queue int, closed <-chan struct{}) *gate {
-	return &gate{slots: make(chan struct{}, slots), queue: make(chan struct{}, queue), closed: closed}
+	return &gate{
+		slots:  make(chan struct{}, slots),
+		queue:  make(chan struct{}, queue),
+		closed: closed,
+	}
 }
 
 // enter waits for a free slot and takes it. The caller must call leave to free it.
@@ -32,7 +36,9 @@ func (g *gate) enter(ctx context.Context) (leave func(), err error) {
 	case g.queue <- struct{}{}:
 		defer func() { <-g.queue }()
 	default:
-		return nil, Problemf(QueueFull, "%d requests are being scored and %d are waiting; try again later", cap(g.slots), cap(g.queue))
+		return nil, Problemf(QueueFull,
+			"%d requests are being scored and %d are waiting; try again later",
+			cap(g.slots), cap(g.queue))
 	}
 	select {
 	case g.slots <- struct{}{}:

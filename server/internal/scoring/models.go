@@ -118,5 +118,6 @@ func (e *Engine) openData(which, name string) (*os.File, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, Problemf(NotFound, "%s: there is no file %q under the data root", which, name)
 	}
-	return nil, Problemf(PathRefused, "%s: %q is not a readable file under the data root", which, name)
+	return nil, Problemf(PathRefused, "%s: %q is not a readable file under the data root",
+		which, name)
 }

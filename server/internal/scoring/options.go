@@ -70,7 +70,8 @@ func (r PathRequest) Check() error {
 // UnmarshalJSON rejects unknown fields and nulls.
 func (o *Options) UnmarshalJSON(text []byte) error {
 	type plain Options
-	return strict(BadOptions, text, (*plain)(o), "models", "features", "pooling", "subsample", "threads")
+	return strict(BadOptions, text, (*plain)(o), "models", "features", "pooling", "subsample",
+		"threads")
 }
 
 // UnmarshalJSON rejects unknown fields and nulls.
@@ -88,7 +89,8 @@ func strict(kind Kind, text []byte, into any, names ...string) error {
 	}
 	for name, value := range fields {
 		if !slices.Contains(names, name) {
-			return Problemf(kind, "unknown field %.100q; expected %s", name, strings.Join(names, ", "))
+			return Problemf(kind, "unknown field %.100q; expected %s",
+				name, strings.Join(names, ", "))
 		}
 		if string(value) == "null" {
 			return Problemf(kind, "%q is null; leave it out instead", name)
@@ -119,7 +121,8 @@ type plan struct {
 }
 
 func (e *Engine) plan(o Options) (plan, error) {
-	p := plan{models: o.Models, features: o.Features, pooling: o.Pooling, subsample: 1, threads: e.limits.Threads}
+	p := plan{models: o.Models, features: o.Features, pooling: o.Pooling, subsample: 1,
+		threads: e.limits.Threads}
 	if o.Models == nil {
 		p.models = []string{e.limits.DefaultModel}
 	}
@@ -140,9 +143,14 @@ func (p plan) check(maxThreads int) error {
 		name     string
 		values   []string
 		min, max int
-	}{{"models", p.models, 1, maxModels}, {"features", p.features, 0, maxFeatures}, {"pooling", p.pooling, 1, len(allMethods)}} {
+	}{
+		{"models", p.models, 1, maxModels},
+		{"features", p.features, 0, maxFeatures},
+		{"pooling", p.pooling, 1, len(allMethods)},
+	} {
 		if n := len(list.values); n < list.min || n > list.max {
-			return Problemf(BadOptions, "%q has %d values; it must have %d to %d", list.name, n, list.min, list.max)
+			return Problemf(BadOptions, "%q has %d values; it must have %d to %d",
+				list.name, n, list.min, list.max)
 		}
 		for i, v := range list.values {
 			if slices.Contains(list.values[:i], v) {
@@ -157,11 +165,13 @@ func (p plan) check(maxThreads int) error {
 	}
 	for _, m := range p.pooling {
 		if _, known := Methods[m]; !known {
-			return Problemf(BadOptions, "unknown pooling method %q; expected %s", m, strings.Join(allMethods, ", "))
+			return Problemf(BadOptions, "unknown pooling method %q; expected %s",
+				m, strings.Join(allMethods, ", "))
 		}
 	}
 	if p.subsample < 1 || p.subsample > maxSubsample {
-		return Problemf(BadOptions, "\"subsample\" is %d; it must be 1 to %d", p.subsample, maxSubsample)
+		return Problemf(BadOptions, "\"subsample\" is %d; it must be 1 to %d",
+			p.subsample, maxSubsample)
 	}
 	if p.threads < 0 || p.threads > maxThreads {
 		return Problemf(BadOptions, "\"threads\" is %d; it must be 0 to %d", p.threads, maxThreads)

@@ -9,34 +9,37 @@ import (
 
 func TestParsePathRequest(t *testing.T) {
 	r, err := ParsePathRequest([]byte(`{"reference": "a.y4m", "distorted": "b/c.y4m",
-		"options": {"models": ["m"], "features": ["psnr"], "pooling": ["min"], "subsample": 3, "threads": 0}}`))
+		"options": {"models": ["m"], "features": ["psnr"], "pooling": ["min"], "subsample": 3,
+			"threads": 0}}`))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if r.Reference != "a.y4m" || r.Distorted != "b/c.y4m" || r.Options.Models[0] != "m" ||
-		r.Options.Features[0] != "psnr" || r.Options.Pooling[0] != "min" || *r.Options.Subsample != 3 || *r.Options.Threads != 0 {
+		r.Options.Features[0] != "psnr" || r.Options.Pooling[0] != "min" ||
+		*r.Options.Subsample != 3 || *r.Options.Threads != 0 {
 		t.Errorf("%+v", r)
 	}
 }
 
 func TestParseInvalid(t *testing.T) {
+	const paths = `{"reference": "a", "distorted": "b"`
 	for text, want := range map[string]string{
-		``:                                      "invalid JSON",
-		`{`:                                     "invalid JSON",
-		`{} {}`:                                 "invalid JSON",
-		`null`:                                  "expected a JSON object",
-		`[]`:                                    "expected a JSON object",
-		`"x"`:                                   "expected a JSON object",
-		`{"reference": "a"}`:                    `"distorted" must be a path`,
-		`{"reference": "", "distorted": ""}`:    "must be a path",
-		`{"Reference": "a", "distorted": "b"}`:  `unknown field "Reference"`,
-		`{"reference": 1, "distorted": "b"}`:    `"reference" cannot be a number`,
-		`{"reference": null, "distorted": "b"}`: "is null",
-		`{"reference": "a", "distorted": "b", "options": []}`:                  "expected a JSON object",
-		`{"reference": "a", "distorted": "b", "options": {"x": 1}}`:            `unknown field "x"`,
-		`{"reference": "a", "distorted": "b", "options": {"threads": "2"}}`:    `"threads" cannot be a string`,
-		`{"reference": "a", "distorted": "b", "options": {"subsample": 1.5}}`:  `"subsample" cannot be a number 1.5`,
-		`{"reference": "a", "distorted": "b", "options": {"models": "m"}}`:     `"models" cannot be a string`,
+		``:                                       "invalid JSON",
+		`{`:                                      "invalid JSON",
+		`{} {}`:                                  "invalid JSON",
+		`null`:                                   "expected a JSON object",
+		`[]`:                                     "expected a JSON object",
+		`"x"`:                                    "expected a JSON object",
+		`{"reference": "a"}`:                     `"distorted" must be a path`,
+		`{"reference": "", "distorted": ""}`:     "must be a path",
+		`{"Reference": "a", "distorted": "b"}`:   `unknown field "Reference"`,
+		`{"reference": 1, "distorted": "b"}`:     `"reference" cannot be a number`,
+		`{"reference": null, "distorted": "b"}`:  "is null",
+		paths + `, "options": []}`:               "expected a JSON object",
+		paths + `, "options": {"x": 1}}`:         `unknown field "x"`,
+		paths + `, "options": {"threads": "2"}}`: `"threads" cannot be a string`,
+		paths + `, "options": {"subsample": 1.5}}`:                             `"subsample" cannot be a number 1.5`,
+		paths + `, "options": {"models": "m"}}`:                                `"models" cannot be a string`,
 		`{"reference": "` + strings.Repeat("a", 5000) + `", "distorted": "b"}`: "must be a path",
 	} {
 		_, err := ParsePathRequest([]byte(text))
@@ -50,7 +53,8 @@ func TestParseInvalid(t *testing.T) {
 func TestPlan(t *testing.T) {
 	e := &Engine{limits: Limits{DefaultModel: "default", MaxThreads: 4, Threads: 2}}
 	p, err := e.plan(Options{})
-	if err != nil || p.models[0] != "default" || p.threads != 2 || p.subsample != 1 || len(p.pooling) != 4 {
+	if err != nil || p.models[0] != "default" || p.threads != 2 || p.subsample != 1 ||
+		len(p.pooling) != 4 {
 		t.Errorf("%+v, %v", p, err)
 	}
 	five, zero := 5, 0
@@ -72,8 +76,14 @@ func TestPlan(t *testing.T) {
 
 func FuzzOptions(f *testing.F) {
 	for _, text := range []string{
-		`{}`, `{"models": ["vmaf_v0.6.1"], "features": ["psnr", "vif"], "pooling": ["mean", "max"], "subsample": 2, "threads": 1}`,
-		`{"threads": 1e3}`, `{"models": [null]}`, `{"subsample": -1}`, `[{}]`, "{\"models\": [\"\\u0000\"]}",
+		`{}`,
+		`{"models": ["vmaf_v0.6.1"], "features": ["psnr", "vif"]}`,
+		`{"pooling": ["mean", "max"], "subsample": 2, "threads": 1}`,
+		`{"threads": 1e3}`,
+		`{"models": [null]}`,
+		`{"subsample": -1}`,
+		`[{}]`,
+		"{\"models\": [\"\\u0000\"]}",
 	} {
 		f.Add([]byte(text))
 	}
@@ -97,7 +107,8 @@ func FuzzOptions(f *testing.F) {
 			}
 			return
 		}
-		if plan.threads < 0 || plan.threads > 4 || plan.subsample < 1 || len(plan.models) == 0 || len(plan.pooling) == 0 {
+		if plan.threads < 0 || plan.threads > 4 || plan.subsample < 1 || len(plan.models) == 0 ||
+			len(plan.pooling) == 0 {
 			t.Fatalf("%+v", plan)
 		}
 	})

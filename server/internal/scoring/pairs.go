@@ -27,7 +27,8 @@ type y4mPairs struct {
 // differ.
 func Y4MPairs(ref, dist *y4m.Reader) (Pairs, error) {
 	if ref.Format != dist.Format {
-		return nil, Problemf(VideosDiffer, "the reference is %s, but the distorted video is %s", ref.Format, dist.Format)
+		return nil, Problemf(VideosDiffer, "the reference is %s, but the distorted video is %s",
+			ref.Format, dist.Format)
 	}
 	return &y4mPairs{ref: ref, dist: dist}, nil
 }

@@ -85,7 +85,8 @@ func (e *Engine) Open(which string, src io.Reader) (*y4m.Reader, error) {
 
 func (e *Engine) checkPixels(f y4m.Format) error {
 	if f.Above(e.limits.MaxFramePixels) {
-		return Problemf(TooLarge, "a frame of %s exceeds the limit of %d pixels", f, e.limits.MaxFramePixels)
+		return Problemf(TooLarge, "a frame of %s exceeds the limit of %d pixels",
+			f, e.limits.MaxFramePixels)
 	}
 	return nil
 }

@@ -185,7 +185,8 @@ func (r *run) readPairs(ctx context.Context, pairs Pairs, maxFrames int, progres
 		return Problemf(BadVideo, "the videos have no frames")
 	}
 	if err := r.x.Flush(); err != nil {
-		return Problemf(NotScorable, "libvmaf cannot score these videos with these options: %w", err)
+		return Problemf(NotScorable,
+			"libvmaf cannot score these videos with these options: %w", err)
 	}
 	return nil
 }
@@ -205,7 +206,8 @@ func (r *run) readPair(pairs Pairs) error {
 		return err
 	}
 	if err := r.x.Read(ref, dist, r.read); err != nil {
-		return Problemf(NotScorable, "libvmaf cannot score frame %d with these options: %w", r.read, err)
+		return Problemf(NotScorable,
+			"libvmaf cannot score frame %d with these options: %w", r.read, err)
 	}
 	return nil
 }
@@ -254,7 +256,8 @@ func (r *run) emitUpTo(ctx context.Context, n int, all bool) error {
 }
 
 func notScored(index int) error {
-	return Problemf(NotScorable, "libvmaf returned no score for frame %d; the frames may be too small for these models and features", index)
+	return Problemf(NotScorable, "libvmaf returned no score for frame %d; "+
+		"the frames may be too small for these models and features", index)
 }
 
 // predict computes the scores of all models for a frame, and reports whether they are known.
@@ -306,7 +309,12 @@ func (r *run) result() (*Result, error) {
 		for _, s := range []struct {
 			series string
 			into   *Pooled
-		}{{m.Series, &model.Pooled}, {m.Stddev, &model.Stddev}, {m.Low, &model.Low}, {m.High, &model.High}} {
+		}{
+			{m.Series, &model.Pooled},
+			{m.Stddev, &model.Stddev},
+			{m.Low, &model.Low},
+			{m.High, &model.High},
+		} {
 			if s.series == "" {
 				continue
 			}
@@ -323,7 +331,8 @@ func (r *run) result() (*Result, error) {
 			if err != nil {
 				return nil, err
 			}
-			result.Features = append(result.Features, FeatureResult{Name: series.Name, Pooled: pooled})
+			result.Features = append(result.Features,
+				FeatureResult{Name: series.Name, Pooled: pooled})
 		}
 	}
 	return result, nil
@@ -334,7 +343,8 @@ func (r *run) pool(series string) (Pooled, error) {
 	for _, name := range r.pooling {
 		v, err := r.x.Pooled(series, Methods[name], r.read-1)
 		if err != nil {
-			return nil, Problemf(NotScorable, "libvmaf returned no pooled score for %s: %w", series, err)
+			return nil, Problemf(NotScorable, "libvmaf returned no pooled score for %s: %w",
+				series, err)
 		}
 		pooled[name] = v
 	}

@@ -82,11 +82,12 @@ func TestReadingDoesNotWaitForEmit(t *testing.T) {
 	for _, threads := range []int{0, 2} {
 		pairs := &notifyingPairs{Pairs: e.pairs(t, small, 50), ended: make(chan struct{})}
 		var got []int
-		result, err := e.Score(context.Background(), Options{Threads: &threads}, pairs, func(_ context.Context, f Frame) error {
-			<-pairs.ended
-			got = append(got, f.Index)
-			return nil
-		})
+		result, err := e.Score(context.Background(), Options{Threads: &threads}, pairs,
+			func(_ context.Context, f Frame) error {
+				<-pairs.ended
+				got = append(got, f.Index)
+				return nil
+			})
 		if err != nil || result.Scored != 50 || len(got) != 50 {
 			t.Fatalf("%+v, %d frames, %v", result, len(got), err)
 		}
@@ -101,7 +102,8 @@ func TestReadingDoesNotWaitForEmit(t *testing.T) {
 func TestEmitFails(t *testing.T) {
 	e := newEngine(t, nil)
 	cancelled := Problemf(Cancelled, "cancelled")
-	_, err := e.Score(context.Background(), Options{}, e.pairs(t, small, 50), func(context.Context, Frame) error { return cancelled })
+	_, err := e.Score(context.Background(), Options{}, e.pairs(t, small, 50),
+		func(context.Context, Frame) error { return cancelled })
 	if kind(err) != Cancelled {
 		t.Errorf("%v", err)
 	}
@@ -110,7 +112,8 @@ func TestEmitFails(t *testing.T) {
 func TestScoreIsCancelled(t *testing.T) {
 	e := newEngine(t, nil)
 	ctx, cancel := context.WithCancel(context.Background())
-	_, err := e.Score(ctx, Options{}, e.pairs(t, small, 50), func(context.Context, Frame) error { cancel(); return nil })
+	_, err := e.Score(ctx, Options{}, e.pairs(t, small, 50),
+		func(context.Context, Frame) error { cancel(); return nil })
 	if AsProblem(err).Kind != Cancelled {
 		t.Errorf("%v", err)
 	}
@@ -141,10 +144,12 @@ func TestModelDirectory(t *testing.T) {
 	}
 	e := newEngine(t, func(l *Limits) { l.ModelDir = dir })
 	models, err := e.Models()
-	if last := models[len(models)-1]; err != nil || last != (ModelInfo{Name: "broken.json"}) || !models[0].BuiltIn {
+	if last := models[len(models)-1]; err != nil || last != (ModelInfo{Name: "broken.json"}) ||
+		!models[0].BuiltIn {
 		t.Errorf("%v, %v", models, err)
 	}
-	for _, name := range []string{"broken.json", "none.json", "../x.json", "/x.json", "x\x00.json"} {
+	for _, name := range []string{"broken.json", "none.json", "../x.json", "/x.json",
+		"x\x00.json"} {
 		if _, err := e.loadOne(name, "m"); kind(err) != BadOptions {
 			t.Errorf("%q: %v", name, err)
 		}
@@ -165,7 +170,8 @@ func TestScoresMatchProgram(t *testing.T) {
 		for _, depth := range []int{8, 10, 12, 16} {
 			f := y4m.Format{Width: 128, Height: 96, Chroma: chroma, BitDepth: depth}
 			t.Run(f.String(), func(t *testing.T) {
-				args := []string{"-q", "-w", "128", "-h", "96", "-p", chroma.String(), "-b", fmt.Sprint(depth),
+				args := []string{"-q", "-w", "128", "-h", "96", "-p", chroma.String(), "-b",
+					fmt.Sprint(depth),
 					"--json", "-o", filepath.Join(dir, "out.json")}
 				for i, option := range []string{"-r", "-d"} {
 					path := filepath.Join(dir, option+".yuv")
@@ -197,13 +203,18 @@ func TestScoresMatchProgram(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				result, err := e.Score(context.Background(), Options{Models: models, Features: features}, e.pairs(t, f, 4), nil)
+				result, err := e.Score(context.Background(),
+					Options{Models: models, Features: features}, e.pairs(t, f, 4), nil)
 				if err != nil {
 					t.Fatal(err)
 				}
 				got := map[string]Pooled{
-					"m0": result.Models[0].Pooled, "m1": result.Models[1].Pooled, "m2_bagging": result.Models[2].Pooled,
-					"m2_stddev": result.Models[2].Stddev, "m2_ci_p95_lo": result.Models[2].Low, "m2_ci_p95_hi": result.Models[2].High,
+					"m0":           result.Models[0].Pooled,
+					"m1":           result.Models[1].Pooled,
+					"m2_bagging":   result.Models[2].Pooled,
+					"m2_stddev":    result.Models[2].Stddev,
+					"m2_ci_p95_lo": result.Models[2].Low,
+					"m2_ci_p95_hi": result.Models[2].High,
 				}
 				for _, feature := range result.Features {
 					got[feature.Name] = feature.Pooled

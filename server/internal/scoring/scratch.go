@@ -87,7 +87,8 @@ func (w spoolWriter) Write(p []byte) (int, error) {
 	s := w.spool
 	s.size += int64(len(p))
 	if s.scratch.used.Add(int64(len(p))) > s.scratch.max {
-		return 0, Problemf(ScratchFull, "stored uploads exceed the server's limit of %d bytes; try again later", s.scratch.max)
+		return 0, Problemf(ScratchFull,
+			"stored uploads exceed the server's limit of %d bytes; try again later", s.scratch.max)
 	}
 	n, err := s.file.Write(p)
 	if errors.Is(err, syscall.ENOSPC) {

@@ -43,7 +43,8 @@ func CheckSize(f y4m.Format, models, features []string) error {
 		}
 	}
 	if f.Width < side || f.Height < side {
-		return fmt.Errorf("frames of %dx%d are too small: %s needs at least %dx%d", f.Width, f.Height, user, side, side)
+		return fmt.Errorf("frames of %dx%d are too small: %s needs at least %dx%d", f.Width,
+			f.Height, user, side, side)
 	}
 	return nil
 }

@@ -99,7 +99,8 @@ func (x *Context) Use(m *Model) error {
 		return err
 	}
 	if m.collection != nil {
-		return check("use model collection", C.vmaf_use_features_from_model_collection(x.c, m.collection))
+		return check("use model collection",
+			C.vmaf_use_features_from_model_collection(x.c, m.collection))
 	}
 	return check("use model", C.vmaf_use_features_from_model(x.c, m.model))
 }
@@ -117,7 +118,8 @@ func (x *Context) UseFeature(name string) error {
 // reserve counts n more series. It returns an error if there are too many.
 func (x *Context) reserve(n int) error {
 	if x.series += n; x.series > maxSeries {
-		return fmt.Errorf("these models and features need %d series, but libvmaf supports %d", x.series, maxSeries)
+		return fmt.Errorf("these models and features need %d series, but libvmaf supports %d",
+			x.series, maxSeries)
 	}
 	return nil
 }
@@ -151,6 +153,7 @@ func (x *Context) Pooled(series string, method Pooling, last int) (float64, erro
 	s := C.CString(series)
 	defer C.free(unsafe.Pointer(s))
 	var v C.double
-	err := check("pool "+series, C.vmaf_feature_score_pooled(x.c, s, poolMethods[method], &v, 0, C.unsigned(last)))
+	err := check("pool "+series,
+		C.vmaf_feature_score_pooled(x.c, s, poolMethods[method], &v, 0, C.unsigned(last)))
 	return float64(v), err
 }

@@ -313,7 +313,8 @@ func TestSmallFrames(t *testing.T) {
 		return allowed
 	}
 	for _, format := range []y4m.Format{
-		{Chroma: y4m.Chroma420, BitDepth: 8}, {Chroma: y4m.Chroma422, BitDepth: 10}, {Chroma: y4m.Chroma444, BitDepth: 16},
+		{Chroma: y4m.Chroma420, BitDepth: 8}, {Chroma: y4m.Chroma422,
+			BitDepth: 10}, {Chroma: y4m.Chroma444, BitDepth: 16},
 	} {
 		for feature := range Features {
 			for _, f := range sides(format, nil, []string{feature}) {

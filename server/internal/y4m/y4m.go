@@ -33,7 +33,8 @@ type Format struct {
 }
 
 func (f Format) String() string {
-	return fmt.Sprintf("%dx%d, 4:%c:%c, %d bit", f.Width, f.Height, f.Chroma.String()[1], f.Chroma.String()[2], f.BitDepth)
+	return fmt.Sprintf("%dx%d, 4:%c:%c, %d bit", f.Width, f.Height, f.Chroma.String()[1],
+		f.Chroma.String()[2], f.BitDepth)
 }
 
 // Above reports whether a frame has more than the given number of pixels. It does not
@@ -209,8 +210,10 @@ func (f *Format) parseChroma(value string) error {
 	f.BitDepth, _ = strconv.Atoi(depth)
 	n, err := strconv.Atoi(chroma)
 	f.Chroma = Chroma(n)
-	if err != nil || (Format{Width: 1, Height: 1, Chroma: f.Chroma, BitDepth: f.BitDepth}).Validate() != nil {
-		return Malformed("chroma C%s is not supported; it must be 420, 422 or 444, alone or with p10, p12 or p16", value)
+	if err != nil ||
+		(Format{Width: 1, Height: 1, Chroma: f.Chroma, BitDepth: f.BitDepth}).Validate() != nil {
+		return Malformed("chroma C%s is not supported; "+
+			"it must be 420, 422 or 444, alone or with p10, p12 or p16", value)
 	}
 	return nil
 }
@@ -224,7 +227,8 @@ func (r *Reader) Next() error {
 	if err != nil && (len(line) < len(frameMagic) || bytes.HasPrefix(line, []byte(frameMagic))) {
 		return headerError(err, maxFrameHeader, fmt.Sprintf("the header of frame %d", r.frames))
 	}
-	if !bytes.HasPrefix(line, []byte(frameMagic)) || len(line) > len(frameMagic) && line[len(frameMagic)] != ' ' {
+	if !bytes.HasPrefix(line, []byte(frameMagic)) || len(line) > len(frameMagic) &&
+		line[len(frameMagic)] != ' ' {
 		return Malformed("frame %d does not begin with %s", r.frames, frameMagic)
 	}
 	r.frames++

@@ -25,7 +25,8 @@ func memory(f y4m.Format, pad int) y4m.Frame {
 			rows /= 2
 		}
 		row *= f.SampleBytes()
-		frame[i] = y4m.Plane{Data: make([]byte, (row+pad)*rows), Stride: row + pad, Row: row, Rows: rows}
+		frame[i] = y4m.Plane{Data: make([]byte, (row+pad)*rows), Stride: row + pad, Row: row,
+			Rows: rows}
 	}
 	return frame
 }
@@ -55,7 +56,8 @@ func TestRead(t *testing.T) {
 	} {
 		video := y4mtest.Video(f, 3, 1)
 		for name, src := range map[string]io.Reader{
-			"whole": bytes.NewReader(video), "byte by byte": iotest.OneByteReader(bytes.NewReader(video)),
+			"at once":      bytes.NewReader(video),
+			"byte by byte": iotest.OneByteReader(bytes.NewReader(video)),
 		} {
 			got, n, err := readAll(src)
 			if got != f || n != 3 || !errors.Is(err, io.EOF) {

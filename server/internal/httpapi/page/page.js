@@ -11,7 +11,8 @@ function score(event) {
   event.preventDefault();
   const model = $("model").value;
   const form = new FormData();
-  form.append("options", new Blob([JSON.stringify(model ? { models: [model] } : {})], { type: "application/json" }));
+  const options = JSON.stringify(model ? { models: [model] } : {});
+  form.append("options", new Blob([options], { type: "application/json" }));
   for (const name of ["reference", "distorted"]) form.append(name, $(name).files[0]);
 
   const scores = []; // [frame, score]
@@ -19,7 +20,9 @@ function score(event) {
   begin();
   const request = running = new XMLHttpRequest();
   request.open("POST", "v1/score?frames=true");
-  request.upload.onprogress = (e) => { if (e.lengthComputable) $("progress").value = e.loaded / e.total; };
+  request.upload.onprogress = (e) => {
+    if (e.lengthComputable) $("progress").value = e.loaded / e.total;
+  };
   request.onprogress = () => { if (request.status === 200) readLines(); };
   request.onload = () => {
     if (request.status !== 200) return end(problemText(request.responseText, request.status));
@@ -75,7 +78,11 @@ function finish(result) {
 const number = (v) => v === null ? "undefined" : v.toFixed(3);
 
 function problemText(text, status) {
-  try { return JSON.parse(text).detail; } catch { return `The server responded with status ${status}.`; }
+  try {
+    return JSON.parse(text).detail;
+  } catch {
+    return `The server responded with status ${status}.`;
+  }
 }
 
 // draw plots the scores. For a long video it plots only the extremes of each interval, so that
@@ -87,7 +94,8 @@ function draw(scores) {
   const last = Math.max(known[known.length - 1][0], 1);
   let min = Infinity, max = -Infinity;
   for (const [, v] of known) { min = Math.min(min, v); max = Math.max(max, v); }
-  const low = Math.min(Math.floor(min / 10) * 10, 90), high = Math.max(Math.ceil(max / 10) * 10, 100);
+  const low = Math.min(Math.floor(min / 10) * 10, 90);
+  const high = Math.max(Math.ceil(max / 10) * 10, 100);
   const x = (frame) => left + (right - left) * frame / last;
   const y = (v) => bottom - (bottom - top) * (v - low) / (high - low);
 
@@ -95,15 +103,18 @@ function draw(scores) {
   for (let i = 0; i <= 4; i++) {
     const v = low + (high - low) * i / 4;
     parts.push(node("line", { class: "grid", x1: left, x2: right, y1: y(v), y2: y(v) }));
-    parts.push(node("text", { x: left - 6, y: y(v) + 4, "text-anchor": "end" }, `${+v.toFixed(1)}`));
+    const place = { x: left - 6, y: y(v) + 4, "text-anchor": "end" };
+    parts.push(node("text", place, `${+v.toFixed(1)}`));
   }
   parts.push(node("text", { x: left, y: 234 }, "frame 0"));
   parts.push(node("text", { x: right, y: 234, "text-anchor": "end" }, `${last}`));
-  const points = extremes(known, 600).map(([frame, v]) => `${x(frame).toFixed(2)},${y(v).toFixed(2)}`);
+  const points = extremes(known, 600)
+    .map(([frame, v]) => `${x(frame).toFixed(2)},${y(v).toFixed(2)}`);
   parts.push(node("polyline", { class: "scores", points: points.join(" ") }));
   const plot = $("plot");
   plot.replaceChildren(...parts);
-  plot.setAttribute("aria-label", `Scores of ${known.length} frames, from ${number(min)} to ${number(max)}`);
+  const label = `Scores of ${known.length} frames, from ${number(min)} to ${number(max)}`;
+  plot.setAttribute("aria-label", label);
   show(plot, true);
 }
 
@@ -129,7 +140,9 @@ function node(name, attributes, text = "") {
 async function listModels() {
   const response = await fetch("v1/models");
   const list = await response.json();
-  for (const { name } of list.models) $("model").add(new Option(name, name, false, name === list.default));
+  for (const { name } of list.models) {
+    $("model").add(new Option(name, name, false, name === list.default));
+  }
 }
 
 // drop assigns a dropped file to the field under the pointer. Two files may be dropped anywhere;
@@ -151,7 +164,10 @@ const fieldAt = (target) => target.closest?.(".drop")?.querySelector("input");
 const mark = (target) => document.querySelectorAll(".drop").forEach((zone) =>
   zone.classList.toggle("over", target !== null && zone === target));
 
-document.addEventListener("dragover", (event) => { event.preventDefault(); mark(event.target.closest?.(".drop") ?? null); });
+document.addEventListener("dragover", (event) => {
+  event.preventDefault();
+  mark(event.target.closest?.(".drop") ?? null);
+});
 document.addEventListener("dragleave", () => mark(null));
 document.addEventListener("drop", drop);
 $("form").addEventListener("submit", score);
