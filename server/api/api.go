@@ -1,9 +1,9 @@
-// Package api holds the contract of the HTTP interface.
+// Package api embeds the OpenAPI document of the HTTP interface.
 package api
 
 import _ "embed"
 
-// OpenAPI is openapi.yaml.
+// OpenAPI is the content of openapi.yaml.
 //
 //go:embed openapi.yaml
 var OpenAPI []byte

@@ -1,7 +1,8 @@
-// vmaf-server scores video over HTTP and gRPC; docs/server.md says how.
+// Command vmaf-server scores video over HTTP and gRPC. docs/server.md is its manual.
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -17,10 +18,13 @@ import (
 	"vmaf-images/server/internal/vmaf"
 )
 
-// Set by the linker: -X main.version=... -X main.revision=...
+// version and revision are set by the linker: -X main.version=... -X main.revision=...
 var version, revision string
 
-// The exit codes.
+// unknown replaces the version and the revision of a build that does not set them.
+const unknown = "unknown"
+
+// Exit codes.
 const (
 	success = iota
 	failure
@@ -31,8 +35,9 @@ func main() {
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
 
-func run(words []string, stdout, stderr io.Writer) int {
-	c, err := config.Parse(words, os.LookupEnv)
+// run is main without its side effects on the process. It returns the exit code.
+func run(args []string, stdout, stderr io.Writer) int {
+	c, err := config.Parse(args, os.LookupEnv)
 	if err != nil {
 		fmt.Fprintf(stderr, "vmaf-server: %v; see vmaf-server --help\n", err)
 		return misuse
@@ -42,7 +47,8 @@ func run(words []string, stdout, stderr io.Writer) int {
 		c.Usage(stdout)
 		return success
 	case c.Version:
-		fmt.Fprintf(stdout, "vmaf-server %s (%s), libvmaf %s\n", or(version), or(revision), vmaf.Version())
+		fmt.Fprintf(stdout, "vmaf-server %s (%s), libvmaf %s\n",
+			cmp.Or(version, unknown), cmp.Or(revision, unknown), vmaf.Version())
 		return success
 	case c.Healthcheck:
 		if err := healthcheck(c.HTTPAddress); err != nil {
@@ -55,20 +61,14 @@ func run(words []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	if err := serve(ctx, c, log); err != nil {
-		log.Error("ended", "error", err.Error())
+		log.Error("server failed", "error", err.Error())
 		return failure
 	}
 	return success
 }
 
-func or(s string) string {
-	if s == "" {
-		return "unknown"
-	}
-	return s
-}
-
-// healthcheck asks the server at an address, which may name no host, whether it is ready.
+// healthcheck returns an error unless the server that listens on address is ready. Like a
+// listen address, address may have an empty or unspecified host.
 func healthcheck(address string) error {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
@@ -78,14 +78,14 @@ func healthcheck(address string) error {
 		host = "localhost"
 	}
 	client := http.Client{Timeout: 4 * time.Second}
-	answer, err := client.Get("http://" + net.JoinHostPort(host, port) + "/readyz")
+	resp, err := client.Get("http://" + net.JoinHostPort(host, port) + "/readyz")
 	if err != nil {
 		return err
 	}
-	defer answer.Body.Close()
-	if answer.StatusCode != http.StatusOK {
-		text, _ := io.ReadAll(io.LimitReader(answer.Body, 4<<10))
-		return fmt.Errorf("%s: %s", answer.Status, text)
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		text, _ := io.ReadAll(io.LimitReader(resp.Body, 4<<10))
+		return fmt.Errorf("%s: %s", resp.Status, text)
 	}
 	return nil
 }

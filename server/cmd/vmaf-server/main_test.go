@@ -17,7 +17,7 @@ import (
 
 func TestRun(t *testing.T) {
 	for _, c := range []struct {
-		word     string
+		arg      string
 		code     int
 		out, err string
 	}{
@@ -27,10 +27,11 @@ func TestRun(t *testing.T) {
 		{"--default-model=none", failure, "", "default-model"},
 	} {
 		var stdout, stderr bytes.Buffer
-		code := run([]string{c.word}, &stdout, &stderr)
-		if code != c.code || !strings.Contains(stdout.String(), c.out) || !strings.Contains(stderr.String(), c.err) ||
+		code := run([]string{c.arg}, &stdout, &stderr)
+		if code != c.code || !strings.Contains(stdout.String(), c.out) ||
+			!strings.Contains(stderr.String(), c.err) ||
 			code == misuse && strings.Count(stderr.String(), "\n") != 1 {
-			t.Errorf("%s: %d, %s, %s", c.word, code, &stdout, &stderr)
+			t.Errorf("%s: exit code %d, stdout %q, stderr %q", c.arg, code, &stdout, &stderr)
 		}
 	}
 }
@@ -39,7 +40,7 @@ func TestHealthcheck(t *testing.T) {
 	status := http.StatusOK
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/readyz" {
-			t.Errorf("it asks %s", r.URL)
+			t.Errorf("healthcheck requested %s, want /readyz", r.URL)
 		}
 		w.WriteHeader(status)
 	}))
@@ -51,11 +52,11 @@ func TestHealthcheck(t *testing.T) {
 	}
 	status = http.StatusServiceUnavailable
 	if healthcheck(":"+port) == nil {
-		t.Error("a server that is not ready is well")
+		t.Error("no error from a server that is not ready")
 	}
 	server.Close()
 	if healthcheck(":"+port) == nil || healthcheck("x") == nil {
-		t.Error("no server is well")
+		t.Error("no error without a server")
 	}
 }
 
@@ -74,7 +75,8 @@ func TestServe(t *testing.T) {
 		t.Error(err)
 	}
 	c.HTTPAddress = "no address"
-	if err := serve(ctx, c, slog.New(slog.NewJSONHandler(io.Discard, nil))); err == nil || !strings.Contains(err.Error(), "--http-address") {
+	if err := serve(ctx, c, slog.New(slog.NewJSONHandler(io.Discard, nil))); err == nil ||
+		!strings.Contains(err.Error(), "--http-address") {
 		t.Error(err)
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,10 +18,11 @@ import (
 	"vmaf-images/server/internal/vmaf"
 )
 
-// serve runs both interfaces until ctx ends, then lets running requests finish.
+// serve runs the HTTP and gRPC servers until ctx is done, and then drains them.
 func serve(ctx context.Context, c *config.Config, log *slog.Logger) error {
+	version, revision := cmp.Or(version, unknown), cmp.Or(revision, unknown)
 	vmaf.ReturnMemory()
-	m := metrics.New(or(version), or(revision), vmaf.Version())
+	m := metrics.New(version, revision, vmaf.Version())
 	engine, err := scoring.NewEngine(c.Limits, m)
 	if err != nil {
 		return err
@@ -40,21 +42,21 @@ func serve(ctx context.Context, c *config.Config, log *slog.Logger) error {
 		HeaderTimeout: c.HeaderTimeout, IdleTimeout: c.IdleTimeout, StallTimeout: c.StallTimeout,
 	}, engine, m, log)
 
-	onHTTP, err := net.Listen("tcp", c.HTTPAddress)
+	httpListener, err := net.Listen("tcp", c.HTTPAddress)
 	if err != nil {
 		return fmt.Errorf("--http-address: %w", err)
 	}
-	defer onHTTP.Close()
-	onGRPC, err := net.Listen("tcp", c.GRPCAddress)
+	defer httpListener.Close()
+	grpcListener, err := net.Listen("tcp", c.GRPCAddress)
 	if err != nil {
 		return fmt.Errorf("--grpc-address: %w", err)
 	}
-	defer onGRPC.Close()
+	defer grpcListener.Close()
 	failed := make(chan error, 2)
-	go func() { failed <- h.Serve(onHTTP) }()
-	go func() { failed <- g.Serve(onGRPC) }()
-	log.Info("serving", "version", or(version), "revision", or(revision), "libvmaf", vmaf.Version(),
-		"http", onHTTP.Addr().String(), "grpc", onGRPC.Addr().String())
+	go func() { failed <- h.Serve(httpListener) }()
+	go func() { failed <- g.Serve(grpcListener) }()
+	log.Info("serving", "version", version, "revision", revision, "libvmaf", vmaf.Version(),
+		"http", httpListener.Addr().String(), "grpc", grpcListener.Addr().String())
 	select {
 	case err := <-failed:
 		return err
@@ -63,30 +65,33 @@ func serve(ctx context.Context, c *config.Config, log *slog.Logger) error {
 	return drain(engine, h, g, cutOff, c.DrainTimeout, log)
 }
 
-// drain refuses what is new, waits for what runs, and cuts off what takes too long.
-func drain(engine *scoring.Engine, h *http.Server, g *grpcapi.Server, cutOff context.CancelCauseFunc, patience time.Duration, log *slog.Logger) error {
-	log.Info("draining", "running", engine.Running(), "seconds", patience.Seconds())
+// drain stops accepting requests and waits up to timeout for the running ones. It then cuts
+// off those that remain, and returns an error.
+func drain(engine *scoring.Engine, h *http.Server, g *grpcapi.Server,
+	cutOff context.CancelCauseFunc, timeout time.Duration, log *slog.Logger) error {
+	log.Info("draining", "running", engine.Running(), "seconds", timeout.Seconds())
 	engine.Drain()
 	g.Health.Shutdown()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	drained := make(chan struct{})
 	go func() {
 		defer close(drained)
 		g.GracefulStop()
 	}()
-	late := h.Shutdown(ctx)
+	timedOut := h.Shutdown(ctx)
 	select {
 	case <-drained:
 	case <-ctx.Done():
-		late = ctx.Err()
+		timedOut = ctx.Err()
 	}
-	if late == nil {
+	if timedOut == nil {
 		log.Info("drained")
 		return nil
 	}
-	cutOff(scoring.Problemf(scoring.Draining, "the server shuts down, and cannot wait longer"))
-	// A moment for the answers that say so.
+	cutOff(scoring.Problemf(scoring.Draining,
+		"the server is shutting down, and its drain timeout has passed"))
+	// Leave some time for sending the error responses.
 	ctx, cancel = context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	err := h.Shutdown(ctx)
@@ -95,5 +100,5 @@ func drain(engine *scoring.Engine, h *http.Server, g *grpcapi.Server, cutOff con
 	case <-ctx.Done():
 		g.Stop()
 	}
-	return errors.Join(fmt.Errorf("requests were cut off after %s", patience), err)
+	return errors.Join(fmt.Errorf("requests were cut off after %s", timeout), err)
 }

@@ -1,5 +1,5 @@
-// Package config reads the server's settings: flags, and variables of the same
-// name; the flag wins.
+// Package config reads the server's settings from flags and environment variables.
+// Each setting has one of each, and the flag takes precedence.
 package config
 
 import (
@@ -16,7 +16,7 @@ import (
 	"vmaf-images/server/internal/scoring"
 )
 
-// Config is all settings.
+// Config holds the settings.
 type Config struct {
 	scoring.Limits
 
@@ -32,51 +32,68 @@ type Config struct {
 	usage                      func(io.Writer)
 }
 
-// Usage writes the list of settings.
+// Usage writes the help text to w.
 func (c *Config) Usage(w io.Writer) { c.usage(w) }
 
-// Parse reads the settings of words and of the environment.
-func Parse(words []string, lookup func(string) (string, bool)) (*Config, error) {
+// Parse reads the settings from the arguments args and from the environment, which lookup
+// reads like os.LookupEnv.
+func Parse(args []string, lookup func(string) (string, bool)) (*Config, error) {
 	c := &Config{}
 	cores := runtime.NumCPU()
 	f := flag.NewFlagSet("vmaf-server", flag.ContinueOnError)
 	f.SetOutput(io.Discard)
 	f.Usage = func() {}
 
-	f.StringVar(&c.HTTPAddress, "http-address", ":8080", "where HTTP is served")
-	f.StringVar(&c.GRPCAddress, "grpc-address", ":9090", "where gRPC is served")
-	f.StringVar(&c.DataRoot, "data-root", "", "`folder` whose files requests may name; without one, they may name none")
-	f.StringVar(&c.ModelDir, "model-dir", "", "`folder` of further models, .json")
-	f.StringVar(&c.DefaultModel, "default-model", "vmaf_v0.6.1", "`model` that scores where a request names none")
-	f.StringVar(&c.ScratchDir, "scratch-dir", os.TempDir(), "`folder` that keeps the first video of an upload")
-	f.Int64Var(&c.MaxScratchBytes, "max-scratch-bytes", 32<<30, "`bytes` kept by all uploads together")
-	f.Int64Var(&c.MaxBodyBytes, "max-body-bytes", 32<<30, "`bytes` of one upload")
-	f.Int64Var(&c.MaxOptionsBytes, "max-options-bytes", 64<<10, "`bytes` of a JSON body, or of the part options")
-	f.IntVar(&c.MaxHeaderBytes, "max-header-bytes", 64<<10, "`bytes` of a request's HTTP headers")
-	f.IntVar(&c.MaxFramePixels, "max-frame-pixels", 8192*4320, "width times height of a frame")
-	f.IntVar(&c.MaxFrames, "max-frames", 100_000, "frames of one video")
-	f.IntVar(&c.MaxThreads, "max-threads", cores, "threads that a request may ask for")
-	f.IntVar(&c.Threads, "threads", 1, "threads where a request asks for none")
-	f.IntVar(&c.GRPCMaxMessageBytes, "grpc-max-message-bytes", 64<<20, "`bytes` of a message: one frame pair")
-	f.IntVar(&c.Concurrency, "concurrency", cores, "requests scored at a time")
-	f.IntVar(&c.Queue, "queue", 16, "requests that wait for a place")
-	f.DurationVar(&c.HeaderTimeout, "header-timeout", 10*time.Second, "for a request's headers to come")
-	f.DurationVar(&c.IdleTimeout, "idle-timeout", time.Minute, "of a connection between requests")
-	f.DurationVar(&c.StallTimeout, "stall-timeout", 30*time.Second, "for the next bytes to come or to go")
-	f.DurationVar(&c.RequestTimeout, "request-timeout", time.Hour, "for a whole request, its wait included")
-	f.DurationVar(&c.DrainTimeout, "drain-timeout", 8*time.Second, "for running requests after SIGTERM or SIGINT")
-	f.TextVar(&c.LogLevel, "log-level", slog.LevelInfo, "debug, info, warn or error")
+	f.StringVar(&c.HTTPAddress, "http-address", ":8080", "listen `address` for HTTP")
+	f.StringVar(&c.GRPCAddress, "grpc-address", ":9090", "listen `address` for gRPC")
+	f.StringVar(&c.DataRoot, "data-root", "",
+		"`directory` whose files requests may name; if unset, requests cannot name files")
+	f.StringVar(&c.ModelDir, "model-dir", "", "`directory` of additional models in .json files")
+	f.StringVar(&c.DefaultModel, "default-model", "vmaf_v0.6.1",
+		"`model` for requests that name none")
+	f.StringVar(&c.ScratchDir, "scratch-dir", os.TempDir(),
+		"`directory` that stores the first video of an upload until the second arrives")
+	f.Int64Var(&c.MaxScratchBytes, "max-scratch-bytes", 32<<30,
+		"maximum `bytes` of all stored uploads together")
+	f.Int64Var(&c.MaxBodyBytes, "max-body-bytes", 32<<30, "maximum `bytes` of an upload")
+	f.Int64Var(&c.MaxOptionsBytes, "max-options-bytes", 64<<10,
+		"maximum `bytes` of a JSON body or of the part \"options\"")
+	f.IntVar(&c.MaxHeaderBytes, "max-header-bytes", 64<<10,
+		"maximum `bytes` of a request's HTTP headers")
+	f.IntVar(&c.MaxFramePixels, "max-frame-pixels", 8192*4320,
+		"maximum `pixels` of a frame, width times height")
+	f.IntVar(&c.MaxFrames, "max-frames", 100_000, "maximum `frames` of a video")
+	f.IntVar(&c.MaxThreads, "max-threads", cores, "maximum `threads` that a request may set")
+	f.IntVar(&c.Threads, "threads", 1, "`threads` for requests that do not set them")
+	f.IntVar(&c.GRPCMaxMessageBytes, "grpc-max-message-bytes", 64<<20,
+		"maximum `bytes` of a gRPC message, which holds a frame pair")
+	f.IntVar(&c.Concurrency, "concurrency", cores, "maximum `requests` scored at the same time")
+	f.IntVar(&c.Queue, "queue", 16, "maximum `requests` waiting to be scored")
+	f.DurationVar(&c.HeaderTimeout, "header-timeout", 10*time.Second,
+		"time limit for receiving a request's headers")
+	f.DurationVar(&c.IdleTimeout, "idle-timeout", time.Minute,
+		"time limit for a connection between requests")
+	f.DurationVar(&c.StallTimeout, "stall-timeout", 30*time.Second,
+		"time limit for each read from and write to a client")
+	f.DurationVar(&c.RequestTimeout, "request-timeout", time.Hour,
+		"time limit for a request, including its wait in the queue")
+	f.DurationVar(&c.DrainTimeout, "drain-timeout", 8*time.Second,
+		"time limit for running requests after SIGTERM or SIGINT")
+	f.TextVar(&c.LogLevel, "log-level", slog.LevelInfo,
+		"lowest `level` to log: debug, info, warn or error")
 	f.VisitAll(func(s *flag.Flag) { s.Usage += " (" + variable(s.Name) + ")" })
-	f.BoolVar(&c.Help, "help", false, "show this")
-	f.BoolVar(&c.Version, "version", false, "show the version")
-	f.BoolVar(&c.Healthcheck, "healthcheck", false, "ask the server at --http-address whether it is ready: code 0 or 1")
+	f.BoolVar(&c.Help, "help", false, "print this help and exit")
+	f.BoolVar(&c.Version, "version", false, "print the version and exit")
+	f.BoolVar(&c.Healthcheck, "healthcheck", false,
+		"exit with code 0 if the server at --http-address is ready, otherwise with 1")
 
 	if err := fromEnvironment(f, lookup); err != nil {
 		return nil, err
 	}
-	if err := f.Parse(words); err != nil {
-		// Go writes flags with one dash.
-		return nil, errors.New(strings.NewReplacer("flag -", "flag --", ": -", ": --").Replace(err.Error()))
+	if err := f.Parse(args); err != nil {
+		// Package flag prints flags with one dash.
+		dashes := strings.NewReplacer("flag -", "flag --", ": -", ": --")
+		return nil, errors.New(dashes.Replace(err.Error()))
 	}
 	if f.NArg() > 0 {
 		return nil, fmt.Errorf("unexpected argument %q", f.Arg(0))
@@ -85,10 +102,13 @@ func Parse(words []string, lookup func(string) (string, bool)) (*Config, error) 
 	return c, c.check()
 }
 
+// variable returns the name of a flag's environment variable.
 func variable(name string) string {
 	return "VMAF_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
 }
 
+// fromEnvironment sets the flags whose environment variable is not empty. Boolean flags are
+// commands, which have no variable.
 func fromEnvironment(f *flag.FlagSet, lookup func(string) (string, bool)) (err error) {
 	f.VisitAll(func(s *flag.Flag) {
 		if b, ok := s.Value.(interface{ IsBoolFlag() bool }); ok && b.IsBoolFlag() {
@@ -126,20 +146,26 @@ func (c *Config) check() error {
 		{"drain-timeout", int64(c.DrainTimeout), 0},
 	} {
 		if s.value < s.min {
-			return fmt.Errorf("invalid value for --%s or %s: it must be at least %d", s.flag, variable(s.flag), s.min)
+			return fmt.Errorf("invalid value for --%s or %s: must be at least %d",
+				s.flag, variable(s.flag), s.min)
 		}
 	}
 	if c.MaxThreads > 256 {
-		return errors.New("invalid value for --max-threads: it must be at most 256")
+		return fmt.Errorf("invalid value for --max-threads or %s: must be at most 256",
+			variable("max-threads"))
 	}
 	if c.Threads > c.MaxThreads {
-		return fmt.Errorf("--threads is %d, above --max-threads, %d", c.Threads, c.MaxThreads)
+		return fmt.Errorf("--threads is %d, which exceeds --max-threads, %d",
+			c.Threads, c.MaxThreads)
 	}
 	return nil
 }
 
 func usage(w io.Writer, f *flag.FlagSet) {
-	fmt.Fprintln(w, "vmaf-server scores video over HTTP and gRPC. Each flag may also be given as a variable.")
+	fmt.Fprintln(w, "Usage: vmaf-server [flags]")
+	fmt.Fprintln(w)
+	fmt.Fprintln(w, "Score video over HTTP and gRPC. The environment variable in parentheses")
+	fmt.Fprintln(w, "sets the same value as its flag; the flag takes precedence.")
 	fmt.Fprintln(w)
 	f.VisitAll(func(s *flag.Flag) {
 		kind, text := flag.UnquoteUsage(s)

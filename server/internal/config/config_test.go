@@ -10,10 +10,11 @@ import (
 	"time"
 )
 
+// environment returns a function like os.LookupEnv for the given NAME=value pairs.
 func environment(pairs ...string) func(string) (string, bool) {
 	return func(name string) (string, bool) {
 		for _, pair := range pairs {
-			if value, found := strings.CutPrefix(pair, name+"="); found {
+			if value, ok := strings.CutPrefix(pair, name+"="); ok {
 				return value, true
 			}
 		}
@@ -23,18 +24,20 @@ func environment(pairs ...string) func(string) (string, bool) {
 
 func TestParse(t *testing.T) {
 	c, err := Parse([]string{"--queue=3", "--stall-timeout", "5s"},
-		environment("VMAF_QUEUE=7", "VMAF_CONCURRENCY=9", "VMAF_DATA_ROOT=/data", "VMAF_LOG_LEVEL=warn", "VMAF_THREADS=", "VMAF_HELP=true"))
+		environment("VMAF_QUEUE=7", "VMAF_CONCURRENCY=9", "VMAF_DATA_ROOT=/data",
+			"VMAF_LOG_LEVEL=warn", "VMAF_THREADS=", "VMAF_HELP=true"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Queue != 3 || c.Concurrency != 9 || c.DataRoot != "/data" || c.StallTimeout != 5*time.Second ||
+	if c.Queue != 3 || c.Concurrency != 9 || c.DataRoot != "/data" ||
+		c.StallTimeout != 5*time.Second ||
 		c.LogLevel.String() != "WARN" || c.Threads != 1 || c.Help {
 		t.Errorf("%+v", c)
 	}
 }
 
-func TestParseRefuses(t *testing.T) {
-	for _, c := range []struct{ word, variable, want string }{
+func TestParseInvalid(t *testing.T) {
+	for _, c := range []struct{ arg, variable, want string }{
 		{"--none", "", "--none"},
 		{"stray", "", `"stray"`},
 		{"--queue=x", "", "--queue"},
@@ -47,14 +50,15 @@ func TestParseRefuses(t *testing.T) {
 		{"--help=false", "VMAF_QUEUE=x", "VMAF_QUEUE"},
 		{"--help=false", "VMAF_MAX_FRAMES=0", "VMAF_MAX_FRAMES"},
 	} {
-		_, err := Parse([]string{c.word}, environment(c.variable))
-		if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
-			t.Errorf("%s %s: %v", c.word, c.variable, err)
+		_, err := Parse([]string{c.arg}, environment(c.variable))
+		if err == nil || !strings.Contains(err.Error(), c.want) ||
+			strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s %s: error %v, want one line with %q", c.arg, c.variable, err, c.want)
 		}
 	}
 }
 
-// The help and docs/server.md list the same settings.
+// TestUsage checks that the help and docs/server.md list the same settings.
 func TestUsage(t *testing.T) {
 	c, err := Parse(nil, environment())
 	if err != nil {
@@ -64,15 +68,15 @@ func TestUsage(t *testing.T) {
 	c.Usage(&help)
 	docs, err := os.ReadFile("../../../docs/server.md")
 	if err != nil {
-		t.Skip("docs/server.md is not beside the module here")
+		t.Skip("this build has no docs/server.md")
 	}
 	variable := regexp.MustCompile(`VMAF_\w+`)
 	unique := func(text []byte) []string {
-		found := variable.FindAllString(string(text), -1)
-		slices.Sort(found)
-		return slices.Compact(found)
+		names := variable.FindAllString(string(text), -1)
+		slices.Sort(names)
+		return slices.Compact(names)
 	}
-	if told, listed := unique(help.Bytes()), unique(docs); !slices.Equal(told, listed) {
-		t.Errorf("--help has %v\ndocs/server.md %v", told, listed)
+	if inHelp, inDocs := unique(help.Bytes()), unique(docs); !slices.Equal(inHelp, inDocs) {
+		t.Errorf("--help lists %v\ndocs/server.md lists %v", inHelp, inDocs)
 	}
 }

@@ -32,24 +32,24 @@ var code = map[scoring.Kind]codes.Code{
 	scoring.Cancelled:    codes.Canceled,
 }
 
-// fail makes a status of an error.
+// fail converts an error to a status, and logs internal errors.
 func (s *service) fail(err error) error {
-	// gRPC's own, such as a message that is too large.
-	if own, is := status.FromError(err); is {
-		return own.Err()
+	// gRPC's own errors, such as a message that is too large, have a status already.
+	if st, ok := status.FromError(err); ok {
+		return st.Err()
 	}
 	p := scoring.AsProblem(err)
 	if p.Kind == scoring.Internal {
 		s.log.ErrorContext(context.Background(), "call failed", "error", err.Error())
 	}
-	answer := status.New(code[p.Kind], p.Detail)
+	st := status.New(code[p.Kind], p.Detail)
 	if p.Kind == scoring.QueueFull {
 		retry := &errdetails.RetryInfo{RetryDelay: durationpb.New(time.Second)}
-		if with, err := answer.WithDetails(retry); err == nil {
-			answer = with
+		if detailed, err := st.WithDetails(retry); err == nil {
+			st = detailed
 		}
 	}
-	return answer.Err()
+	return st.Err()
 }
 
 var chroma = map[vmafv1.Chroma]y4m.Chroma{
@@ -66,7 +66,8 @@ func fromVideo(v *vmafv1.Video) y4m.Format {
 }
 
 func toVideo(f y4m.Format) *vmafv1.Video {
-	v := &vmafv1.Video{Width: uint32(f.Width), Height: uint32(f.Height), BitDepth: uint32(f.BitDepth)}
+	v := &vmafv1.Video{Width: uint32(f.Width), Height: uint32(f.Height),
+		BitDepth: uint32(f.BitDepth)}
 	for wire, c := range chroma {
 		if c == f.Chroma {
 			v.Chroma = wire
@@ -82,13 +83,13 @@ var pooling = map[vmafv1.Pooling]string{
 	vmafv1.Pooling_POOLING_MAX:           "max",
 }
 
-// fromOptions takes what is empty as not asked for.
+// fromOptions converts options. Fields that are empty or zero get the server's defaults.
 func fromOptions(o *vmafv1.Options) (scoring.Options, error) {
 	options := scoring.Options{Models: o.GetModels(), Features: o.GetFeatures()}
 	for _, p := range o.GetPooling() {
 		name, known := pooling[p]
 		if !known {
-			return options, scoring.Problemf(scoring.BadOptions, "%v is no pooling method", p)
+			return options, scoring.Problemf(scoring.BadOptions, "unknown pooling method %v", p)
 		}
 		options.Pooling = append(options.Pooling, name)
 	}
@@ -118,23 +119,26 @@ func toResult(r *scoring.Result) *vmafv1.Result {
 		out.Models = append(out.Models, score)
 	}
 	for _, f := range r.Features {
-		out.Features = append(out.Features, &vmafv1.FeatureScore{Name: f.Name, Pooled: toPooled(f.Pooled)})
+		out.Features = append(out.Features,
+			&vmafv1.FeatureScore{Name: f.Name, Pooled: toPooled(f.Pooled)})
 	}
 	return out
 }
 
 func toPooled(p scoring.Pooled) *vmafv1.Pooled {
 	get := func(name string) *float64 {
-		if v, asked := p[name]; asked {
+		if v, ok := p[name]; ok {
 			return &v
 		}
 		return nil
 	}
-	return &vmafv1.Pooled{Mean: get("mean"), HarmonicMean: get("harmonic_mean"), Min: get("min"), Max: get("max")}
+	return &vmafv1.Pooled{Mean: get("mean"), HarmonicMean: get("harmonic_mean"), Min: get("min"),
+		Max: get("max")}
 }
 
 func toFrame(f scoring.Frame) *vmafv1.FrameScores {
-	return &vmafv1.FrameScores{Frame: uint32(f.Index), Models: toMap(f.Models), Features: toMap(f.Features)}
+	return &vmafv1.FrameScores{Frame: uint32(f.Index), Models: toMap(f.Models),
+		Features: toMap(f.Features)}
 }
 
 func toMap(values []scoring.Value) map[string]float64 {

@@ -27,6 +27,7 @@ import (
 
 var format = y4m.Format{Width: 64, Height: 64, Chroma: y4m.Chroma420, BitDepth: 8}
 
+// fixture is a running server and its client.
 type fixture struct {
 	vmafv1.ScoringClient
 	connection *grpc.ClientConn
@@ -34,6 +35,7 @@ type fixture struct {
 	cutOff     context.CancelCauseFunc
 }
 
+// start runs a server with small limits, which change may modify.
 func start(t *testing.T, change func(*scoring.Limits, *Settings)) *fixture {
 	l := scoring.Limits{
 		DataRoot: t.TempDir(), ScratchDir: t.TempDir(), DefaultModel: "vmaf_v0.6.1",
@@ -54,7 +56,8 @@ func start(t *testing.T, change func(*scoring.Limits, *Settings)) *fixture {
 	}
 	t.Cleanup(engine.Close)
 	for name, step := range map[string]int{"good.y4m": 1, "worse.y4m": 16} {
-		if err := os.WriteFile(filepath.Join(l.DataRoot, name), y4mtest.Video(format, 4, step), 0o600); err != nil {
+		path := filepath.Join(l.DataRoot, name)
+		if err := os.WriteFile(path, y4mtest.Video(format, 4, step), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -64,20 +67,28 @@ func start(t *testing.T, change func(*scoring.Limits, *Settings)) *fixture {
 	go func() { _ = server.Serve(listener) }()
 	t.Cleanup(server.Stop)
 	connection, err := grpc.NewClient("passthrough:///server",
-		grpc.WithContextDialer(func(context.Context, string) (net.Conn, error) { return listener.Dial() }),
+		grpc.WithContextDialer(func(context.Context, string) (net.Conn, error) {
+			return listener.Dial()
+		}),
 		grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { connection.Close() })
-	return &fixture{vmafv1.NewScoringClient(connection), connection, engine, cutOff}
+	return &fixture{
+		ScoringClient: vmafv1.NewScoringClient(connection),
+		connection:    connection,
+		engine:        engine,
+		cutOff:        cutOff,
+	}
 }
 
 func config(frames bool) *vmafv1.ScoreStreamRequest {
-	return &vmafv1.ScoreStreamRequest{Message: &vmafv1.ScoreStreamRequest_Config{Config: &vmafv1.Config{
+	message := &vmafv1.ScoreStreamRequest_Config{Config: &vmafv1.Config{
 		Video: toVideo(format), Frames: frames,
 		Options: &vmafv1.Options{Pooling: []vmafv1.Pooling{vmafv1.Pooling_POOLING_MEAN}},
-	}}}
+	}}
+	return &vmafv1.ScoreStreamRequest{Message: message}
 }
 
 func pair(ref, dist []byte) *vmafv1.ScoreStreamRequest {
@@ -90,8 +101,10 @@ func frame(i int) *vmafv1.ScoreStreamRequest {
 	return pair(y4mtest.Frame(format, i, 1), y4mtest.Frame(format, i, 16))
 }
 
-// stream sends messages, closes, and returns what comes.
-func (f *fixture) stream(t *testing.T, messages ...*vmafv1.ScoreStreamRequest) (got []*vmafv1.ScoreStreamResponse, err error) {
+// stream sends messages, closes the stream, and returns the responses.
+func (f *fixture) stream(
+	t *testing.T, messages ...*vmafv1.ScoreStreamRequest,
+) (got []*vmafv1.ScoreStreamResponse, err error) {
 	t.Helper()
 	s, err := f.ScoreStream(context.Background())
 	if err != nil {
@@ -99,7 +112,7 @@ func (f *fixture) stream(t *testing.T, messages ...*vmafv1.ScoreStreamRequest) (
 	}
 	for _, m := range messages {
 		if err := s.Send(m); err != nil {
-			break // Recv says why
+			break // Recv returns the cause.
 		}
 	}
 	_ = s.CloseSend()
@@ -115,9 +128,10 @@ func (f *fixture) stream(t *testing.T, messages ...*vmafv1.ScoreStreamRequest) (
 	}
 }
 
-func TestBothWaysScoreTheSame(t *testing.T) {
+func TestScoreAndScoreStreamAreEqual(t *testing.T) {
 	f := start(t, nil)
-	paths, err := f.Score(context.Background(), &vmafv1.ScoreRequest{Reference: "good.y4m", Distorted: "worse.y4m"})
+	paths, err := f.Score(context.Background(),
+		&vmafv1.ScoreRequest{Reference: "good.y4m", Distorted: "worse.y4m"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,52 +148,62 @@ func TestBothWaysScoreTheSame(t *testing.T) {
 	}
 	result := got[4].GetResult()
 	mean := result.GetModels()[0].GetPooled()
-	if mean.GetMean() != paths.GetModels()[0].GetPooled().GetMean() || mean.GetMean()-sum/4 > 1e-9 || mean.Min != nil {
-		t.Errorf("%v, by paths %v, frames sum up to %v", result, paths, sum)
+	if mean.GetMean() != paths.GetModels()[0].GetPooled().GetMean() ||
+		mean.GetMean()-sum/4 > 1e-9 || mean.Min != nil {
+		t.Errorf("ScoreStream %v, Score %v, sum of the frames %v", result, paths, sum)
 	}
 }
 
-func TestRefused(t *testing.T) {
+func TestInvalidRequests(t *testing.T) {
 	f := start(t, func(l *scoring.Limits, _ *Settings) { l.MaxFrames = 2 })
 	huge, none := config(false), config(false)
-	huge.GetConfig().Video = &vmafv1.Video{Width: 1 << 31, Height: 1 << 31, Chroma: vmafv1.Chroma_CHROMA_420, BitDepth: 8}
+	huge.GetConfig().Video = &vmafv1.Video{Width: 1 << 31, Height: 1 << 31,
+		Chroma: vmafv1.Chroma_CHROMA_420, BitDepth: 8}
 	none.GetConfig().Video = nil
 	ref := y4mtest.Frame(format, 0, 1)
 	for name, c := range map[string]struct {
 		code     codes.Code
 		messages []*vmafv1.ScoreStreamRequest
 	}{
-		"nothing":     {codes.InvalidArgument, nil},
-		"no config":   {codes.InvalidArgument, []*vmafv1.ScoreStreamRequest{frame(0)}},
-		"two configs": {codes.InvalidArgument, []*vmafv1.ScoreStreamRequest{config(false), config(false)}},
-		"no frames":   {codes.InvalidArgument, []*vmafv1.ScoreStreamRequest{config(false)}},
-		"no video":    {codes.InvalidArgument, []*vmafv1.ScoreStreamRequest{none, frame(0)}},
-		"short frame": {codes.InvalidArgument, []*vmafv1.ScoreStreamRequest{config(false), pair(ref, ref[1:])}},
-		"huge frame":  {codes.OutOfRange, []*vmafv1.ScoreStreamRequest{huge}},
-		"many frames": {codes.OutOfRange, []*vmafv1.ScoreStreamRequest{config(false), frame(0), frame(1), frame(2)}},
-		"large":       {codes.ResourceExhausted, []*vmafv1.ScoreStreamRequest{config(false), pair(make([]byte, 2<<20), ref)}},
+		"nothing":   {codes.InvalidArgument, nil},
+		"no config": {codes.InvalidArgument, []*vmafv1.ScoreStreamRequest{frame(0)}},
+		"two configs": {codes.InvalidArgument,
+			[]*vmafv1.ScoreStreamRequest{config(false), config(false)}},
+		"no frames": {codes.InvalidArgument, []*vmafv1.ScoreStreamRequest{config(false)}},
+		"no video":  {codes.InvalidArgument, []*vmafv1.ScoreStreamRequest{none, frame(0)}},
+		"short frame": {codes.InvalidArgument,
+			[]*vmafv1.ScoreStreamRequest{config(false), pair(ref, ref[1:])}},
+		"huge frame": {codes.OutOfRange, []*vmafv1.ScoreStreamRequest{huge}},
+		"many frames": {codes.OutOfRange,
+			[]*vmafv1.ScoreStreamRequest{config(false), frame(0), frame(1), frame(2)}},
+		"too large": {codes.ResourceExhausted,
+			[]*vmafv1.ScoreStreamRequest{config(false), pair(make([]byte, 2<<20), ref)}},
 	} {
 		_, err := f.stream(t, c.messages...)
 		if status.Code(err) != c.code {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: error %v, want code %v", name, err, c.code)
 		}
-		// gRPC itself answers a message too large, while the call still ends.
-		for end := time.Now().Add(5 * time.Second); f.engine.Running() != 0; time.Sleep(time.Millisecond) {
+		// If a message is too large, gRPC itself responds before the handler has returned.
+		for end := time.Now().Add(5 * time.Second); f.engine.Running() != 0; {
 			if time.Now().After(end) {
-				t.Fatalf("%s: a place is kept", name)
+				t.Fatalf("%s: the slot is still taken", name)
 			}
+			time.Sleep(time.Millisecond)
 		}
 	}
 	for path, code := range map[string]codes.Code{
-		"none.y4m": codes.NotFound, "../good.y4m": codes.PermissionDenied, "": codes.InvalidArgument,
+		"none.y4m":    codes.NotFound,
+		"../good.y4m": codes.PermissionDenied,
+		"":            codes.InvalidArgument,
 	} {
-		_, err := f.Score(context.Background(), &vmafv1.ScoreRequest{Reference: "good.y4m", Distorted: path})
+		_, err := f.Score(context.Background(),
+			&vmafv1.ScoreRequest{Reference: "good.y4m", Distorted: path})
 		if status.Code(err) != code {
-			t.Errorf("%q: %v", path, err)
+			t.Errorf("%q: error %v, want code %v", path, err, code)
 		}
 	}
 	if f.engine.Running() != 0 {
-		t.Error("a place is kept")
+		t.Error("a slot is still taken")
 	}
 }
 
@@ -209,23 +233,25 @@ func TestQueueStallAndCutOff(t *testing.T) {
 	for f.engine.Running() == 0 {
 		time.Sleep(time.Millisecond)
 	}
-	f.cutOff(scoring.Problemf(scoring.Draining, "it ends"))
+	f.cutOff(scoring.Problemf(scoring.Draining, "the server is shutting down"))
 	if _, err := s.Recv(); status.Code(err) != codes.Unavailable {
-		t.Errorf("cut off: %v", err)
+		t.Errorf("a call that was cut off: %v", err)
 	}
 }
 
 func TestModelsAndHealth(t *testing.T) {
 	f := start(t, nil)
 	list, err := f.ListModels(context.Background(), &vmafv1.ListModelsRequest{})
-	if err != nil || list.GetDefaultModel() != "vmaf_v0.6.1" || !list.GetModels()[0].GetBuiltIn() || len(list.GetFeatures()) == 0 {
+	if err != nil || list.GetDefaultModel() != "vmaf_v0.6.1" || !list.GetModels()[0].GetBuiltIn() ||
+		len(list.GetFeatures()) == 0 {
 		t.Errorf("%v, %v", list, err)
 	}
 	health := grpc_health_v1.NewHealthClient(f.connection)
 	for _, service := range []string{"", "vmaf.v1.Scoring"} {
-		answer, err := health.Check(context.Background(), &grpc_health_v1.HealthCheckRequest{Service: service})
-		if err != nil || answer.GetStatus() != grpc_health_v1.HealthCheckResponse_SERVING {
-			t.Errorf("%q: %v, %v", service, answer, err)
+		resp, err := health.Check(context.Background(),
+			&grpc_health_v1.HealthCheckRequest{Service: service})
+		if err != nil || resp.GetStatus() != grpc_health_v1.HealthCheckResponse_SERVING {
+			t.Errorf("%q: %v, %v", service, resp, err)
 		}
 	}
 }

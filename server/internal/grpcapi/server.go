@@ -1,4 +1,4 @@
-// Package grpcapi serves the engine over gRPC, as api/vmaf/v1/scoring.proto says.
+// Package grpcapi implements the gRPC service that api/vmaf/v1/scoring.proto defines.
 package grpcapi
 
 import (
@@ -21,7 +21,7 @@ import (
 	"vmaf-images/server/internal/vmaf"
 )
 
-// Settings are those of gRPC alone.
+// Settings are the settings of the gRPC interface.
 type Settings struct {
 	MaxMessageBytes            int
 	MaxHeaderBytes             int
@@ -29,7 +29,7 @@ type Settings struct {
 	StallTimeout               time.Duration
 }
 
-// Server is the gRPC server with its health service.
+// Server is a gRPC server and its health service.
 type Server struct {
 	*grpc.Server
 	Health *health.Server
@@ -37,15 +37,16 @@ type Server struct {
 
 type service struct {
 	vmafv1.UnimplementedScoringServer
-	base    context.Context
+	base    context.Context // of the server, not of a call: see New
 	stall   time.Duration
 	engine  *scoring.Engine
 	metrics *metrics.Metrics
 	log     *slog.Logger
 }
 
-// New returns the server; base is cancelled to cut its calls off.
-func New(base context.Context, s Settings, e *scoring.Engine, m *metrics.Metrics, log *slog.Logger) *Server {
+// New returns a server. Cancelling base cuts off all calls, with its cause as their error.
+func New(base context.Context, s Settings, e *scoring.Engine, m *metrics.Metrics,
+	log *slog.Logger) *Server {
 	srv := &service{base: base, stall: s.StallTimeout, engine: e, metrics: m, log: log}
 	g := grpc.NewServer(
 		grpc.MaxRecvMsgSize(s.MaxMessageBytes),
@@ -58,14 +59,15 @@ func New(base context.Context, s Settings, e *scoring.Engine, m *metrics.Metrics
 		grpc.StreamInterceptor(srv.streaming),
 	)
 	healthServer := health.NewServer()
-	healthServer.SetServingStatus(vmafv1.Scoring_ServiceDesc.ServiceName, grpc_health_v1.HealthCheckResponse_SERVING)
+	healthServer.SetServingStatus(vmafv1.Scoring_ServiceDesc.ServiceName,
+		grpc_health_v1.HealthCheckResponse_SERVING)
 	vmafv1.RegisterScoringServer(g, srv)
 	grpc_health_v1.RegisterHealthServer(g, healthServer)
 	reflection.Register(g)
-	return &Server{g, healthServer}
+	return &Server{Server: g, Health: healthServer}
 }
 
-// Score scores two files under the data root.
+// Score implements the method of scoring.proto.
 func (s *service) Score(ctx context.Context, r *vmafv1.ScoreRequest) (*vmafv1.Result, error) {
 	start := time.Now()
 	result, err := s.score(ctx, r)
@@ -76,12 +78,15 @@ func (s *service) Score(ctx context.Context, r *vmafv1.ScoreRequest) (*vmafv1.Re
 	return toResult(result), nil
 }
 
-func (s *service) score(ctx context.Context, r *vmafv1.ScoreRequest) (result *scoring.Result, err error) {
+func (s *service) score(
+	ctx context.Context, r *vmafv1.ScoreRequest,
+) (result *scoring.Result, err error) {
 	options, err := fromOptions(r.GetOptions())
 	if err != nil {
 		return nil, err
 	}
-	request := scoring.PathRequest{Reference: r.GetReference(), Distorted: r.GetDistorted(), Options: &options}
+	request := scoring.PathRequest{Reference: r.GetReference(), Distorted: r.GetDistorted(),
+		Options: &options}
 	if err := request.Check(); err != nil {
 		return nil, err
 	}
@@ -94,48 +99,58 @@ func (s *service) score(ctx context.Context, r *vmafv1.ScoreRequest) (result *sc
 	return result, err
 }
 
-// bound ends a call's context also when the server cuts calls off.
+// bound returns a context that is also cancelled when the server cuts off its calls.
 func (s *service) bound(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	stop := context.AfterFunc(s.base, func() { cancel(context.Cause(s.base)) })
 	return ctx, func() { stop(); cancel(nil) }
 }
 
-// ListModels lists what a request may name.
-func (s *service) ListModels(context.Context, *vmafv1.ListModelsRequest) (*vmafv1.ListModelsResponse, error) {
+// ListModels implements the method of scoring.proto.
+func (s *service) ListModels(
+	context.Context, *vmafv1.ListModelsRequest,
+) (*vmafv1.ListModelsResponse, error) {
 	models, err := s.engine.Models()
 	if err != nil {
 		return nil, s.fail(err)
 	}
 	list := &vmafv1.ListModelsResponse{
-		Libvmaf: vmaf.Version(), DefaultModel: s.engine.DefaultModel(), Features: scoring.FeatureNames(),
+		Libvmaf:      vmaf.Version(),
+		DefaultModel: s.engine.DefaultModel(),
+		Features:     scoring.FeatureNames(),
 	}
 	for _, m := range models {
-		list.Models = append(list.Models, &vmafv1.ListModelsResponse_Model{Name: m.Name, BuiltIn: m.BuiltIn})
+		list.Models = append(list.Models,
+			&vmafv1.ListModelsResponse_Model{Name: m.Name, BuiltIn: m.BuiltIn})
 	}
 	return list, nil
 }
 
-func (s *service) unary(ctx context.Context, r any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (answer any, err error) {
+func (s *service) unary(ctx context.Context, r any, info *grpc.UnaryServerInfo,
+	handle grpc.UnaryHandler) (resp any, err error) {
 	defer s.finish(ctx, info.FullMethod, time.Now(), &err)
 	return handle(ctx, r)
 }
 
-func (s *service) streaming(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) (err error) {
+func (s *service) streaming(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo,
+	handle grpc.StreamHandler) (err error) {
 	defer s.finish(stream.Context(), info.FullMethod, time.Now(), &err)
 	return handle(srv, stream)
 }
 
-// finish counts and logs a call, and makes of a panic an error.
+// finish counts and logs a call. It must be deferred, because it also converts a panic to an
+// internal error, so that a bug does not end the server.
 func (s *service) finish(ctx context.Context, method string, start time.Time, err *error) {
-	if fault := recover(); fault != nil {
-		*err = s.fail(fmt.Errorf("panic: %v", fault))
+	if value := recover(); value != nil {
+		*err = s.fail(fmt.Errorf("panic: %v", value))
 	}
 	code := status.Code(*err)
 	s.metrics.GRPC.WithLabelValues(method, code.String()).Inc()
 	level := slog.LevelInfo
-	if code == codes.OK && method != vmafv1.Scoring_Score_FullMethodName && method != vmafv1.Scoring_ScoreStream_FullMethodName {
+	if code == codes.OK && method != vmafv1.Scoring_Score_FullMethodName &&
+		method != vmafv1.Scoring_ScoreStream_FullMethodName {
 		level = slog.LevelDebug
 	}
-	s.log.Log(ctx, level, "call", "method", method, "code", code.String(), "seconds", time.Since(start).Seconds())
+	s.log.Log(ctx, level, "call", "method", method, "code", code.String(),
+		"seconds", time.Since(start).Seconds())
 }

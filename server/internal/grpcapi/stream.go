@@ -13,7 +13,7 @@ import (
 
 type scoreStream = vmafv1.Scoring_ScoreStreamServer
 
-// ScoreStream scores frames as they are sent.
+// ScoreStream implements the method of scoring.proto.
 func (s *service) ScoreStream(stream scoreStream) error {
 	start := time.Now()
 	err := s.scoreStream(stream)
@@ -33,7 +33,7 @@ func (s *service) scoreStream(stream scoreStream) error {
 	return s.engine.Do(ctx, func(ctx context.Context) error {
 		first, err := in.next(ctx)
 		if errors.Is(err, io.EOF) || err == nil && first.GetConfig() == nil {
-			return scoring.Problemf(scoring.BadRequest, "the first message must be a config")
+			return scoring.Problemf(scoring.BadRequest, "the first message must be a Config")
 		}
 		if err != nil {
 			return err
@@ -45,28 +45,29 @@ func (s *service) scoreStream(stream scoreStream) error {
 		}
 		format := fromVideo(config.GetVideo())
 		if err := format.Validate(); err != nil {
-			return scoring.Problemf(scoring.BadVideo, "the config's video: %w", err)
+			return scoring.Problemf(scoring.BadVideo, "the video in the Config: %w", err)
 		}
 		var emit scoring.Emit
 		if config.GetFrames() {
 			emit = func(ctx context.Context, f scoring.Frame) error {
-				return out.put(ctx, &vmafv1.ScoreStreamResponse{Message: &vmafv1.ScoreStreamResponse_Frame{Frame: toFrame(f)}})
+				message := &vmafv1.ScoreStreamResponse_Frame{Frame: toFrame(f)}
+				return out.put(ctx, &vmafv1.ScoreStreamResponse{Message: message})
 			}
 		}
-		result, err := s.engine.Score(ctx, options, &messagePairs{ctx: ctx, in: in, format: format}, emit)
+		result, err := s.engine.Score(ctx, options, &messagePairs{in: in, format: format}, emit)
 		if err != nil {
 			return err
 		}
-		if err := out.put(ctx, &vmafv1.ScoreStreamResponse{Message: &vmafv1.ScoreStreamResponse_Result{Result: toResult(result)}}); err != nil {
+		message := &vmafv1.ScoreStreamResponse_Result{Result: toResult(result)}
+		if err := out.put(ctx, &vmafv1.ScoreStreamResponse{Message: message}); err != nil {
 			return err
 		}
 		return out.flush(ctx)
 	})
 }
 
-// messagePairs takes frame pairs out of messages.
+// messagePairs reads frame pairs from messages.
 type messagePairs struct {
-	ctx    context.Context
 	in     *receiver
 	format y4m.Format
 	pair   *vmafv1.FramePair
@@ -75,13 +76,13 @@ type messagePairs struct {
 
 func (p *messagePairs) Format() y4m.Format { return p.format }
 
-func (p *messagePairs) Next() error {
-	m, err := p.in.next(p.ctx)
+func (p *messagePairs) Next(ctx context.Context) error {
+	m, err := p.in.next(ctx)
 	if err != nil {
 		return err
 	}
 	if p.pair = m.GetFrame(); p.pair == nil {
-		return scoring.Problemf(scoring.BadRequest, "message %d must be a frame", p.frames+1)
+		return scoring.Problemf(scoring.BadRequest, "message %d must be a FramePair", p.frames+1)
 	}
 	p.frames++
 	return nil
@@ -94,17 +95,18 @@ func (p *messagePairs) Read(ref, dist y4m.Frame) error {
 		from []byte
 	}{{"reference", ref, p.pair.GetReference()}, {"distorted", dist, p.pair.GetDistorted()}} {
 		if err := p.format.Copy(side.into, side.from); err != nil {
-			return scoring.Problemf(scoring.BadVideo, "frame %d of the %s: %w", p.frames-1, side.name, err)
+			return scoring.Problemf(scoring.BadVideo, "frame %d of the %s: %w",
+				p.frames-1, side.name, err)
 		}
 	}
 	return nil
 }
 
-// receiver waits for messages no longer than it should: gRPC's own calls end
-// only with the whole call.
+// receiver receives messages in a goroutine, to be able to stop waiting for one. Recv of
+// the stream itself blocks until the call ends.
 type receiver struct {
 	messages chan *vmafv1.ScoreStreamRequest
-	err      error // once messages is closed
+	err      error // valid once messages is closed
 	stall    time.Duration
 }
 
@@ -129,6 +131,7 @@ func receive(ctx context.Context, stream scoreStream, stall time.Duration) *rece
 	return r
 }
 
+// next returns the next message. It waits for stall at most.
 func (r *receiver) next(ctx context.Context) (*vmafv1.ScoreStreamRequest, error) {
 	late := time.NewTimer(r.stall)
 	defer late.Stop()
@@ -139,13 +142,14 @@ func (r *receiver) next(ctx context.Context) (*vmafv1.ScoreStreamRequest, error)
 		}
 		return m, nil
 	case <-late.C:
-		return nil, scoring.Problemf(scoring.Timeout, "nothing came for %s", r.stall)
+		return nil, scoring.Problemf(scoring.Timeout, "the client did not send for %s", r.stall)
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
 }
 
-// sender sends beside the scoring, so that who does not read cannot keep it.
+// sender sends messages in a goroutine, so that a client that does not read cannot block the
+// scoring forever.
 type sender struct {
 	messages chan *vmafv1.ScoreStreamResponse
 	done     chan error
@@ -154,7 +158,8 @@ type sender struct {
 }
 
 func send(ctx context.Context, stream scoreStream, stall time.Duration) *sender {
-	s := &sender{messages: make(chan *vmafv1.ScoreStreamResponse), done: make(chan error, 1), stall: stall}
+	s := &sender{messages: make(chan *vmafv1.ScoreStreamResponse), done: make(chan error, 1),
+		stall: stall}
 	go func() {
 		for m := range s.messages {
 			if err := stream.Send(m); err != nil {
@@ -167,6 +172,7 @@ func send(ctx context.Context, stream scoreStream, stall time.Duration) *sender 
 	return s
 }
 
+// put sends a message. It waits for stall at most if earlier messages are still being sent.
 func (s *sender) put(ctx context.Context, m *vmafv1.ScoreStreamResponse) error {
 	late := time.NewTimer(s.stall)
 	defer late.Stop()
@@ -174,7 +180,7 @@ func (s *sender) put(ctx context.Context, m *vmafv1.ScoreStreamResponse) error {
 	case s.messages <- m:
 		return nil
 	case err := <-s.done:
-		return scoring.Problemf(scoring.Cancelled, "the client has gone: %w", err)
+		return scoring.Problemf(scoring.Cancelled, "the client cancelled the call: %w", err)
 	case <-late.C:
 		return scoring.Problemf(scoring.Timeout, "the client did not read for %s", s.stall)
 	case <-ctx.Done():
@@ -182,7 +188,7 @@ func (s *sender) put(ctx context.Context, m *vmafv1.ScoreStreamResponse) error {
 	}
 }
 
-// flush waits until all was sent.
+// flush ends the sending and waits until all messages are sent.
 func (s *sender) flush(ctx context.Context) error {
 	s.end()
 	late := time.NewTimer(s.stall)
@@ -197,6 +203,7 @@ func (s *sender) flush(ctx context.Context) error {
 	}
 }
 
+// end stops the goroutine after the messages that were put.
 func (s *sender) end() {
 	if !s.ended {
 		s.ended = true

@@ -12,7 +12,8 @@ import (
 	"vmaf-images/server/internal/scoring"
 )
 
-// body is a request's body that must keep coming, and may be cut off.
+// body is the body of a request. It limits the size, and the duration of each read. Its
+// reads can be cut off.
 type body struct {
 	src     io.Reader
 	control *http.ResponseController
@@ -22,17 +23,18 @@ type body struct {
 
 	mu     sync.Mutex
 	closed bool
-	err    error // why the connection gave no more, if it failed
+	err    error // the first error of Read
 }
 
-func newBody(r *http.Request, control *http.ResponseController, limit int64, stall time.Duration) *body {
+func newBody(r *http.Request, control *http.ResponseController, limit int64,
+	stall time.Duration) *body {
 	return &body{src: r.Body, control: control, left: limit, limit: limit, stall: stall}
 }
 
-// Read reads with a deadline for each step.
+// Read reads from the connection. Each call has its own deadline.
 func (b *body) Read(p []byte) (int, error) {
 	if b.left <= 0 {
-		// One byte more tells the end from too much.
+		// Read one more byte to find out whether the body exceeds the limit or ends.
 		p = p[:min(len(p), 1)]
 	}
 	b.deadline(b.control.SetReadDeadline, time.Now().Add(b.stall))
@@ -44,12 +46,13 @@ func (b *body) Read(p []byte) (int, error) {
 		return n, b.fail(broken(err, b.stall))
 	}
 	if err != nil {
-		// net/http goes on reading, to notice when the client goes.
+		// net/http continues to read, to detect that the client closes the connection.
 		b.deadline(b.control.SetReadDeadline, time.Time{})
 	}
 	return n, err
 }
 
+// deadline sets a deadline of the connection, unless closeOn has closed it.
 func (b *body) deadline(set func(time.Time) error, t time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -63,14 +66,16 @@ func (b *body) fail(err error) error {
 	return err
 }
 
+// broken converts an error of the connection to a Problem.
 func broken(err error, stall time.Duration) error {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return scoring.Problemf(scoring.Timeout, "nothing came for %s", stall)
+		return scoring.Problemf(scoring.Timeout, "the client did not send for %s", stall)
 	}
-	return scoring.Problemf(scoring.Cancelled, "the connection broke: %w", err)
+	return scoring.Problemf(scoring.Cancelled, "the connection failed: %w", err)
 }
 
-// explain prefers the failure of the connection to what it led to.
+// explain returns the error of the connection instead of err, if there is one: err is then
+// only a consequence of it.
 func (b *body) explain(err error) error {
 	if err != nil && b.err != nil {
 		return b.err
@@ -78,12 +83,13 @@ func (b *body) explain(err error) error {
 	return err
 }
 
-// allowWrite gives the next write its time.
+// allowWrite sets the deadline of the next write.
 func (b *body) allowWrite() {
 	b.deadline(b.control.SetWriteDeadline, time.Now().Add(b.stall))
 }
 
-// closeOn has reads and writes end when ctx does. The returned function ends that.
+// closeOn makes pending and later reads and writes fail once ctx is done. The returned
+// function undoes that.
 func (b *body) closeOn(ctx context.Context) func() {
 	stop := context.AfterFunc(ctx, func() {
 		b.mu.Lock()

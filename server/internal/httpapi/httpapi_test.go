@@ -30,6 +30,7 @@ var (
 	worse  = y4mtest.Video(format, 4, 16)
 )
 
+// fixture is a running server.
 type fixture struct {
 	*testing.T
 	url    string
@@ -38,7 +39,7 @@ type fixture struct {
 	cutOff context.CancelCauseFunc
 }
 
-// start runs a server, its settings changed by change.
+// start runs a server with small limits, which change may modify.
 func start(t *testing.T, change func(*scoring.Limits, *Settings)) *fixture {
 	limits := scoring.Limits{
 		DataRoot: t.TempDir(), ScratchDir: t.TempDir(), DefaultModel: "vmaf_v0.6.1",
@@ -64,14 +65,17 @@ func start(t *testing.T, change func(*scoring.Limits, *Settings)) *fixture {
 	server.Config = New(base, settings, engine, m, slog.New(slog.NewJSONHandler(io.Discard, nil)))
 	server.Start()
 	t.Cleanup(server.Close)
-	for name, video := range map[string][]byte{"good.y4m": good, "worse.y4m": worse, "cut.y4m": worse[:len(worse)-1]} {
+	for name, video := range map[string][]byte{
+		"good.y4m": good, "worse.y4m": worse, "cut.y4m": worse[:len(worse)-1],
+	} {
 		if err := os.WriteFile(filepath.Join(limits.DataRoot, name), video, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	return &fixture{t, server.URL, limits.DataRoot, engine, cutOff}
+	return &fixture{T: t, url: server.URL, data: limits.DataRoot, engine: engine, cutOff: cutOff}
 }
 
+// field is a part of a form.
 type field struct {
 	name    string
 	content []byte
@@ -90,16 +94,16 @@ func form(parts ...field) (contentType string, body []byte) {
 
 func (f *fixture) post(query, contentType string, body io.Reader) (int, http.Header, []byte) {
 	f.Helper()
-	answer, err := http.Post(f.url+"/v1/score"+query, contentType, body)
+	resp, err := http.Post(f.url+"/v1/score"+query, contentType, body)
 	if err != nil {
 		f.Fatal(err)
 	}
-	defer answer.Body.Close()
-	text, err := io.ReadAll(answer.Body)
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
 	if err != nil {
 		f.Fatal(err)
 	}
-	return answer.StatusCode, answer.Header, text
+	return resp.StatusCode, resp.Header, text
 }
 
 func (f *fixture) upload(query string, parts ...field) (int, []byte) {
@@ -109,15 +113,17 @@ func (f *fixture) upload(query string, parts ...field) (int, []byte) {
 	return code, text
 }
 
+// refused checks that a response is a problem document with the given status and type.
 func (f *fixture) refused(code int, text []byte, status int, name string) {
 	f.Helper()
 	var p problem
 	if err := json.Unmarshal(text, &p); err != nil || code != status || p.Status != status ||
 		p.Type != "urn:vmaf:problem:"+name || p.Title == "" || p.Detail == "" {
-		f.Errorf("%d %s, not %d %s", code, text, status, name)
+		f.Errorf("%d %s, want %d %s", code, text, status, name)
 	}
 }
 
+// mean checks that a response is a result, and returns the mean score of the first model.
 func (f *fixture) mean(code int, text []byte) float64 {
 	f.Helper()
 	var r result
@@ -131,25 +137,29 @@ func TestScore(t *testing.T) {
 	f := start(t, nil)
 	code, text := f.upload("", field{"reference", good}, field{"distorted", worse})
 	mean := f.mean(code, text)
-	if same := f.mean(f.upload("", field{"reference", good}, field{"distorted", good})); same <= mean {
+	same := f.mean(f.upload("", field{"reference", good}, field{"distorted", good}))
+	if same <= mean {
 		t.Errorf("the reference itself scores %v, a worse video %v", same, mean)
 	}
-	if turned := f.mean(f.upload("", field{"distorted", worse}, field{"reference", good})); turned != mean {
-		t.Errorf("with the distorted video first %v, not %v", turned, mean)
+	swapped := f.mean(f.upload("", field{"distorted", worse}, field{"reference", good}))
+	if swapped != mean {
+		t.Errorf("%v with the distorted video first, want %v", swapped, mean)
 	}
-	code, _, text = f.post("", "application/json", strings.NewReader(`{"reference": "good.y4m", "distorted": "worse.y4m"}`))
+	code, _, text = f.post("", "application/json",
+		strings.NewReader(`{"reference": "good.y4m", "distorted": "worse.y4m"}`))
 	if paths := f.mean(code, text); paths != mean {
-		t.Errorf("by paths %v, not %v", paths, mean)
+		t.Errorf("%v by paths, want %v", paths, mean)
 	}
 	if f.engine.Running() != 0 || f.engine.Scratch.Used() != 0 {
-		t.Error("a place or scratch space is kept")
+		t.Error("a slot or scratch space is still taken")
 	}
 }
 
 func TestFrames(t *testing.T) {
 	f := start(t, nil)
 	code, text := f.upload("?frames=true",
-		field{"options", []byte(`{"models": ["vmaf_v0.6.1", "vmaf_b_v0.6.3"], "features": ["psnr"], "subsample": 2}`)},
+		field{"options", []byte(
+			`{"models": ["vmaf_v0.6.1", "vmaf_b_v0.6.3"], "features": ["psnr"], "subsample": 2}`)},
 		field{"reference", good}, field{"distorted", worse})
 	lines := bytes.Split(bytes.TrimSpace(text), []byte("\n"))
 	if code != http.StatusOK || len(lines) != 3 {
@@ -158,13 +168,15 @@ func TestFrames(t *testing.T) {
 	sum := 0.0
 	for i, line := range lines[:2] {
 		var frame frameLine
-		if err := json.Unmarshal(line, &frame); err != nil || frame.Type != "frame" || frame.Frame != 2*i || len(frame.Features) != 3 {
+		if err := json.Unmarshal(line, &frame); err != nil || frame.Type != "frame" ||
+			frame.Frame != 2*i || len(frame.Features) != 3 {
 			t.Fatalf("%s: %v", line, err)
 		}
 		sum += *frame.Models["vmaf_v0.6.1"]
 	}
 	var last result
-	if err := json.Unmarshal(lines[2], &last); err != nil || last.Type != "result" || last.Frames != 4 || last.Scored != 2 ||
+	if err := json.Unmarshal(lines[2], &last); err != nil || last.Type != "result" ||
+		last.Frames != 4 || last.Scored != 2 ||
 		last.Models[1].Bootstrap == nil {
 		t.Fatalf("%s: %v", lines[2], err)
 	}
@@ -175,7 +187,7 @@ func TestFrames(t *testing.T) {
 
 func TestErrorEndsStream(t *testing.T) {
 	f := start(t, nil)
-	// libvmaf 3.2 knows the motion of other models' frames only at the end.
+	// For other models, libvmaf 3.2 computes the motion feature only at the end of the video.
 	contentType, body := form(field{"options", []byte(`{"models": ["vmaf_float_v0.6.1"]}`)},
 		field{"reference", good}, field{"distorted", worse[:len(worse)-1]})
 	r, w := io.Pipe()
@@ -186,22 +198,23 @@ func TestErrorEndsStream(t *testing.T) {
 		_, _ = w.Write(body[len(body)-5000:])
 		w.Close()
 	}()
-	answer, err := http.Post(f.url+"/v1/score?frames=true", contentType, r)
-	close(goOn) // the answer has begun before the body has ended
+	resp, err := http.Post(f.url+"/v1/score?frames=true", contentType, r)
+	close(goOn) // The response has begun before the end of the body is sent.
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer answer.Body.Close()
-	text, _ := io.ReadAll(answer.Body)
+	defer resp.Body.Close()
+	text, _ := io.ReadAll(resp.Body)
 	lines := bytes.Split(bytes.TrimSpace(text), []byte("\n"))
 	var last errorLine
-	if err := json.Unmarshal(lines[len(lines)-1], &last); err != nil || answer.StatusCode != http.StatusOK ||
+	if err := json.Unmarshal(lines[len(lines)-1], &last); err != nil ||
+		resp.StatusCode != http.StatusOK ||
 		last.Type != "error" || last.Problem.Type != "urn:vmaf:problem:bad-video" {
-		t.Errorf("%d %s", answer.StatusCode, lines[len(lines)-1])
+		t.Errorf("%d %s", resp.StatusCode, lines[len(lines)-1])
 	}
 }
 
-func TestUploadRefused(t *testing.T) {
+func TestInvalidUploads(t *testing.T) {
 	f := start(t, func(l *scoring.Limits, _ *Settings) {
 		l.MaxFrames, l.MaxFramePixels, l.MaxScratchBytes = 10, 10_000, 100_000
 	})
@@ -210,9 +223,9 @@ func TestUploadRefused(t *testing.T) {
 	}
 	ref, dist := field{"reference", good}, field{"distorted", worse}
 	for name, c := range map[string]struct {
-		status int
-		called string
-		parts  []field
+		status  int
+		problem string
+		parts   []field
 	}{
 		"nothing":         {400, "bad-request", nil},
 		"one video":       {400, "bad-request", []field{ref}},
@@ -221,38 +234,51 @@ func TestUploadRefused(t *testing.T) {
 		"unknown part":    {400, "bad-request", []field{{"x", good}, ref, dist}},
 		"options last":    {400, "bad-request", []field{ref, dist, {"options", []byte("{}")}}},
 		"options no JSON": {400, "bad-request", []field{{"options", []byte("{")}, ref, dist}},
-		"options unknown": {400, "bad-options", []field{{"options", []byte(`{"x": 1}`)}, ref, dist}},
-		"options large":   {413, "too-large", []field{{"options", bytes.Repeat([]byte(" "), 2000)}, ref, dist}},
-		"unknown model":   {400, "bad-options", []field{{"options", []byte(`{"models": ["x"]}`)}, ref, dist}},
-		"model outside":   {400, "bad-options", []field{{"options", []byte(`{"models": ["../x.json"]}`)}, ref, dist}},
-		"no Y4M":          {422, "bad-video", []field{{"reference", []byte("x")}, dist}},
-		"empty":           {422, "bad-video", []field{ref, {"distorted", nil}}},
-		"truncated":       {422, "bad-video", []field{ref, {"distorted", worse[:len(worse)-1]}}},
-		"no frame":        {422, "bad-video", []field{ref, {"distorted", worse[:bytes.IndexByte(worse, '\n')+1]}}},
-		"shorter":         {422, "videos-differ", []field{ref, {"distorted", y4mtest.Video(format, 3, 1)}}},
-		"longer":          {422, "videos-differ", []field{ref, {"distorted", y4mtest.Video(format, 5, 1)}}},
-		"another size":    {422, "videos-differ", []field{ref, {"distorted", video("W64 H32")}}},
-		"too small":       {422, "not-scorable", []field{{"reference", video("W32 H32")}, {"distorted", video("W32 H32")}}},
-		"feature small":   {422, "not-scorable", []field{{"options", []byte(`{"features": ["float_ms_ssim"]}`)}, ref, dist}},
-		"huge frame":      {413, "too-large", []field{{"reference", video("W2000000000 H2000000000 C444p16")}, dist}},
-		"overflow":        {413, "too-large", []field{ref, {"distorted", video("W65536 H65536")}}},
-		"many frames":     {413, "too-large", []field{{"reference", y4mtest.Video(format, 11, 1)}, {"distorted", y4mtest.Video(format, 11, 1)}}},
-		"no scratch":      {503, "scratch-full", []field{{"reference", y4mtest.Video(format, 30, 1)}, dist}},
+		"options unknown": {400, "bad-options",
+			[]field{{"options", []byte(`{"x": 1}`)}, ref, dist}},
+		"options large": {413, "too-large",
+			[]field{{"options", bytes.Repeat([]byte(" "), 2000)}, ref, dist}},
+		"unknown model": {400, "bad-options",
+			[]field{{"options", []byte(`{"models": ["x"]}`)}, ref, dist}},
+		"model outside": {400, "bad-options",
+			[]field{{"options", []byte(`{"models": ["../x.json"]}`)}, ref, dist}},
+		"no Y4M":    {422, "bad-video", []field{{"reference", []byte("x")}, dist}},
+		"empty":     {422, "bad-video", []field{ref, {"distorted", nil}}},
+		"truncated": {422, "bad-video", []field{ref, {"distorted", worse[:len(worse)-1]}}},
+		"no frame": {422, "bad-video",
+			[]field{ref, {"distorted", worse[:bytes.IndexByte(worse, '\n')+1]}}},
+		"shorter": {422, "videos-differ",
+			[]field{ref, {"distorted", y4mtest.Video(format, 3, 1)}}},
+		"longer": {422, "videos-differ",
+			[]field{ref, {"distorted", y4mtest.Video(format, 5, 1)}}},
+		"another size": {422, "videos-differ", []field{ref, {"distorted", video("W64 H32")}}},
+		"too small": {422, "not-scorable",
+			[]field{{"reference", video("W32 H32")}, {"distorted", video("W32 H32")}}},
+		"feature small": {422, "not-scorable",
+			[]field{{"options", []byte(`{"features": ["float_ms_ssim"]}`)}, ref, dist}},
+		"huge frame": {413, "too-large",
+			[]field{{"reference", video("W2000000000 H2000000000 C444p16")}, dist}},
+		"overflow": {413, "too-large", []field{ref, {"distorted", video("W65536 H65536")}}},
+		"many frames": {413, "too-large",
+			[]field{{"reference", y4mtest.Video(format, 11, 1)},
+				{"distorted", y4mtest.Video(format, 11, 1)}}},
+		"no scratch": {503, "scratch-full",
+			[]field{{"reference", y4mtest.Video(format, 30, 1)}, dist}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			at := *f
 			at.T = t
 			code, text := f.upload("", c.parts...)
-			at.refused(code, text, c.status, c.called)
+			at.refused(code, text, c.status, c.problem)
 			if n := f.engine.Scratch.Used(); n != 0 {
-				t.Errorf("%d bytes are kept", n)
+				t.Errorf("%d bytes are still stored", n)
 			}
 		})
 	}
 	f.mean(f.upload("", ref, dist))
 }
 
-func TestBodyRefused(t *testing.T) {
+func TestInvalidBodies(t *testing.T) {
 	f := start(t, nil)
 	contentType, body := form(field{"reference", good}, field{"distorted", worse})
 	json := func(text string) io.Reader { return strings.NewReader(text) }
@@ -260,79 +286,90 @@ func TestBodyRefused(t *testing.T) {
 		query, contentType string
 		body               io.Reader
 		status             int
-		called             string
+		problem            string
 	}{
 		{"", "text/plain", json("x"), 415, "unsupported-media-type"},
 		{"", "", json("x"), 415, "unsupported-media-type"},
 		{"", "multipart/form-data", json("x"), 400, "bad-request"},
 		{"", contentType, bytes.NewReader(body[:len(body)-100]), 400, "bad-request"},
-		{"", contentType, io.MultiReader(bytes.NewReader(body), bytes.NewReader(make([]byte, 2<<20))), 413, "too-large"},
+		{"", contentType, bytes.NewReader(append(body, make([]byte, 2<<20)...)),
+			413, "too-large"},
 		{"?frames=x", contentType, bytes.NewReader(body), 400, "bad-request"},
 		{"?x=1", contentType, bytes.NewReader(body), 400, "bad-request"},
 		{"?frames=%zz", contentType, bytes.NewReader(body), 400, "bad-request"},
 		{"", "application/json", json("{"), 400, "bad-request"},
 		{"", "application/json", json(strings.Repeat(" ", 2000)), 413, "too-large"},
-		{"", "application/json", json(`{"reference": "good.y4m", "distorted": "none.y4m"}`), 404, "not-found"},
-		{"", "application/json", json(`{"reference": "good.y4m", "distorted": "../good.y4m"}`), 403, "path-refused"},
-		{"", "application/json", json(`{"reference": "good.y4m", "distorted": "/etc/passwd"}`), 403, "path-refused"},
-		{"", "application/json", json(`{"reference": "good.y4m", "distorted": "."}`), 403, "path-refused"},
-		{"", "application/json", json(`{"reference": "good.y4m", "distorted": "a\u0000b"}`), 403, "path-refused"},
-		{"", "application/json", json(`{"reference": "good.y4m", "distorted": "cut.y4m"}`), 422, "bad-video"},
+		{"", "application/json", json(`{"reference": "good.y4m", "distorted": "none.y4m"}`), 404,
+			"not-found"},
+		{"", "application/json", json(`{"reference": "good.y4m", "distorted": "../good.y4m"}`), 403,
+			"path-refused"},
+		{"", "application/json", json(`{"reference": "good.y4m", "distorted": "/etc/passwd"}`), 403,
+			"path-refused"},
+		{"", "application/json", json(`{"reference": "good.y4m", "distorted": "."}`), 403,
+			"path-refused"},
+		{"", "application/json", json(`{"reference": "good.y4m", "distorted": "a\u0000b"}`), 403,
+			"path-refused"},
+		{"", "application/json", json(`{"reference": "good.y4m", "distorted": "cut.y4m"}`), 422,
+			"bad-video"},
 	} {
 		code, _, text := f.post(c.query, c.contentType, c.body)
-		f.refused(code, text, c.status, c.called)
+		f.refused(code, text, c.status, c.problem)
 	}
 	request, _ := http.NewRequest("POST", f.url+"/v1/score", bytes.NewReader(body))
 	request.Header.Set("Content-Type", contentType)
 	request.Header.Set("Content-Encoding", "gzip")
-	answer, err := http.DefaultClient.Do(request)
+	resp, err := http.DefaultClient.Do(request)
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, _ := io.ReadAll(answer.Body)
-	answer.Body.Close()
-	f.refused(answer.StatusCode, text, 415, "unsupported-media-type")
+	text, _ := io.ReadAll(resp.Body)
+	resp.Body.Close()
+	f.refused(resp.StatusCode, text, 415, "unsupported-media-type")
 }
 
 func TestLinks(t *testing.T) {
 	f := start(t, nil)
-	for link, target := range map[string]string{"out": "/etc/passwd", "up": "..", "in": "good.y4m"} {
+	for link, target := range map[string]string{
+		"out": "/etc/passwd", "up": "..", "in": "good.y4m",
+	} {
 		if err := os.Symlink(target, filepath.Join(f.data, link)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	ask := func(path string) (int, []byte) {
-		code, _, text := f.post("", "application/json", strings.NewReader(fmt.Sprintf(`{"reference": %q, "distorted": "worse.y4m"}`, path)))
+	score := func(path string) (int, []byte) {
+		code, _, text := f.post("", "application/json",
+			strings.NewReader(fmt.Sprintf(`{"reference": %q, "distorted": "worse.y4m"}`, path)))
 		return code, text
 	}
 	for _, path := range []string{"out", "up/x", "up"} {
-		code, text := ask(path)
+		code, text := score(path)
 		f.refused(code, text, 403, "path-refused")
 	}
-	f.mean(ask("in"))
+	f.mean(score("in"))
 }
 
 func TestEndpoints(t *testing.T) {
 	f := start(t, nil)
 	for path, want := range map[string]string{
 		"/healthz": "ok", "/readyz": "ok", "/v1/models": "vmaf_v0.6.1", "/openapi.yaml": "openapi:",
-		"/metrics": "vmaf_scorings_running 0", "/": "<!doctype html>", "/page.js": "use strict", "/page.css": "color-scheme",
+		"/metrics": "vmaf_scorings_running 0",
+		"/":        "<!doctype html>", "/page.js": "use strict", "/page.css": "color-scheme",
 	} {
-		answer, err := http.Get(f.url + path)
+		resp, err := http.Get(f.url + path)
 		if err != nil {
 			t.Fatal(err)
 		}
-		text, _ := io.ReadAll(answer.Body)
-		answer.Body.Close()
-		if answer.StatusCode != http.StatusOK || !bytes.Contains(text, []byte(want)) {
-			t.Errorf("%s: %d %.100s", path, answer.StatusCode, text)
+		text, _ := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusOK || !bytes.Contains(text, []byte(want)) {
+			t.Errorf("%s: %d %.100s", path, resp.StatusCode, text)
 		}
 	}
 	for _, c := range []struct {
 		method, path string
 		header       string
 		status       int
-		called       string
+		problem      string
 	}{
 		{"GET", "/none", "", 404, "not-found"},
 		{"GET", "/v1/score", "", 405, "method-not-allowed"},
@@ -341,20 +378,21 @@ func TestEndpoints(t *testing.T) {
 	} {
 		request, _ := http.NewRequest(c.method, f.url+c.path, nil)
 		request.Header.Set("X", c.header)
-		answer, err := http.DefaultClient.Do(request)
+		resp, err := http.DefaultClient.Do(request)
 		if err != nil {
 			t.Fatal(err)
 		}
-		text, _ := io.ReadAll(answer.Body)
-		answer.Body.Close()
-		f.refused(answer.StatusCode, text, c.status, c.called)
+		text, _ := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		f.refused(resp.StatusCode, text, c.status, c.problem)
 	}
 }
 
-// held is an upload that stops before its end until it is let go on.
-func (f *fixture) held() (goOn chan struct{}, answer chan int) {
+// pausedUpload starts an upload that pauses before its end until goOn is closed. It sends
+// the response's status code to status.
+func (f *fixture) pausedUpload() (goOn chan struct{}, status chan int) {
 	contentType, body := form(field{"reference", good}, field{"distorted", worse})
-	goOn, answer = make(chan struct{}), make(chan int, 1)
+	goOn, status = make(chan struct{}), make(chan int, 1)
 	r, w := io.Pipe()
 	go func() {
 		_, _ = w.Write(body[:len(body)-5000])
@@ -364,28 +402,29 @@ func (f *fixture) held() (goOn chan struct{}, answer chan int) {
 	}()
 	go func() {
 		code, _, _ := f.post("", contentType, r)
-		answer <- code
+		status <- code
 	}()
-	return goOn, answer
+	return goOn, status
 }
 
-func (f *fixture) eventually(what string, is func() bool) {
+// eventually waits until condition is true.
+func (f *fixture) eventually(description string, condition func() bool) {
 	f.Helper()
 	for range 1000 {
-		if is() {
+		if condition() {
 			return
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
-	f.Fatalf("it is never so: %s", what)
+	f.Fatalf("timed out waiting until %s", description)
 }
 
 func TestQueue(t *testing.T) {
 	f := start(t, func(l *scoring.Limits, _ *Settings) { l.Concurrency, l.Queue = 1, 1 })
-	firstGo, first := f.held()
-	f.eventually("one runs", func() bool { return f.engine.Running() == 1 })
-	secondGo, second := f.held()
-	f.eventually("one waits", func() bool { return f.engine.Queued() == 1 })
+	firstGo, first := f.pausedUpload()
+	f.eventually("one request is running", func() bool { return f.engine.Running() == 1 })
+	secondGo, second := f.pausedUpload()
+	f.eventually("one request is queued", func() bool { return f.engine.Queued() == 1 })
 	contentType, body := form(field{"reference", good}, field{"distorted", worse})
 	code, header, text := f.post("", contentType, bytes.NewReader(body))
 	f.refused(code, text, 429, "queue-full")
@@ -401,31 +440,35 @@ func TestQueue(t *testing.T) {
 
 func TestStall(t *testing.T) {
 	f := start(t, func(_ *scoring.Limits, s *Settings) { s.StallTimeout = 50 * time.Millisecond })
-	goOn, answer := f.held()
+	goOn, status := f.pausedUpload()
 	defer close(goOn)
-	if code := <-answer; code != 408 {
-		t.Errorf("%d", code)
+	if code := <-status; code != 408 {
+		t.Errorf("status %d, want 408", code)
 	}
-	f.eventually("the place is free", func() bool { return f.engine.Running() == 0 })
+	f.eventually("the slot is free", func() bool { return f.engine.Running() == 0 })
 }
 
 func TestRequestTimeout(t *testing.T) {
 	f := start(t, func(l *scoring.Limits, _ *Settings) { l.RequestTimeout = 50 * time.Millisecond })
-	goOn, answer := f.held()
+	goOn, status := f.pausedUpload()
 	defer close(goOn)
-	if code := <-answer; code != 408 {
-		t.Errorf("%d", code)
+	if code := <-status; code != 408 {
+		t.Errorf("status %d, want 408", code)
 	}
 }
 
-// What comes after the body may take longer than the body was allowed to stall.
+// TestScoringIsNoStall checks that the scoring may take longer than the stall timeout.
 func TestScoringIsNoStall(t *testing.T) {
-	f := start(t, func(l *scoring.Limits, s *Settings) { s.StallTimeout, l.MaxFramePixels = 20*time.Millisecond, 1<<24 })
+	f := start(t, func(l *scoring.Limits, s *Settings) {
+		s.StallTimeout, l.MaxFramePixels = 20*time.Millisecond, 1<<24
+	})
 	large := y4m.Format{Width: 1280, Height: 720, Chroma: y4m.Chroma420, BitDepth: 8}
-	if err := os.WriteFile(filepath.Join(f.data, "large.y4m"), y4mtest.Video(large, 8, 1), 0o600); err != nil {
+	path := filepath.Join(f.data, "large.y4m")
+	if err := os.WriteFile(path, y4mtest.Video(large, 8, 1), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	code, _, text := f.post("", "application/json", strings.NewReader(`{"reference": "large.y4m", "distorted": "large.y4m"}`))
+	code, _, text := f.post("", "application/json",
+		strings.NewReader(`{"reference": "large.y4m", "distorted": "large.y4m"}`))
 	f.mean(code, text)
 }
 
@@ -436,31 +479,34 @@ func TestClientLeaves(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fmt.Fprintf(connection, "POST /v1/score HTTP/1.1\r\nHost: x\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n", contentType, len(body))
+	fmt.Fprintf(connection, "POST /v1/score HTTP/1.1\r\nHost: x\r\n"+
+		"Content-Type: %s\r\nContent-Length: %d\r\n\r\n", contentType, len(body))
 	_, _ = connection.Write(body[:len(body)-5000])
-	f.eventually("it is scored", func() bool { return f.engine.Running() == 1 && f.engine.Scratch.Used() > 0 })
+	f.eventually("the upload is being scored",
+		func() bool { return f.engine.Running() == 1 && f.engine.Scratch.Used() > 0 })
 	connection.Close()
-	f.eventually("all is free", func() bool { return f.engine.Running() == 0 && f.engine.Scratch.Used() == 0 })
+	f.eventually("the slot and scratch space are free",
+		func() bool { return f.engine.Running() == 0 && f.engine.Scratch.Used() == 0 })
 }
 
 func TestDrain(t *testing.T) {
 	f := start(t, nil)
-	goOn, answer := f.held()
-	f.eventually("one runs", func() bool { return f.engine.Running() == 1 })
+	goOn, status := f.pausedUpload()
+	f.eventually("one request is running", func() bool { return f.engine.Running() == 1 })
 	f.engine.Drain()
 	code, text := f.upload("", field{"reference", good}, field{"distorted", worse})
 	f.refused(code, text, 503, "draining")
 	close(goOn)
-	if code := <-answer; code != 200 {
-		t.Errorf("what ran was ended: %d", code)
+	if code := <-status; code != 200 {
+		t.Errorf("the running request got status %d, want 200", code)
 	}
 
 	f = start(t, nil)
-	goOn, answer = f.held()
+	goOn, status = f.pausedUpload()
 	defer close(goOn)
-	f.eventually("one runs", func() bool { return f.engine.Running() == 1 })
-	f.cutOff(scoring.Problemf(scoring.Draining, "it ends"))
-	if code := <-answer; code != 503 {
-		t.Errorf("what was cut off: %d", code)
+	f.eventually("one request is running", func() bool { return f.engine.Running() == 1 })
+	f.cutOff(scoring.Problemf(scoring.Draining, "the server is shutting down"))
+	if code := <-status; code != 503 {
+		t.Errorf("the request that was cut off got status %d, want 503", code)
 	}
 }

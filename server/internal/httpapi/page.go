@@ -2,6 +2,7 @@ package httpapi
 
 import _ "embed"
 
+// asset is a file of the page.
 type asset struct {
 	contentType string
 	content     []byte
@@ -16,7 +17,7 @@ var (
 	pageJS []byte
 )
 
-// page is the page at / and what it loads.
+// page maps paths to the page and the files that it loads.
 var page = map[string]asset{
 	"/":         {"text/html; charset=utf-8", indexHTML},
 	"/page.css": {"text/css; charset=utf-8", pageCSS},

@@ -27,24 +27,25 @@ var status = map[scoring.Kind]int{
 	scoring.Cancelled:    statusCancelled,
 }
 
-// statusCancelled is for the metrics and the log; no client is there to see it.
+// statusCancelled appears only in the metrics and the log, as the client is gone.
 const statusCancelled = 499
 
-// retryAfter is in seconds: a place is free again when any scoring ends.
+// retryAfter is the value of the header Retry-After, in seconds.
 const retryAfter = "1"
 
-// httpProblem is a problem that only HTTP knows.
+// httpProblem is a problem that only the HTTP interface has.
 type httpProblem struct {
-	status              int
-	name, detail, allow string
+	status       int
+	name, detail string
+	allow        string // the header Allow, if not empty
 }
 
 func (p *httpProblem) Error() string { return p.detail }
 
-// Unwrap is for who only asks whose fault it was.
+// Unwrap returns a Problem, so that the metrics count the request as invalid.
 func (p *httpProblem) Unwrap() error { return scoring.Problemf(scoring.BadRequest, "%s", p.detail) }
 
-// problem is a problem document of RFC 9457.
+// problem is a problem document as in RFC 9457.
 type problem struct {
 	Type   string `json:"type"`
 	Title  string `json:"title"`
@@ -52,11 +53,12 @@ type problem struct {
 	Detail string `json:"detail"`
 }
 
+// document returns the problem document of an error.
 func document(err error) problem {
 	name, code, detail := "", 0, ""
-	var own *httpProblem
-	if errors.As(err, &own) {
-		name, code, detail = own.name, own.status, own.detail
+	var hp *httpProblem
+	if errors.As(err, &hp) {
+		name, code, detail = hp.name, hp.status, hp.detail
 	} else {
 		p := scoring.AsProblem(err)
 		name, code, detail = string(p.Kind), status[p.Kind], p.Detail
@@ -65,37 +67,39 @@ func document(err error) problem {
 	if title == "" {
 		title = "Client Closed Request"
 	}
-	return problem{"urn:vmaf:problem:" + name, title, code, detail}
+	return problem{Type: "urn:vmaf:problem:" + name, Title: title, Status: code, Detail: detail}
 }
 
-// fail answers with an error, if the answer has not begun.
-func (s *server) fail(a *answer, r *http.Request, err error) {
+// fail responds with an error, unless the response has begun. It logs internal errors.
+func (s *server) fail(w *responseWriter, r *http.Request, err error) {
 	doc := document(err)
 	if doc.Status == http.StatusInternalServerError {
 		s.log.Error("request failed", "path", r.URL.Path, "error", errorText(err))
 	}
-	if a.status != 0 {
+	if w.status != 0 {
 		return
 	}
-	h := a.Header()
+	h := w.Header()
 	h.Set("Content-Type", "application/problem+json")
 	if doc.Status == http.StatusTooManyRequests || doc.Status == http.StatusServiceUnavailable {
 		h.Set("Retry-After", retryAfter)
 	}
-	var own *httpProblem
-	if errors.As(err, &own) && own.allow != "" {
-		h.Set("Allow", own.allow)
+	var hp *httpProblem
+	if errors.As(err, &hp) && hp.allow != "" {
+		h.Set("Allow", hp.allow)
 	}
-	control := http.NewResponseController(a)
+	control := http.NewResponseController(w)
 	_ = control.SetWriteDeadline(time.Now().Add(s.StallTimeout))
-	a.WriteHeader(doc.Status)
-	_ = json.NewEncoder(a).Encode(doc)
+	w.WriteHeader(doc.Status)
+	_ = json.NewEncoder(w).Encode(doc)
 	if r.Body != nil && r.Body != http.NoBody {
 		_ = control.Flush()
 		s.linger(control, r.Body)
 	}
 }
 
+// errorText returns the message of the innermost error of err's chain. The outer one is
+// written for the client and may have no details.
 func errorText(err error) string {
 	for inner := err; inner != nil; inner = errors.Unwrap(inner) {
 		err = inner
@@ -103,10 +107,10 @@ func errorText(err error) string {
 	return err.Error()
 }
 
-// linger reads on for a moment what the client still sends: a connection closed
-// on unread bytes is reset, and the client would not see the answer.
+// linger discards what the client still sends, for a short time. Closing a connection with
+// unread data resets it, and the client might then lose the response.
 func (s *server) linger(control *http.ResponseController, body io.Reader) {
-	const atMost, moment = 256 << 20, 2 * time.Second
-	_ = control.SetReadDeadline(time.Now().Add(moment))
-	_, _ = io.CopyN(io.Discard, body, atMost)
+	const maxBytes, timeout = 256 << 20, 2 * time.Second
+	_ = control.SetReadDeadline(time.Now().Add(timeout))
+	_, _ = io.CopyN(io.Discard, body, maxBytes)
 }

@@ -14,7 +14,7 @@ import (
 	"vmaf-images/server/internal/scoring"
 )
 
-// score answers POST /v1/score.
+// score handles POST /v1/score.
 func (s *server) score(w http.ResponseWriter, r *http.Request) error {
 	start := time.Now()
 	err := s.guard(s.scoreRequest, w, r)
@@ -22,13 +22,14 @@ func (s *server) score(w http.ResponseWriter, r *http.Request) error {
 	return err
 }
 
+// scoreRequest checks and scores a request, and writes the result.
 func (s *server) scoreRequest(w http.ResponseWriter, r *http.Request) error {
-	frames, err := wantsFrames(r.URL.RawQuery)
+	frames, err := parseFrames(r.URL.RawQuery)
 	if err != nil {
 		return err
 	}
 	if r.Header.Get("Content-Encoding") != "" {
-		return unsupported("a Content-Encoding is not taken: send the body as it is")
+		return unsupported("a Content-Encoding is not supported; send the body without one")
 	}
 	media, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil {
@@ -37,7 +38,7 @@ func (s *server) scoreRequest(w http.ResponseWriter, r *http.Request) error {
 	if r.ContentLength > s.MaxBodyBytes {
 		return tooLarge("body", s.MaxBodyBytes)
 	}
-	// Frames are answered while the videos are still coming.
+	// Scores of frames are sent while the videos are still being received.
 	control := http.NewResponseController(w)
 	if err := control.EnableFullDuplex(); err != nil {
 		return err
@@ -66,7 +67,8 @@ func (s *server) scoreRequest(w http.ResponseWriter, r *http.Request) error {
 			return result, body.explain(err)
 		}
 	default:
-		return unsupported(fmt.Sprintf("%.100q is not taken: it must be multipart/form-data or application/json", media))
+		return unsupported(fmt.Sprintf("the Content-Type %.100q is not supported; "+
+			"it must be multipart/form-data or application/json", media))
 	}
 	if frames {
 		return s.stream(w, r, body, work)
@@ -84,8 +86,9 @@ func (s *server) scoreRequest(w http.ResponseWriter, r *http.Request) error {
 	return writeJSON(w, toResult(result, ""))
 }
 
-// stream answers with a line for each frame, then one for the result.
-func (s *server) stream(w http.ResponseWriter, r *http.Request, body *body, work func(context.Context, scoring.Emit) (*scoring.Result, error)) error {
+// stream responds with a line of JSON for each frame, and one for the result.
+func (s *server) stream(w http.ResponseWriter, r *http.Request, body *body,
+	work func(context.Context, scoring.Emit) (*scoring.Result, error)) error {
 	begun := false
 	line := func(v any) error {
 		if !begun {
@@ -104,26 +107,30 @@ func (s *server) stream(w http.ResponseWriter, r *http.Request, body *body, work
 	var result *scoring.Result
 	err := s.engine.Do(r.Context(), func(ctx context.Context) (err error) {
 		defer body.closeOn(ctx)()
-		result, err = work(ctx, func(_ context.Context, f scoring.Frame) error { return line(toFrame(f)) })
+		result, err = work(ctx,
+			func(_ context.Context, f scoring.Frame) error { return line(toFrame(f)) })
 		return err
 	})
 	if err == nil {
 		return line(toResult(result, "result"))
 	}
 	if begun {
-		_ = line(errorLine{"error", document(err)})
+		_ = line(errorLine{Type: "error", Problem: document(err)})
 	}
 	return err
 }
 
-func wantsFrames(raw string) (bool, error) {
+// parseFrames returns the value of the query parameter frames. It returns an error for any
+// other parameter.
+func parseFrames(raw string) (bool, error) {
 	query, err := url.ParseQuery(raw)
 	if err != nil {
-		return false, scoring.Problemf(scoring.BadRequest, "the query cannot be read: %w", err)
+		return false, scoring.Problemf(scoring.BadRequest, "invalid query: %w", err)
 	}
 	for name := range query {
 		if name != "frames" {
-			return false, scoring.Problemf(scoring.BadRequest, "the query has an unknown name, %.100q", name)
+			return false, scoring.Problemf(scoring.BadRequest,
+				"unknown query parameter %.100q", name)
 		}
 	}
 	switch values := query["frames"]; {
@@ -132,25 +139,27 @@ func wantsFrames(raw string) (bool, error) {
 	case len(values) == 1 && (values[0] == "true" || values[0] == "false"):
 		return values[0] == "true", nil
 	}
-	return false, scoring.Problemf(scoring.BadRequest, "frames must be true or false, once")
+	return false, scoring.Problemf(scoring.BadRequest,
+		"the query parameter \"frames\" must be true or false, and given once")
 }
 
 func unsupported(detail string) error {
-	return &httpProblem{http.StatusUnsupportedMediaType, "unsupported-media-type", detail, ""}
+	return &httpProblem{status: http.StatusUnsupportedMediaType, name: "unsupported-media-type",
+		detail: detail}
 }
 
 func tooLarge(what string, limit int64) error {
-	return scoring.Problemf(scoring.TooLarge, "the %s is above the limit of %d bytes", what, limit)
+	return scoring.Problemf(scoring.TooLarge, "the %s exceeds the limit of %d bytes", what, limit)
 }
 
-// readAtMost reads what is small.
+// readAtMost reads r to its end. It returns an error if r has more than limit bytes.
 func readAtMost(r io.Reader, limit int64, what string) ([]byte, error) {
 	text, err := io.ReadAll(io.LimitReader(r, limit+1))
 	if err == nil && int64(len(text)) > limit {
 		err = tooLarge(what, limit)
 	}
 	if errors.Is(err, io.ErrUnexpectedEOF) {
-		err = scoring.Problemf(scoring.BadRequest, "the %s ends too soon", what)
+		err = scoring.Problemf(scoring.BadRequest, "the %s is truncated", what)
 	}
 	return text, err
 }

@@ -1,7 +1,9 @@
-// Package httpapi serves the engine over HTTP, as api/openapi.yaml says.
+// Package httpapi implements the HTTP interface that api/openapi.yaml defines, and serves the
+// page for browsers.
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -18,7 +20,7 @@ import (
 	"vmaf-images/server/internal/vmaf"
 )
 
-// Settings are those of HTTP alone.
+// Settings are the settings of the HTTP interface.
 type Settings struct {
 	Address                    string
 	MaxBodyBytes               int64
@@ -35,21 +37,23 @@ type server struct {
 	log     *slog.Logger
 }
 
-// New returns the server; base is cancelled to cut its requests off.
-func New(base context.Context, s Settings, e *scoring.Engine, m *metrics.Metrics, log *slog.Logger) *http.Server {
+// New returns a server. Cancelling base cuts off all requests, with its cause as their error.
+func New(base context.Context, s Settings, e *scoring.Engine, m *metrics.Metrics,
+	log *slog.Logger) *http.Server {
 	return &http.Server{
 		Addr:              s.Address,
-		Handler:           (&server{s, e, m, log}).handler(),
+		Handler:           (&server{Settings: s, engine: e, metrics: m, log: log}).handler(),
 		BaseContext:       func(net.Listener) context.Context { return base },
 		ReadHeaderTimeout: s.HeaderTimeout,
 		IdleTimeout:       s.IdleTimeout,
-		// net/http's own answer has no problem document: ours comes first.
+		// net/http's response to large headers is not a problem document, so let the server's
+		// own check find them first.
 		MaxHeaderBytes: 16 * s.MaxHeaderBytes,
 		ErrorLog:       slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 }
 
-// endpoint is a path with the one method it is for.
+// endpoint is a path and the method that it accepts.
 type endpoint struct {
 	method, path string
 	serve        func(http.ResponseWriter, *http.Request) error
@@ -61,7 +65,7 @@ func (s *server) handler() http.Handler {
 		{"GET", "/v1/models", s.models},
 		{"GET", "/healthz", s.healthz},
 		{"GET", "/readyz", s.readyz},
-		{"GET", "/metrics", s.showMetrics},
+		{"GET", "/metrics", s.serveMetrics},
 		{"GET", "/openapi.yaml", file("application/yaml", api.OpenAPI)},
 	}
 	for name, f := range page {
@@ -76,53 +80,61 @@ func (s *server) handler() http.Handler {
 		mux.Handle(path, s.wrap(e.path, e.method, e.serve))
 	}
 	mux.Handle("/", s.wrap("other", "", func(_ http.ResponseWriter, r *http.Request) error {
-		return scoring.Problemf(scoring.NotFound, "there is no %s here; /openapi.yaml says what there is", r.URL.Path)
+		return scoring.Problemf(scoring.NotFound,
+			"there is no endpoint %s; /openapi.yaml lists the endpoints", r.URL.Path)
 	}))
 	return mux
 }
 
-// methods are those that a metric may name: the rest is the client's to invent.
-var methods = []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"}
+// methods are the methods that the metrics distinguish. Clients can invent others, which must
+// not create time series.
+var methods = []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE",
+	"CONNECT"}
 
-// wrap checks what goes for every request, answers errors, counts and logs.
-func (s *server) wrap(path, method string, serve func(http.ResponseWriter, *http.Request) error) http.Handler {
+// wrap returns a handler that checks a request, calls serve, responds to errors, and counts
+// and logs the request.
+func (s *server) wrap(path, method string,
+	serve func(http.ResponseWriter, *http.Request) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
-		a := &answer{ResponseWriter: w}
-		// A deadline stays with the connection until the next is set.
+		rw := &responseWriter{ResponseWriter: w}
+		// Replace the deadline that the previous request on this connection has set.
 		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.StallTimeout))
-		a.Header().Set("X-Content-Type-Options", "nosniff")
+		rw.Header().Set("X-Content-Type-Options", "nosniff")
 		err := s.check(method, r)
 		if err == nil {
-			err = s.guard(serve, a, r)
+			err = s.guard(serve, rw, r)
 		}
 		if err != nil {
-			s.fail(a, r, err)
+			s.fail(rw, r, err)
 		}
 		name := r.Method
 		if !slices.Contains(methods, name) {
 			name = "other"
 		}
-		s.metrics.HTTP.WithLabelValues(path, name, strconv.Itoa(a.code())).Inc()
+		s.metrics.HTTP.WithLabelValues(path, name, strconv.Itoa(rw.code())).Inc()
 		level := slog.LevelInfo
 		if path != "/v1/score" {
 			level = slog.LevelDebug
 		}
-		s.log.Log(r.Context(), level, "request", "method", name, "path", path, "code", a.code(),
+		s.log.Log(r.Context(), level, "request", "method", name, "path", path, "code", rw.code(),
 			"seconds", time.Since(start).Seconds(), "client", r.RemoteAddr)
 	})
 }
 
-// guard makes of a panic an error: a fault in one request is not the end of all.
-func (s *server) guard(serve func(http.ResponseWriter, *http.Request) error, w http.ResponseWriter, r *http.Request) (err error) {
+// guard calls serve and converts a panic to an error, so that a bug does not end the server.
+func (s *server) guard(serve func(http.ResponseWriter, *http.Request) error,
+	w http.ResponseWriter, r *http.Request) (err error) {
 	defer func() {
-		if fault := recover(); fault != nil {
-			err = fmt.Errorf("panic: %v", fault)
+		if value := recover(); value != nil {
+			err = fmt.Errorf("panic: %v", value)
 		}
 	}()
 	return serve(w, r)
 }
 
+// check returns an error if the headers are too large or the method is wrong. An empty method
+// accepts all.
 func (s *server) check(method string, r *http.Request) error {
 	size := len(r.RequestURI)
 	for name, values := range r.Header {
@@ -131,26 +143,36 @@ func (s *server) check(method string, r *http.Request) error {
 		}
 	}
 	if size > s.MaxHeaderBytes {
-		return &httpProblem{http.StatusRequestHeaderFieldsTooLarge, "headers-too-large",
-			fmt.Sprintf("the headers have %d bytes, the limit is %d", size, s.MaxHeaderBytes), ""}
+		return &httpProblem{
+			status: http.StatusRequestHeaderFieldsTooLarge,
+			name:   "headers-too-large",
+			detail: fmt.Sprintf("the headers have %d bytes, but the limit is %d",
+				size, s.MaxHeaderBytes),
+		}
 	}
 	if method == "" || r.Method == method || method == "GET" && r.Method == "HEAD" {
 		return nil
 	}
-	return &httpProblem{http.StatusMethodNotAllowed, "method-not-allowed",
-		fmt.Sprintf("%s is for %s, not %.20s", r.URL.Path, method, r.Method), method}
+	return &httpProblem{
+		status: http.StatusMethodNotAllowed,
+		name:   "method-not-allowed",
+		detail: fmt.Sprintf("%s does not support %.20s, only %s", r.URL.Path, r.Method, method),
+		allow:  method,
+	}
 }
 
 func (s *server) healthz(w http.ResponseWriter, _ *http.Request) error {
-	return writeJSON(w, health{"ok"})
+	return writeJSON(w, health{Status: "ok"})
 }
 
 func (s *server) readyz(w http.ResponseWriter, _ *http.Request) error {
 	if err := s.engine.Ready(); err != nil {
 		s.log.Warn("not ready", "error", err.Error())
-		return &httpProblem{http.StatusServiceUnavailable, "not-ready", err.Error(), ""}
+		return &httpProblem{
+			status: http.StatusServiceUnavailable, name: "not-ready", detail: err.Error(),
+		}
 	}
-	return writeJSON(w, health{"ok"})
+	return writeJSON(w, health{Status: "ok"})
 }
 
 func (s *server) models(w http.ResponseWriter, _ *http.Request) error {
@@ -158,26 +180,29 @@ func (s *server) models(w http.ResponseWriter, _ *http.Request) error {
 	if err != nil {
 		return err
 	}
-	list := modelList{Libvmaf: vmaf.Version(), Default: s.engine.DefaultModel(), Features: scoring.FeatureNames()}
+	list := modelList{Libvmaf: vmaf.Version(), Default: s.engine.DefaultModel(),
+		Features: scoring.FeatureNames()}
 	for _, m := range models {
 		source := "file"
 		if m.BuiltIn {
 			source = "built-in"
 		}
-		list.Models = append(list.Models, modelInfo{m.Name, source})
+		list.Models = append(list.Models, modelInfo{Name: m.Name, Source: source})
 	}
 	return writeJSON(w, list)
 }
 
-func (s *server) showMetrics(w http.ResponseWriter, r *http.Request) error {
+func (s *server) serveMetrics(w http.ResponseWriter, r *http.Request) error {
 	s.metrics.Handler().ServeHTTP(w, r)
 	return nil
 }
 
+// file returns a handler that serves content.
 func file(contentType string, content []byte) func(http.ResponseWriter, *http.Request) error {
 	return func(w http.ResponseWriter, _ *http.Request) error {
 		w.Header().Set("Content-Type", contentType)
-		w.Header().Set("Content-Security-Policy", "default-src 'self'; img-src data:; frame-ancestors 'none'")
+		w.Header().Set("Content-Security-Policy",
+			"default-src 'self'; img-src data:; frame-ancestors 'none'")
 		_, err := w.Write(content)
 		return err
 	}
@@ -188,32 +213,30 @@ func writeJSON(w http.ResponseWriter, v any) error {
 	return json.NewEncoder(w).Encode(v)
 }
 
-// answer remembers whether the answer has begun.
-type answer struct {
+// responseWriter records the status of the response.
+type responseWriter struct {
 	http.ResponseWriter
-	status int
+	status int // 0 until the response has begun
 }
 
-func (a *answer) WriteHeader(code int) {
-	if a.status == 0 {
-		a.status = code
+func (w *responseWriter) WriteHeader(code int) {
+	if w.status == 0 {
+		w.status = code
 	}
-	a.ResponseWriter.WriteHeader(code)
+	w.ResponseWriter.WriteHeader(code)
 }
 
-func (a *answer) Write(p []byte) (int, error) {
-	if a.status == 0 {
-		a.status = http.StatusOK
+func (w *responseWriter) Write(p []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
 	}
-	return a.ResponseWriter.Write(p)
+	return w.ResponseWriter.Write(p)
 }
 
-// Unwrap is for http.ResponseController.
-func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
+// Unwrap returns the underlying writer, for http.ResponseController.
+func (w *responseWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-func (a *answer) code() int {
-	if a.status == 0 {
-		return http.StatusOK
-	}
-	return a.status
+// code returns the status, or 200 if nothing was written.
+func (w *responseWriter) code() int {
+	return cmp.Or(w.status, http.StatusOK)
 }

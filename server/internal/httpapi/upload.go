@@ -12,8 +12,8 @@ import (
 	"vmaf-images/server/internal/y4m"
 )
 
-// upload is a multipart body on its way: options, then the two videos. The
-// second video is scored as it comes, against the first, which had to be kept.
+// upload reads a multipart body: the options, if any, and then the two videos. The first
+// video is stored, and the second one is scored against it while it is received.
 type upload struct {
 	body    io.Reader
 	parts   *multipart.Reader
@@ -21,10 +21,15 @@ type upload struct {
 	seen    map[string]bool
 }
 
-const peek = 64 << 10
+const bufferSize = 64 << 10
 
-func (s *server) scoreUpload(ctx context.Context, body io.Reader, boundary string, emit scoring.Emit) (*scoring.Result, error) {
-	u := &upload{body: body, parts: multipart.NewReader(bufio.NewReaderSize(body, peek), boundary), seen: map[string]bool{}}
+func (s *server) scoreUpload(ctx context.Context, body io.Reader, boundary string,
+	emit scoring.Emit) (*scoring.Result, error) {
+	u := &upload{
+		body:  body,
+		parts: multipart.NewReader(bufio.NewReaderSize(body, bufferSize), boundary),
+		seen:  map[string]bool{},
+	}
 	first, err := u.next()
 	if err == nil && first.FormName() == "options" {
 		if err = u.readOptions(first, s.MaxOptionsBytes); err == nil {
@@ -35,16 +40,16 @@ func (s *server) scoreUpload(ctx context.Context, body io.Reader, boundary strin
 		return nil, err
 	}
 	firstName := first.FormName()
-	kept, err := s.keep(firstName, first)
+	stored, err := s.store(firstName, first)
 	if err != nil {
 		return nil, err
 	}
-	defer kept.Close()
+	defer stored.Close()
 	second, err := u.next()
 	if err != nil {
 		return nil, err
 	}
-	firstVideo, err := s.engine.Open(firstName, kept)
+	firstVideo, err := s.engine.Open(firstName, stored)
 	if err != nil {
 		return nil, err
 	}
@@ -60,10 +65,11 @@ func (s *server) scoreUpload(ctx context.Context, body io.Reader, boundary strin
 	if err != nil {
 		return nil, err
 	}
-	return s.engine.Score(ctx, u.options, &lastPairs{pairs, u}, emit)
+	return s.engine.Score(ctx, u.options, &lastPairs{Pairs: pairs, upload: u}, emit)
 }
 
-// next returns the next part, one of the three, each once.
+// next returns the next part. It returns an error if the part is unknown, repeated or in the
+// wrong position, or if a video is missing.
 func (u *upload) next() (*part, error) {
 	p, err := u.parts.NextRawPart()
 	if errors.Is(err, io.EOF) {
@@ -74,28 +80,30 @@ func (u *upload) next() (*part, error) {
 		}
 	}
 	if err != nil {
-		return nil, scoring.Problemf(scoring.BadRequest, "the multipart body cannot be read: %w", err)
+		return nil, scoring.Problemf(scoring.BadRequest, "invalid multipart body: %w", err)
 	}
 	name := p.FormName()
 	switch {
 	case name != "options" && name != "reference" && name != "distorted":
-		return nil, scoring.Problemf(scoring.BadRequest, "a part is called %.100q: options, reference and distorted may be sent", name)
+		return nil, scoring.Problemf(scoring.BadRequest,
+			"unknown part %.100q; expected options, reference and distorted", name)
 	case u.seen[name]:
-		return nil, scoring.Problemf(scoring.BadRequest, "the part %q is there twice", name)
+		return nil, scoring.Problemf(scoring.BadRequest, "the part %q is repeated", name)
 	case name == "options" && len(u.seen) > 0:
 		return nil, scoring.Problemf(scoring.BadRequest, "the part \"options\" must be the first")
 	}
 	u.seen[name] = true
-	return &part{p}, nil
+	return &part{Part: p}, nil
 }
 
-// part tells the end of the body from the end of a video.
+// part distinguishes the end of the body from the end of a video.
 type part struct{ *multipart.Part }
 
 func (p *part) Read(b []byte) (int, error) {
 	n, err := p.Part.Read(b)
 	if errors.Is(err, io.ErrUnexpectedEOF) {
-		err = scoring.Problemf(scoring.BadRequest, "the multipart body ends within the part %q", p.FormName())
+		err = scoring.Problemf(scoring.BadRequest, "the multipart body ends within the part %q",
+			p.FormName())
 	}
 	return n, err
 }
@@ -109,9 +117,9 @@ func (u *upload) readOptions(part io.Reader, limit int64) error {
 	return err
 }
 
-// keep spools a video, once its header has shown that it is one.
-func (s *server) keep(which string, video io.Reader) (*scoring.Spool, error) {
-	src := bufio.NewReaderSize(video, peek)
+// store stores a video in the scratch directory, unless its header is invalid.
+func (s *server) store(which string, video io.Reader) (*scoring.Spool, error) {
+	src := bufio.NewReaderSize(video, bufferSize)
 	head, err := src.Peek(y4m.MaxHeader)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
@@ -119,22 +127,23 @@ func (s *server) keep(which string, video io.Reader) (*scoring.Spool, error) {
 	if _, err := s.engine.Open(which, bytes.NewReader(head)); err != nil {
 		return nil, err
 	}
-	return s.engine.Scratch.Keep(src)
+	return s.engine.Scratch.Store(src)
 }
 
-// lastPairs refuses parts after the second video.
+// lastPairs returns an error if the upload has more parts after the second video.
 type lastPairs struct {
 	scoring.Pairs
 	upload *upload
 }
 
-func (p *lastPairs) Next() error {
-	err := p.Pairs.Next()
+func (p *lastPairs) Next(ctx context.Context) error {
+	err := p.Pairs.Next(ctx)
 	if !errors.Is(err, io.EOF) {
 		return err
 	}
-	if _, more := p.upload.parts.NextRawPart(); !errors.Is(more, io.EOF) {
-		return scoring.Problemf(scoring.BadRequest, "the multipart body does not end after the second video")
+	if _, end := p.upload.parts.NextRawPart(); !errors.Is(end, io.EOF) {
+		return scoring.Problemf(scoring.BadRequest,
+			"the multipart body does not end after the second video")
 	}
 	if _, broken := io.Copy(io.Discard, p.upload.body); broken != nil {
 		return broken

@@ -7,7 +7,7 @@ import (
 	"vmaf-images/server/internal/vmaf"
 )
 
-// What goes over the wire, as openapi.yaml has it.
+// The types in this file are the JSON objects that openapi.yaml defines.
 
 type health struct {
 	Status string `json:"status"`
@@ -32,7 +32,8 @@ type video struct {
 	BitDepth int    `json:"bit_depth"`
 }
 
-// pooled holds nulls for what JSON has no numbers for.
+// pooled maps pooling methods to values. NaN and infinite values, which JSON does not have,
+// are nil.
 type pooled map[string]*float64
 
 type bootstrap struct {
@@ -77,6 +78,7 @@ type errorLine struct {
 	Problem problem `json:"problem"`
 }
 
+// number returns nil for NaN and infinite values.
 func number(v float64) *float64 {
 	if math.IsNaN(v) || math.IsInf(v, 0) {
 		return nil
@@ -95,25 +97,31 @@ func toPooled(p scoring.Pooled) pooled {
 func toResult(r *scoring.Result, kind string) result {
 	out := result{
 		Type: kind, Libvmaf: vmaf.Version(),
-		Video:  video{r.Format.Width, r.Format.Height, r.Format.Chroma.String(), r.Format.BitDepth},
+		Video: video{
+			Width: r.Format.Width, Height: r.Format.Height,
+			Chroma: r.Format.Chroma.String(), BitDepth: r.Format.BitDepth,
+		},
 		Frames: r.Frames, Scored: r.Scored, Subsample: r.Subsample, Threads: r.Threads,
 		Features: []featureScore{}, Seconds: r.Took.Seconds(),
 	}
 	for _, m := range r.Models {
 		score := modelScore{Name: m.Name, Pooled: toPooled(m.Pooled)}
 		if m.Stddev != nil {
-			score.Bootstrap = &bootstrap{toPooled(m.Stddev), toPooled(m.Low), toPooled(m.High)}
+			score.Bootstrap = &bootstrap{
+				Stddev: toPooled(m.Stddev), Low: toPooled(m.Low), High: toPooled(m.High),
+			}
 		}
 		out.Models = append(out.Models, score)
 	}
 	for _, f := range r.Features {
-		out.Features = append(out.Features, featureScore{f.Name, toPooled(f.Pooled)})
+		out.Features = append(out.Features, featureScore{Name: f.Name, Pooled: toPooled(f.Pooled)})
 	}
 	return out
 }
 
 func toFrame(f scoring.Frame) frameLine {
-	return frameLine{"frame", f.Index, toMap(f.Models), toMap(f.Features)}
+	return frameLine{Type: "frame", Frame: f.Index, Models: toMap(f.Models),
+		Features: toMap(f.Features)}
 }
 
 func toMap(values []scoring.Value) map[string]*float64 {

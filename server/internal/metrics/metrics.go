@@ -1,4 +1,4 @@
-// Package metrics counts what the server does, for Prometheus.
+// Package metrics provides the server's Prometheus metrics.
 package metrics
 
 import (
@@ -12,7 +12,7 @@ import (
 	"vmaf-images/server/internal/scoring"
 )
 
-// Metrics are the server's; docs/server.md lists them.
+// Metrics holds the metrics of one server. docs/server.md lists them.
 type Metrics struct {
 	HTTP, GRPC *prometheus.CounterVec
 	registry   *prometheus.Registry
@@ -21,7 +21,7 @@ type Metrics struct {
 	seconds    prometheus.Histogram
 }
 
-// New makes the metrics of one server.
+// New returns the metrics of a server with the given versions.
 func New(version, revision, libvmaf string) *Metrics {
 	m := &Metrics{
 		registry: prometheus.NewRegistry(),
@@ -32,44 +32,50 @@ func New(version, revision, libvmaf string) *Metrics {
 			Name: "vmaf_grpc_requests_total", Help: "gRPC calls answered.",
 		}, []string{"method", "code"}),
 		scorings: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "vmaf_scorings_total", Help: "Requests to score, by how they ended.",
+			Name: "vmaf_scorings_total", Help: "Requests to score, by interface and outcome.",
 		}, []string{"interface", "outcome"}),
 		frames: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "vmaf_frames_scored_total", Help: "Frame pairs scored.",
 		}),
 		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "vmaf_scoring_seconds", Help: "Time that requests took which gave a result.",
+			Name: "vmaf_scoring_seconds", Help: "Duration of requests that returned a result.",
 			Buckets: prometheus.ExponentialBuckets(0.05, 2.5, 11),
 		}),
 	}
 	info := prometheus.NewGaugeVec(prometheus.GaugeOpts{
-		Name: "vmaf_build_info", Help: "What this server is.",
+		Name: "vmaf_build_info",
+		Help: "Version and revision of the server, and version of libvmaf. The value is always 1.",
 	}, []string{"version", "revision", "libvmaf"})
 	info.WithLabelValues(version, revision, libvmaf).Set(1)
 	m.registry.MustRegister(info, m.HTTP, m.GRPC, m.scorings, m.frames, m.seconds,
-		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
-// Watch shows what an engine has under way.
+// Watch adds gauges of the engine's current work.
 func (m *Metrics) Watch(e *scoring.Engine) {
 	gauge := func(name, help string, value func() float64) {
-		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
+		opts := prometheus.GaugeOpts{Name: name, Help: help}
+		m.registry.MustRegister(prometheus.NewGaugeFunc(opts, value))
 	}
-	gauge("vmaf_scorings_running", "Places taken.", func() float64 { return float64(e.Running()) })
-	gauge("vmaf_scorings_queued", "Requests waiting for a place.", func() float64 { return float64(e.Queued()) })
-	gauge("vmaf_scratch_bytes", "Bytes of uploads kept.", func() float64 { return float64(e.Scratch.Used()) })
+	gauge("vmaf_scorings_running", "Requests being scored.",
+		func() float64 { return float64(e.Running()) })
+	gauge("vmaf_scorings_queued", "Requests waiting to be scored.",
+		func() float64 { return float64(e.Queued()) })
+	gauge("vmaf_scratch_bytes", "Bytes of uploads stored in the scratch directory.",
+		func() float64 { return float64(e.Scratch.Used()) })
 }
 
-// Handler serves the metrics.
+// Handler returns an HTTP handler that serves the metrics.
 func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
 }
 
-// Scored counts frame pairs.
+// Scored counts frame pairs that were scored.
 func (m *Metrics) Scored(frames int) { m.frames.Add(float64(frames)) }
 
-// Finished counts a request by its outcome.
+// Finished counts a request by its interface and outcome; p is nil if it succeeded.
 func (m *Metrics) Finished(via string, p *scoring.Problem, took time.Duration) {
 	outcome := "invalid"
 	switch {

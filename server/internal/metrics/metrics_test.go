@@ -14,12 +14,13 @@ func TestOutcomes(t *testing.T) {
 	m.Scored(2)
 	m.Finished("http", nil, time.Second)
 	for _, kind := range []scoring.Kind{
-		scoring.QueueFull, scoring.Draining, scoring.ScratchFull, scoring.Cancelled, scoring.Internal, scoring.BadVideo, scoring.Timeout,
+		scoring.QueueFull, scoring.Draining, scoring.ScratchFull, scoring.Cancelled,
+		scoring.Internal, scoring.BadVideo, scoring.Timeout,
 	} {
 		m.Finished("grpc", &scoring.Problem{Kind: kind}, time.Second)
 	}
-	answer := httptest.NewRecorder()
-	m.Handler().ServeHTTP(answer, httptest.NewRequest("GET", "/metrics", nil))
+	recorder := httptest.NewRecorder()
+	m.Handler().ServeHTTP(recorder, httptest.NewRequest("GET", "/metrics", nil))
 	for _, line := range []string{
 		`vmaf_build_info{libvmaf="3",revision="abc",version="1"} 1`,
 		`vmaf_frames_scored_total 2`,
@@ -30,8 +31,8 @@ func TestOutcomes(t *testing.T) {
 		`vmaf_scorings_total{interface="grpc",outcome="failed"} 1`,
 		`vmaf_scorings_total{interface="grpc",outcome="invalid"} 2`,
 	} {
-		if !strings.Contains(answer.Body.String(), line+"\n") {
-			t.Errorf("there is no %s", line)
+		if !strings.Contains(recorder.Body.String(), line+"\n") {
+			t.Errorf("the metrics have no line %s", line)
 		}
 	}
 }

@@ -1,5 +1,5 @@
-// Package scoring is what the interfaces share: the options, the limits, the
-// queue, and the scoring itself.
+// Package scoring scores videos. It is what the HTTP and gRPC interfaces share: the options,
+// the limits, the queue and the scoring itself.
 package scoring
 
 import (
@@ -7,15 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"syscall"
+	"sync"
 	"time"
 
 	"vmaf-images/server/internal/vmaf"
 )
 
-const openNonblock = syscall.O_NONBLOCK
-
-// Limits bound what requests may take.
+// Limits configures an Engine. The flags of the same names are documented in package config.
 type Limits struct {
 	DataRoot, ModelDir, ScratchDir string
 	DefaultModel                   string
@@ -26,15 +24,15 @@ type Limits struct {
 	RequestTimeout                 time.Duration
 }
 
-// Observer is told what happens; metrics are made of it.
+// Observer receives the events that the metrics count.
 type Observer interface {
-	// Scored counts frame pairs.
+	// Scored is called when frame pairs were scored.
 	Scored(frames int)
-	// Finished gives the outcome of one request to score, nil if it has a result.
-	Finished(via string, kind *Problem, took time.Duration)
+	// Finished is called when a request to score ends. The problem is nil if it succeeded.
+	Finished(via string, problem *Problem, took time.Duration)
 }
 
-// Engine scores, for every interface.
+// Engine scores videos for all interfaces.
 type Engine struct {
 	Scratch  *Scratch
 	limits   Limits
@@ -42,30 +40,37 @@ type Engine struct {
 	data     *os.Root
 	models   *os.Root
 	observer Observer
-	draining context.Context
-	drain    context.CancelFunc
+	draining chan struct{} // closed by drain
+	drain    func()
 }
 
-// NewEngine opens the folders and loads the default model.
+// NewEngine returns an engine. It returns an error if a directory or the default model cannot
+// be used.
 func NewEngine(limits Limits, observer Observer) (*Engine, error) {
-	e := &Engine{limits: limits, observer: observer, Scratch: &Scratch{dir: limits.ScratchDir, max: limits.MaxScratchBytes}}
-	e.draining, e.drain = context.WithCancel(context.Background())
-	e.gate = newGate(limits.Concurrency, limits.Queue, e.draining.Done())
-	for _, folder := range []struct {
+	e := &Engine{
+		Scratch:  &Scratch{dir: limits.ScratchDir, max: limits.MaxScratchBytes},
+		limits:   limits,
+		observer: observer,
+		draining: make(chan struct{}),
+	}
+	e.drain = sync.OnceFunc(func() { close(e.draining) })
+	e.gate = newGate(limits.Concurrency, limits.Queue, e.draining)
+	for _, dir := range []struct {
 		setting, path string
 		root          **os.Root
 	}{{"data-root", limits.DataRoot, &e.data}, {"model-dir", limits.ModelDir, &e.models}} {
-		if folder.path == "" {
+		if dir.path == "" {
 			continue
 		}
-		root, err := os.OpenRoot(folder.path)
+		root, err := os.OpenRoot(dir.path)
 		if err != nil {
 			e.Close()
-			return nil, fmt.Errorf("--%s: %w", folder.setting, err)
+			return nil, fmt.Errorf("--%s: %w", dir.setting, err)
 		}
-		*folder.root = root
+		*dir.root = root
 	}
-	// The first context also tells libvmaf not to write to our log.
+	// libvmaf's log level is global, and the first context sets it: none, so that libvmaf
+	// does not write to the server's log.
 	x, err := vmaf.New(0, 1)
 	if err != nil {
 		e.Close()
@@ -79,7 +84,7 @@ func NewEngine(limits Limits, observer Observer) (*Engine, error) {
 	return e, nil
 }
 
-// Close closes the folders.
+// Close drains the engine and closes its directories.
 func (e *Engine) Close() {
 	e.drain()
 	for _, root := range []*os.Root{e.data, e.models} {
@@ -89,22 +94,24 @@ func (e *Engine) Close() {
 	}
 }
 
-// Drain refuses what is not yet being scored.
+// Drain makes the engine refuse all requests that are not being scored yet.
 func (e *Engine) Drain() { e.drain() }
 
-// DefaultModel scores where a request names none.
+// DefaultModel returns the name of the model for requests that name none.
 func (e *Engine) DefaultModel() string { return e.limits.DefaultModel }
 
-// Running and Queued are how many requests have a place, and wait for one.
-func (e *Engine) Running() int { return len(e.gate.places) }
+// Running returns the number of requests being scored.
+func (e *Engine) Running() int { return len(e.gate.slots) }
 
-// Queued is how many requests wait.
+// Queued returns the number of requests waiting to be scored.
 func (e *Engine) Queued() int { return len(e.gate.queue) }
 
-// Ready tells why the engine cannot score, if so.
+// Ready returns an error if the engine cannot score requests.
 func (e *Engine) Ready() error {
-	if e.draining.Err() != nil {
-		return Problemf(Draining, "the server shuts down")
+	select {
+	case <-e.draining:
+		return errDraining
+	default:
 	}
 	m, err := e.loadOne(e.limits.DefaultModel, "ready")
 	if err != nil {
@@ -117,7 +124,7 @@ func (e *Engine) Ready() error {
 	return nil
 }
 
-// Finished tells the observer how a request to score ended.
+// Finished reports the outcome of a request to the observer.
 func (e *Engine) Finished(via string, err error, took time.Duration) {
 	var p *Problem
 	if err != nil {
@@ -126,11 +133,10 @@ func (e *Engine) Finished(via string, err error, took time.Duration) {
 	e.observer.Finished(via, p, took)
 }
 
-// Do runs one request to score, given by its own part, once it has a place, and
-// within its time.
+// Do waits for a free slot and then calls score, within the time limit of a request.
 func (e *Engine) Do(ctx context.Context, score func(context.Context) error) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, e.limits.RequestTimeout,
-		Problemf(Timeout, "it took longer than %s", e.limits.RequestTimeout))
+		Problemf(Timeout, "the request took longer than %s", e.limits.RequestTimeout))
 	defer cancel()
 	leave, err := e.gate.enter(ctx)
 	if err != nil {
@@ -138,15 +144,15 @@ func (e *Engine) Do(ctx context.Context, score func(context.Context) error) erro
 	}
 	defer leave()
 	err = score(ctx)
-	// Where the work was cut off, what it then fell over is of no interest.
-	var why *Problem
-	if err != nil && errors.As(context.Cause(ctx), &why) {
-		return why
+	// If the context was cancelled, err is only a consequence. Return the cause instead.
+	var cause *Problem
+	if err != nil && errors.As(context.Cause(ctx), &cause) {
+		return cause
 	}
 	return err
 }
 
-// ScorePaths scores two files under the data root.
+// ScorePaths scores two files under the data root. See Score for emit.
 func (e *Engine) ScorePaths(ctx context.Context, r PathRequest, emit Emit) (*Result, error) {
 	ref, err := e.openData("reference", r.Reference)
 	if err != nil {

@@ -2,27 +2,33 @@ package scoring
 
 import "context"
 
-// gate lets a bounded number in, and a bounded number wait.
+var errDraining = Problemf(Draining, "the server is shutting down")
+
+// gate limits the number of requests that are scored, and of those that wait for it.
 type gate struct {
-	places, queue chan struct{}
-	closed        <-chan struct{}
+	slots, queue chan struct{}
+	closed       <-chan struct{}
 }
 
-func newGate(places, queue int, closed <-chan struct{}) *gate {
-	return &gate{make(chan struct{}, places), make(chan struct{}, queue), closed}
+// newGate returns a gate that refuses requests once closed is closed.
+func newGate(slots, queue int, closed <-chan struct{}) *gate {
+	return &gate{
+		slots:  make(chan struct{}, slots),
+		queue:  make(chan struct{}, queue),
+		closed: closed,
+	}
 }
 
-// enter waits for a place, which leave gives back.
+// enter waits for a free slot and takes it. The caller must call leave to free it.
 func (g *gate) enter(ctx context.Context) (leave func(), err error) {
-	draining := Problemf(Draining, "the server shuts down")
 	select {
 	case <-g.closed:
-		return nil, draining
+		return nil, errDraining
 	default:
 	}
-	leave = func() { <-g.places }
+	leave = func() { <-g.slots }
 	select {
-	case g.places <- struct{}{}:
+	case g.slots <- struct{}{}:
 		return leave, nil
 	default:
 	}
@@ -30,13 +36,15 @@ func (g *gate) enter(ctx context.Context) (leave func(), err error) {
 	case g.queue <- struct{}{}:
 		defer func() { <-g.queue }()
 	default:
-		return nil, Problemf(QueueFull, "%d requests are being scored and %d wait: try again later", cap(g.places), cap(g.queue))
+		return nil, Problemf(QueueFull,
+			"%d requests are being scored and %d are waiting; try again later",
+			cap(g.slots), cap(g.queue))
 	}
 	select {
-	case g.places <- struct{}{}:
+	case g.slots <- struct{}{}:
 		return leave, nil
 	case <-g.closed:
-		return nil, draining
+		return nil, errDraining
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}

@@ -6,6 +6,7 @@ import (
 	"testing"
 )
 
+// kind returns the kind of a Problem, and "" for any other error.
 func kind(err error) Kind {
 	var p *Problem
 	if errors.As(err, &p) {
@@ -33,7 +34,7 @@ func TestGate(t *testing.T) {
 	for len(g.queue) == 0 {
 	}
 	if _, err := g.enter(context.Background()); kind(err) != QueueFull {
-		t.Errorf("a third is let in: %v", err)
+		t.Errorf("a third request with one slot and a queue of one: %v", err)
 	}
 	leave()
 	leave = <-entered
@@ -41,17 +42,17 @@ func TestGate(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	if _, err := g.enter(ctx); !errors.Is(err, context.Canceled) {
-		t.Errorf("who has gone waits: %v", err)
+		t.Errorf("a cancelled request: %v", err)
 	}
 	if len(g.queue) != 0 {
-		t.Error("who has gone keeps its turn")
+		t.Error("a cancelled request is still in the queue")
 	}
 	closeGate()
 	if _, err := g.enter(context.Background()); kind(err) != Draining {
 		t.Errorf("a closed gate: %v", err)
 	}
 	leave()
-	if len(g.places) != 0 {
-		t.Error("a place is lost")
+	if len(g.slots) != 0 {
+		t.Error("a slot is still taken")
 	}
 }

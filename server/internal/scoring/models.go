@@ -8,6 +8,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"vmaf-images/server/internal/vmaf"
 )
@@ -18,25 +19,25 @@ type ModelInfo struct {
 	BuiltIn bool
 }
 
-// Models lists the models: libvmaf's own, then those in the folder.
+// Models returns the built-in models, followed by the files in the model directory.
 func (e *Engine) Models() ([]ModelInfo, error) {
 	var list []ModelInfo
 	for _, name := range vmaf.BuiltIn() {
-		list = append(list, ModelInfo{name, true})
+		list = append(list, ModelInfo{Name: name, BuiltIn: true})
 	}
 	if e.models == nil {
 		return list, nil
 	}
 	err := fs.WalkDir(e.models.FS(), ".", func(name string, d fs.DirEntry, err error) error {
 		if err == nil && d.Type().IsRegular() && path.Ext(name) == ".json" {
-			list = append(list, ModelInfo{name, false})
+			list = append(list, ModelInfo{Name: name})
 		}
 		return err
 	})
 	return list, err
 }
 
-// load loads the models of a plan, each with a series of its own.
+// load loads models, each with its own name of the series.
 func (e *Engine) load(names []string) ([]*vmaf.Model, error) {
 	var models []*vmaf.Model
 	for i, name := range names {
@@ -57,7 +58,7 @@ func closeAll(models []*vmaf.Model) {
 }
 
 func (e *Engine) loadOne(name, series string) (*vmaf.Model, error) {
-	unknown := Problemf(BadOptions, "%.255q is no model; /v1/models lists them", name)
+	unknown := Problemf(BadOptions, "unknown model %.255q; /v1/models lists the models", name)
 	if len(name) > maxModelName || strings.ContainsRune(name, 0) {
 		return nil, unknown
 	}
@@ -69,14 +70,14 @@ func (e *Engine) loadOne(name, series string) (*vmaf.Model, error) {
 		return m, nil
 	}
 	if e.models == nil {
-		return nil, Problemf(BadOptions, "%q: this server has no folder of models", name)
+		return nil, Problemf(BadOptions, "model %q: this server has no model directory", name)
 	}
 	file, err := openRegular(e.models, name)
 	if err != nil {
 		return nil, unknown
 	}
 	defer file.Close()
-	// libvmaf wants a path: that of the descriptor is the very file that was let through.
+	// libvmaf needs a path. The path of the descriptor is sure to be the file checked above.
 	m, err := vmaf.LoadFile(fmt.Sprintf("/proc/self/fd/%d", file.Fd()), series)
 	if err != nil {
 		return nil, Problemf(BadOptions, "libvmaf cannot load the model %q", name)
@@ -84,13 +85,14 @@ func (e *Engine) loadOne(name, series string) (*vmaf.Model, error) {
 	return m, nil
 }
 
-// openRegular opens a file below a root that no path or link leads out of.
+// openRegular opens a regular file under root. It refuses paths that lead out of root, also
+// through symbolic links.
 func openRegular(root *os.Root, name string) (*os.File, error) {
 	if !filepath.IsLocal(name) {
 		return nil, fs.ErrPermission
 	}
-	// Not to wait for the other end of a pipe.
-	file, err := root.OpenFile(name, os.O_RDONLY|openNonblock, 0)
+	// O_NONBLOCK keeps the open of a named pipe from waiting for its writer.
+	file, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -107,14 +109,15 @@ func openRegular(root *os.Root, name string) (*os.File, error) {
 
 func (e *Engine) openData(which, name string) (*os.File, error) {
 	if e.data == nil {
-		return nil, Problemf(PathRefused, "this server has no data root, so no paths: send the videos themselves")
+		return nil, Problemf(PathRefused, "this server has no data root; upload the videos instead")
 	}
 	file, err := openRegular(e.data, name)
 	switch {
 	case err == nil:
 		return file, nil
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, Problemf(NotFound, "%s: no file %q under the data root", which, name)
+		return nil, Problemf(NotFound, "%s: there is no file %q under the data root", which, name)
 	}
-	return nil, Problemf(PathRefused, "%s: %q is no file that may be read under the data root", which, name)
+	return nil, Problemf(PathRefused, "%s: %q is not a readable file under the data root",
+		which, name)
 }

@@ -10,7 +10,7 @@ import (
 	"vmaf-images/server/internal/vmaf"
 )
 
-// Options are what a request may ask for.
+// Options are the options of a request. Fields that are nil have the server's defaults.
 type Options struct {
 	Models    []string `json:"models"`
 	Features  []string `json:"features"`
@@ -19,14 +19,14 @@ type Options struct {
 	Threads   *int     `json:"threads"`
 }
 
-// PathRequest is a request for videos that the server has.
+// PathRequest is a request to score two files under the data root.
 type PathRequest struct {
 	Reference string   `json:"reference"`
 	Distorted string   `json:"distorted"`
 	Options   *Options `json:"options"`
 }
 
-// The limits of openapi.yaml.
+// These limits are also in openapi.yaml.
 const (
 	maxModels    = 4
 	maxModelName = 255
@@ -35,7 +35,7 @@ const (
 	maxPath      = 4096
 )
 
-// Methods are the pooling methods by name.
+// Methods maps the names of the pooling methods.
 var Methods = map[string]vmaf.Pooling{
 	"mean": vmaf.Mean, "harmonic_mean": vmaf.HarmonicMean, "min": vmaf.Min, "max": vmaf.Max,
 }
@@ -57,7 +57,7 @@ func ParsePathRequest(text []byte) (PathRequest, error) {
 	return r, r.Check()
 }
 
-// Check refuses paths that cannot be.
+// Check returns an error if a path is empty or too long.
 func (r PathRequest) Check() error {
 	for which, path := range map[string]string{"reference": r.Reference, "distorted": r.Distorted} {
 		if path == "" || len(path) > maxPath {
@@ -67,31 +67,33 @@ func (r PathRequest) Check() error {
 	return nil
 }
 
-// UnmarshalJSON is strict.
+// UnmarshalJSON rejects unknown fields and nulls.
 func (o *Options) UnmarshalJSON(text []byte) error {
 	type plain Options
-	return strict(BadOptions, text, (*plain)(o), "models", "features", "pooling", "subsample", "threads")
+	return strict(BadOptions, text, (*plain)(o), "models", "features", "pooling", "subsample",
+		"threads")
 }
 
-// UnmarshalJSON is strict.
+// UnmarshalJSON rejects unknown fields and nulls.
 func (r *PathRequest) UnmarshalJSON(text []byte) error {
 	type plain PathRequest
 	return strict(BadRequest, text, (*plain)(r), "reference", "distorted", "options")
 }
 
-// strict reads an object that has no names but these, spelled so, and no null,
-// which the contract has nowhere.
+// strict decodes a JSON object, and rejects nulls and fields that are not in names.
+// json.Unmarshal would ignore nulls and match names regardless of case.
 func strict(kind Kind, text []byte, into any, names ...string) error {
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(text, &fields); err != nil || fields == nil {
-		return Problemf(kind, "an object must be there, not %.20s", text)
+		return Problemf(kind, "expected a JSON object, got %.20s", text)
 	}
 	for name, value := range fields {
 		if !slices.Contains(names, name) {
-			return Problemf(kind, "%.100q is no name here: %s are", name, strings.Join(names, ", "))
+			return Problemf(kind, "unknown field %.100q; expected %s",
+				name, strings.Join(names, ", "))
 		}
 		if string(value) == "null" {
-			return Problemf(kind, "%q is null: leave it out instead", name)
+			return Problemf(kind, "%q is null; leave it out instead", name)
 		}
 	}
 	err := json.Unmarshal(text, into)
@@ -108,10 +110,10 @@ func decode(text []byte, into any) error {
 	if err == nil || errors.As(err, &problem) {
 		return err
 	}
-	return Problemf(BadRequest, "it is not JSON: %w", err)
+	return Problemf(BadRequest, "invalid JSON: %w", err)
 }
 
-// plan is Options that were checked, with the defaults put in.
+// plan holds checked Options, with the defaults filled in.
 type plan struct {
 	models, features   []string
 	pooling            []string
@@ -119,7 +121,8 @@ type plan struct {
 }
 
 func (e *Engine) plan(o Options) (plan, error) {
-	p := plan{models: o.Models, features: o.Features, pooling: o.Pooling, subsample: 1, threads: e.limits.Threads}
+	p := plan{models: o.Models, features: o.Features, pooling: o.Pooling, subsample: 1,
+		threads: e.limits.Threads}
 	if o.Models == nil {
 		p.models = []string{e.limits.DefaultModel}
 	}
@@ -140,34 +143,41 @@ func (p plan) check(maxThreads int) error {
 		name     string
 		values   []string
 		min, max int
-	}{{"models", p.models, 1, maxModels}, {"features", p.features, 0, maxFeatures}, {"pooling", p.pooling, 1, len(allMethods)}} {
+	}{
+		{"models", p.models, 1, maxModels},
+		{"features", p.features, 0, maxFeatures},
+		{"pooling", p.pooling, 1, len(allMethods)},
+	} {
 		if n := len(list.values); n < list.min || n > list.max {
-			return Problemf(BadOptions, "%q has %d values, %d to %d may be given", list.name, n, list.min, list.max)
+			return Problemf(BadOptions, "%q has %d values; it must have %d to %d",
+				list.name, n, list.min, list.max)
 		}
 		for i, v := range list.values {
 			if slices.Contains(list.values[:i], v) {
-				return Problemf(BadOptions, "%q names %q twice", list.name, v)
+				return Problemf(BadOptions, "%q contains %q twice", list.name, v)
 			}
 		}
 	}
 	for _, f := range p.features {
 		if vmaf.Features[f] == nil {
-			return Problemf(BadOptions, "%q is no feature; /v1/models lists them", f)
+			return Problemf(BadOptions, "unknown feature %q; /v1/models lists the features", f)
 		}
 	}
 	for _, m := range p.pooling {
 		if _, known := Methods[m]; !known {
-			return Problemf(BadOptions, "%q is no pooling method: it is one of %s", m, strings.Join(allMethods, ", "))
+			return Problemf(BadOptions, "unknown pooling method %q; expected %s",
+				m, strings.Join(allMethods, ", "))
 		}
 	}
 	if p.subsample < 1 || p.subsample > maxSubsample {
-		return Problemf(BadOptions, "\"subsample\" is %d, 1 to %d may be asked for", p.subsample, maxSubsample)
+		return Problemf(BadOptions, "\"subsample\" is %d; it must be 1 to %d",
+			p.subsample, maxSubsample)
 	}
 	if p.threads < 0 || p.threads > maxThreads {
-		return Problemf(BadOptions, "\"threads\" is %d, 0 to %d may be asked for", p.threads, maxThreads)
+		return Problemf(BadOptions, "\"threads\" is %d; it must be 0 to %d", p.threads, maxThreads)
 	}
 	return nil
 }
 
-// FeatureNames lists the features that a request may name.
+// FeatureNames returns the features that a request may name, sorted.
 func FeatureNames() []string { return slices.Sorted(maps.Keys(vmaf.Features)) }

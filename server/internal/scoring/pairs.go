@@ -1,18 +1,20 @@
 package scoring
 
 import (
+	"context"
 	"errors"
 	"io"
 
 	"vmaf-images/server/internal/y4m"
 )
 
-// Pairs gives the frames of two videos of one format.
+// Pairs reads frame pairs of two videos of the same format.
 type Pairs interface {
+	// Format returns the format of both videos.
 	Format() y4m.Format
-	// Next goes to the next pair; io.EOF says that there is none.
-	Next() error
-	// Read reads the samples of that pair.
+	// Next advances to the next pair. It returns io.EOF after the last pair.
+	Next(ctx context.Context) error
+	// Read reads the samples of the pair that Next advanced to.
 	Read(ref, dist y4m.Frame) error
 }
 
@@ -21,17 +23,20 @@ type y4mPairs struct {
 	read      int
 }
 
-// Y4MPairs pairs the frames of two videos.
+// Y4MPairs returns the frame pairs of two Y4M videos. It returns an error if their formats
+// differ.
 func Y4MPairs(ref, dist *y4m.Reader) (Pairs, error) {
 	if ref.Format != dist.Format {
-		return nil, Problemf(VideosDiffer, "the reference is %s, the distorted video %s", ref.Format, dist.Format)
+		return nil, Problemf(VideosDiffer, "the reference is %s, but the distorted video is %s",
+			ref.Format, dist.Format)
 	}
 	return &y4mPairs{ref: ref, dist: dist}, nil
 }
 
 func (p *y4mPairs) Format() y4m.Format { return p.ref.Format }
 
-func (p *y4mPairs) Next() error {
+// Next does not use its context: package httpapi ends blocked reads of an upload itself.
+func (p *y4mPairs) Next(context.Context) error {
 	errRef, errDist := p.ref.Next(), p.dist.Next()
 	endRef, endDist := errors.Is(errRef, io.EOF), errors.Is(errDist, io.EOF)
 	switch {
@@ -42,9 +47,9 @@ func (p *y4mPairs) Next() error {
 	case errDist != nil && !endDist:
 		return ofVideo("distorted", errDist)
 	case endRef && p.read == 0:
-		return Problemf(BadVideo, "the reference has no frame")
+		return Problemf(BadVideo, "the reference has no frames")
 	case endDist && p.read == 0:
-		return Problemf(BadVideo, "the distorted video has no frame")
+		return Problemf(BadVideo, "the distorted video has no frames")
 	case endRef:
 		return Problemf(VideosDiffer, "the reference ends before the distorted video")
 	case endDist:

@@ -9,10 +9,10 @@ import (
 	"vmaf-images/server/internal/y4m"
 )
 
-// Kind is what sort of thing went wrong; each interface has its own code for it.
+// Kind classifies a Problem. Each interface maps it to a status code.
 type Kind string
 
-// The kinds, by the names that docs/server.md lists.
+// The kinds of problems. docs/server.md explains them.
 const (
 	BadRequest   Kind = "bad-request"
 	BadOptions   Kind = "bad-options"
@@ -27,11 +27,11 @@ const (
 	Draining     Kind = "draining"
 	ScratchFull  Kind = "scratch-full"
 	Internal     Kind = "internal"
-	// Cancelled has no answer: the client has gone.
+	// Cancelled is never sent to a client: the client has closed the connection.
 	Cancelled Kind = "cancelled"
 )
 
-// Problem is an error that is the client's to read.
+// Problem is an error whose message is sent to the client.
 type Problem struct {
 	Kind   Kind
 	Detail string
@@ -41,40 +41,40 @@ type Problem struct {
 func (p *Problem) Error() string { return p.Detail }
 func (p *Problem) Unwrap() error { return p.cause }
 
-// Problemf returns a Problem.
+// Problemf returns a Problem with a message formatted like fmt.Errorf does.
 func Problemf(kind Kind, format string, a ...any) *Problem {
 	err := fmt.Errorf(format, a...)
-	return &Problem{kind, err.Error(), errors.Unwrap(err)}
+	return &Problem{Kind: kind, Detail: err.Error(), cause: errors.Unwrap(err)}
 }
 
-// AsProblem returns the problem that an error is; one that is none is internal,
-// and its text is for the log alone.
+// AsProblem returns the Problem in err's chain. It returns an Internal one if there is none;
+// the message of err is then only for the log.
 func AsProblem(err error) *Problem {
 	var p *Problem
 	switch {
 	case errors.As(err, &p):
 		return p
 	case errors.Is(err, context.Canceled):
-		return &Problem{Cancelled, "the client has gone", err}
+		return &Problem{Kind: Cancelled, Detail: "the client cancelled the request", cause: err}
 	case errors.Is(err, context.DeadlineExceeded):
-		return &Problem{Timeout, "the request took too long", err}
+		return &Problem{Kind: Timeout, Detail: "the request took too long", cause: err}
 	}
-	return &Problem{Internal, "the server failed; its log says how", err}
+	return &Problem{Kind: Internal, Detail: "internal error; see the server's log", cause: err}
 }
 
-// ofVideo names the video that an error is about.
+// ofVideo adds to an error which video it is about, unless it is an error of the source.
 func ofVideo(which string, err error) error {
 	var bad y4m.FormatError
 	if errors.As(err, &bad) {
 		return Problemf(BadVideo, "the %s video cannot be read: %w", which, bad)
 	}
 	if errors.Is(err, io.ErrUnexpectedEOF) {
-		return Problemf(BadVideo, "the %s video ends too soon", which)
+		return Problemf(BadVideo, "the %s video is truncated", which)
 	}
 	return err
 }
 
-// Open reads a video's header, and refuses frames above the limit.
+// Open reads the header of a video. It returns an error if its frames exceed the limit.
 func (e *Engine) Open(which string, src io.Reader) (*y4m.Reader, error) {
 	r, err := y4m.NewReader(src)
 	if err != nil {
@@ -85,7 +85,8 @@ func (e *Engine) Open(which string, src io.Reader) (*y4m.Reader, error) {
 
 func (e *Engine) checkPixels(f y4m.Format) error {
 	if f.Above(e.limits.MaxFramePixels) {
-		return Problemf(TooLarge, "a frame of %s is above the limit of %d pixels", f, e.limits.MaxFramePixels)
+		return Problemf(TooLarge, "a frame of %s exceeds the limit of %d pixels",
+			f, e.limits.MaxFramePixels)
 	}
 	return nil
 }

@@ -10,35 +10,36 @@ import (
 	"vmaf-images/server/internal/y4m"
 )
 
-// Frame is the scores of one frame pair.
+// Frame holds the scores of one frame pair.
 type Frame struct {
 	Index            int
 	Models, Features []Value
 }
 
-// Value is a number with its name.
+// Value is a named score.
 type Value struct {
 	Name  string
 	Value float64
 }
 
-// Pooled is a series by the pooling methods that were asked for.
+// Pooled maps the requested pooling methods to the pooled values of a series.
 type Pooled map[string]float64
 
-// ModelResult is a model's score; of a collection also its spread.
+// ModelResult is the score of a model. Stddev, Low and High are nil unless the model is a
+// collection.
 type ModelResult struct {
 	Name              string
 	Pooled            Pooled
 	Stddev, Low, High Pooled
 }
 
-// FeatureResult is a feature's score.
+// FeatureResult is one series of a feature.
 type FeatureResult struct {
 	Name   string
 	Pooled Pooled
 }
 
-// Result is the answer.
+// Result is the result of a request.
 type Result struct {
 	Format             y4m.Format
 	Frames, Scored     int
@@ -48,24 +49,24 @@ type Result struct {
 	Took               time.Duration
 }
 
-// Emit takes the scores of one frame.
+// Emit is called with the scores of one frame.
 type Emit func(context.Context, Frame) error
 
-// run is one scoring on its way.
+// run is the state of one call of Score.
 type run struct {
 	plan
 	x        *vmaf.Context
 	loaded   []*vmaf.Model
 	emit     Emit
-	read     int // frame pairs given to libvmaf
+	read     int // frame pairs passed to libvmaf
 	emitted  int // the next frame to emit
 	observer Observer
 }
 
-// Score scores pairs of frames. Where emit is given, it gets the scores of each
-// frame in order, as soon as they are known, in a goroutine of its own: a slow
-// receiver does not hold up the reading, and nothing is kept for it but what
-// libvmaf has anyway.
+// Score scores pairs of frames. If emit is not nil, it is called with the scores of each
+// frame, in order and as soon as they are known. It is called in a separate goroutine, so a
+// slow receiver does not delay the reading. Scores that wait for emit need no memory, as
+// libvmaf stores them anyway.
 func (e *Engine) Score(ctx context.Context, o Options, pairs Pairs, emit Emit) (*Result, error) {
 	start := time.Now()
 	p, err := e.plan(o)
@@ -104,6 +105,7 @@ func (e *Engine) Score(ctx context.Context, o Options, pairs Pairs, emit Emit) (
 	return result, nil
 }
 
+// prepare selects the features to compute and allocates the pictures.
 func (r *run) prepare(format y4m.Format) error {
 	for i, m := range r.loaded {
 		if err := r.x.Use(m); err != nil {
@@ -118,46 +120,49 @@ func (r *run) prepare(format y4m.Format) error {
 	return r.x.Allocate(format, r.threads)
 }
 
-// readAll gives libvmaf all pairs, and emits their scores beside that.
+// readAll passes all pairs to libvmaf and emits their scores.
 func (r *run) readAll(ctx context.Context, pairs Pairs, maxFrames int) error {
 	if r.emit == nil {
 		return r.readPairs(ctx, pairs, maxFrames, func(int) {})
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	known := make(chan int, 1) // how many pairs were read; only the newest matters
+	// The latest number of pairs that were read. A newer number replaces the older one.
+	progress := make(chan int, 1)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		if err := r.emitKnown(ctx, known); err != nil {
+		if err := r.emitKnown(ctx, progress); err != nil {
 			cancel(err)
 		}
 	}()
 	err := r.readPairs(ctx, pairs, maxFrames, func(n int) {
 		select {
-		case <-known:
+		case <-progress:
 		default:
 		}
-		known <- n
+		progress <- n
 	})
 	if err != nil {
 		cancel(err)
 	}
-	close(known)
+	close(progress)
 	<-done
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	// What the last frames look ahead to is known only now.
+	// Features that look ahead know the scores of the last frames only now.
 	return r.emitUpTo(ctx, r.read, true)
 }
 
+// readPairs passes all pairs to libvmaf. After each one, it calls progress with the number of
+// pairs so far.
 func (r *run) readPairs(ctx context.Context, pairs Pairs, maxFrames int, progress func(int)) error {
 	for {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		err := pairs.Next()
+		err := pairs.Next(ctx)
 		if errors.Is(err, io.EOF) {
 			break
 		}
@@ -165,7 +170,7 @@ func (r *run) readPairs(ctx context.Context, pairs Pairs, maxFrames int, progres
 			return err
 		}
 		if r.read == maxFrames {
-			return Problemf(TooLarge, "there are more frames than the limit of %d", maxFrames)
+			return Problemf(TooLarge, "the videos have more frames than the limit of %d", maxFrames)
 		}
 		if err := r.readPair(pairs); err != nil {
 			return err
@@ -177,10 +182,11 @@ func (r *run) readPairs(ctx context.Context, pairs Pairs, maxFrames int, progres
 		progress(r.read)
 	}
 	if r.read == 0 {
-		return Problemf(BadVideo, "the videos have no frame")
+		return Problemf(BadVideo, "the videos have no frames")
 	}
 	if err := r.x.Flush(); err != nil {
-		return Problemf(NotScorable, "libvmaf cannot score these videos with these options: %w", err)
+		return Problemf(NotScorable,
+			"libvmaf cannot score these videos with these options: %w", err)
 	}
 	return nil
 }
@@ -200,25 +206,26 @@ func (r *run) readPair(pairs Pairs) error {
 		return err
 	}
 	if err := r.x.Read(ref, dist, r.read); err != nil {
-		return Problemf(NotScorable, "libvmaf cannot score frame %d with these options: %w", r.read, err)
+		return Problemf(NotScorable,
+			"libvmaf cannot score frame %d with these options: %w", r.read, err)
 	}
 	return nil
 }
 
-// emitKnown emits as pairs are read; as the workers finish later, it also looks
-// again while none is.
-func (r *run) emitKnown(ctx context.Context, known <-chan int) error {
-	again := time.NewTicker(50 * time.Millisecond)
-	defer again.Stop()
+// emitKnown emits frames while pairs are read, until progress is closed. As the worker
+// threads finish a frame some time after it was read, it also polls.
+func (r *run) emitKnown(ctx context.Context, progress <-chan int) error {
+	poll := time.NewTicker(50 * time.Millisecond)
+	defer poll.Stop()
 	read := 0
 	for {
 		select {
-		case n, open := <-known:
+		case n, open := <-progress:
 			if !open {
 				return nil
 			}
 			read = n
-		case <-again.C:
+		case <-poll.C:
 		}
 		if err := r.emitUpTo(ctx, read, false); err != nil {
 			return err
@@ -226,7 +233,8 @@ func (r *run) emitKnown(ctx context.Context, known <-chan int) error {
 	}
 }
 
-// emitUpTo emits frames below n, all of them or those that are known.
+// emitUpTo emits the frames below n. At a frame whose scores are not known, it returns an
+// error if all is set, and stops otherwise.
 func (r *run) emitUpTo(ctx context.Context, n int, all bool) error {
 	for r.emitted < n {
 		if ctx.Err() != nil {
@@ -248,9 +256,11 @@ func (r *run) emitUpTo(ctx context.Context, n int, all bool) error {
 }
 
 func notScored(index int) error {
-	return Problemf(NotScorable, "libvmaf gives no score of frame %d: the frames may be too small for these models and features", index)
+	return Problemf(NotScorable, "libvmaf returned no score for frame %d; "+
+		"the frames may be too small for these models and features", index)
 }
 
+// predict computes the scores of all models for a frame, and reports whether they are known.
 func (r *run) predict(index int) bool {
 	for _, m := range r.loaded {
 		if !m.Predict(r.x, index) {
@@ -260,7 +270,7 @@ func (r *run) predict(index int) bool {
 	return true
 }
 
-// frame returns the scores of one frame, if all are known.
+// frame returns the scores of a frame, and whether all of them are known.
 func (r *run) frame(index int) (Frame, bool) {
 	f := Frame{Index: index}
 	if !r.predict(index) {
@@ -271,7 +281,7 @@ func (r *run) frame(index int) (Frame, bool) {
 		if !known {
 			return f, false
 		}
-		f.Models = append(f.Models, Value{r.models[i], v})
+		f.Models = append(f.Models, Value{Name: r.models[i], Value: v})
 	}
 	for _, feature := range r.features {
 		for _, series := range vmaf.Features[feature] {
@@ -279,12 +289,13 @@ func (r *run) frame(index int) (Frame, bool) {
 			if !known {
 				return f, false
 			}
-			f.Features = append(f.Features, Value{series.Name, v})
+			f.Features = append(f.Features, Value{Name: series.Name, Value: v})
 		}
 	}
 	return f, true
 }
 
+// result pools the scores of all frames.
 func (r *run) result() (*Result, error) {
 	result := &Result{Frames: r.read, Subsample: r.subsample, Threads: r.threads}
 	for index := 0; index < r.read; index += r.subsample {
@@ -298,7 +309,12 @@ func (r *run) result() (*Result, error) {
 		for _, s := range []struct {
 			series string
 			into   *Pooled
-		}{{m.Series, &model.Pooled}, {m.Stddev, &model.Stddev}, {m.Low, &model.Low}, {m.High, &model.High}} {
+		}{
+			{m.Series, &model.Pooled},
+			{m.Stddev, &model.Stddev},
+			{m.Low, &model.Low},
+			{m.High, &model.High},
+		} {
 			if s.series == "" {
 				continue
 			}
@@ -315,7 +331,8 @@ func (r *run) result() (*Result, error) {
 			if err != nil {
 				return nil, err
 			}
-			result.Features = append(result.Features, FeatureResult{series.Name, pooled})
+			result.Features = append(result.Features,
+				FeatureResult{Name: series.Name, Pooled: pooled})
 		}
 	}
 	return result, nil
@@ -326,7 +343,8 @@ func (r *run) pool(series string) (Pooled, error) {
 	for _, name := range r.pooling {
 		v, err := r.x.Pooled(series, Methods[name], r.read-1)
 		if err != nil {
-			return nil, Problemf(NotScorable, "libvmaf gives no %s: %w", series, err)
+			return nil, Problemf(NotScorable, "libvmaf returned no pooled score for %s: %w",
+				series, err)
 		}
 		pooled[name] = v
 	}

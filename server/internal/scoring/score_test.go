@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -17,11 +18,13 @@ import (
 	"vmaf-images/server/internal/y4mtest"
 )
 
-type nobody struct{}
+// noObserver ignores all events.
+type noObserver struct{}
 
-func (nobody) Scored(int)                               {}
-func (nobody) Finished(string, *Problem, time.Duration) {}
+func (noObserver) Scored(int)                               {}
+func (noObserver) Finished(string, *Problem, time.Duration) {}
 
+// newEngine returns an engine with small limits, which change may modify.
 func newEngine(t testing.TB, change func(*Limits)) *Engine {
 	l := Limits{
 		DataRoot: t.TempDir(), ScratchDir: t.TempDir(), DefaultModel: "vmaf_v0.6.1",
@@ -31,7 +34,7 @@ func newEngine(t testing.TB, change func(*Limits)) *Engine {
 	if change != nil {
 		change(&l)
 	}
-	e, err := NewEngine(l, nobody{})
+	e, err := NewEngine(l, noObserver{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,20 +44,21 @@ func newEngine(t testing.TB, change func(*Limits)) *Engine {
 
 var small = y4m.Format{Width: 64, Height: 64, Chroma: y4m.Chroma420, BitDepth: 8}
 
-// counted are pairs that tell when they end.
-type counted struct {
+// notifyingPairs closes ended after its last pair.
+type notifyingPairs struct {
 	Pairs
 	ended chan struct{}
 }
 
-func (c *counted) Next() error {
-	err := c.Pairs.Next()
-	if err == io.EOF {
-		close(c.ended)
+func (p *notifyingPairs) Next(ctx context.Context) error {
+	err := p.Pairs.Next(ctx)
+	if errors.Is(err, io.EOF) {
+		close(p.ended)
 	}
 	return err
 }
 
+// pairs returns a generated video and a worse copy of it.
 func (e *Engine) pairs(t testing.TB, f y4m.Format, frames int) Pairs {
 	var videos [2]*y4m.Reader
 	for i, step := range []int{1, 16} {
@@ -71,24 +75,25 @@ func (e *Engine) pairs(t testing.TB, f y4m.Format, frames int) Pairs {
 	return pairs
 }
 
-// Who does not take the frames does not hold up the reading: a client may send
-// all before it reads.
+// TestReadingDoesNotWaitForEmit checks that pairs are read to the end while emit blocks, since
+// a client may send both videos before it reads the response.
 func TestReadingDoesNotWaitForEmit(t *testing.T) {
 	e := newEngine(t, nil)
 	for _, threads := range []int{0, 2} {
-		pairs := &counted{e.pairs(t, small, 50), make(chan struct{})}
+		pairs := &notifyingPairs{Pairs: e.pairs(t, small, 50), ended: make(chan struct{})}
 		var got []int
-		result, err := e.Score(context.Background(), Options{Threads: &threads}, pairs, func(_ context.Context, f Frame) error {
-			<-pairs.ended
-			got = append(got, f.Index)
-			return nil
-		})
+		result, err := e.Score(context.Background(), Options{Threads: &threads}, pairs,
+			func(_ context.Context, f Frame) error {
+				<-pairs.ended
+				got = append(got, f.Index)
+				return nil
+			})
 		if err != nil || result.Scored != 50 || len(got) != 50 {
 			t.Fatalf("%+v, %d frames, %v", result, len(got), err)
 		}
 		for i, index := range got {
 			if i != index {
-				t.Fatalf("frame %d comes as number %d", index, i)
+				t.Fatalf("frame %d was emitted at position %d", index, i)
 			}
 		}
 	}
@@ -96,8 +101,9 @@ func TestReadingDoesNotWaitForEmit(t *testing.T) {
 
 func TestEmitFails(t *testing.T) {
 	e := newEngine(t, nil)
-	gone := Problemf(Cancelled, "gone")
-	_, err := e.Score(context.Background(), Options{}, e.pairs(t, small, 50), func(context.Context, Frame) error { return gone })
+	cancelled := Problemf(Cancelled, "cancelled")
+	_, err := e.Score(context.Background(), Options{}, e.pairs(t, small, 50),
+		func(context.Context, Frame) error { return cancelled })
 	if kind(err) != Cancelled {
 		t.Errorf("%v", err)
 	}
@@ -106,13 +112,14 @@ func TestEmitFails(t *testing.T) {
 func TestScoreIsCancelled(t *testing.T) {
 	e := newEngine(t, nil)
 	ctx, cancel := context.WithCancel(context.Background())
-	_, err := e.Score(ctx, Options{}, e.pairs(t, small, 50), func(context.Context, Frame) error { cancel(); return nil })
+	_, err := e.Score(ctx, Options{}, e.pairs(t, small, 50),
+		func(context.Context, Frame) error { cancel(); return nil })
 	if AsProblem(err).Kind != Cancelled {
 		t.Errorf("%v", err)
 	}
 }
 
-func TestSettingsThatCannotBe(t *testing.T) {
+func TestNewEngineInvalidSettings(t *testing.T) {
 	for name, change := range map[string]func(*Limits){
 		"data root":   func(l *Limits) { l.DataRoot = "/none" },
 		"model dir":   func(l *Limits) { l.ModelDir = "/none" },
@@ -121,14 +128,14 @@ func TestSettingsThatCannotBe(t *testing.T) {
 	} {
 		l := Limits{ScratchDir: t.TempDir(), DefaultModel: "vmaf_v0.6.1", Concurrency: 1}
 		change(&l)
-		if e, err := NewEngine(l, nobody{}); err == nil {
+		if e, err := NewEngine(l, noObserver{}); err == nil {
 			e.Close()
-			t.Errorf("%s: it starts", name)
+			t.Errorf("%s: no error", name)
 		}
 	}
 }
 
-func TestModelFolder(t *testing.T) {
+func TestModelDirectory(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range map[string]string{"broken.json": "{", "other.txt": "x"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
@@ -137,21 +144,23 @@ func TestModelFolder(t *testing.T) {
 	}
 	e := newEngine(t, func(l *Limits) { l.ModelDir = dir })
 	models, err := e.Models()
-	if last := models[len(models)-1]; err != nil || last != (ModelInfo{"broken.json", false}) || !models[0].BuiltIn {
+	if last := models[len(models)-1]; err != nil || last != (ModelInfo{Name: "broken.json"}) ||
+		!models[0].BuiltIn {
 		t.Errorf("%v, %v", models, err)
 	}
-	for _, name := range []string{"broken.json", "none.json", "../x.json", "/x.json", "x\x00.json"} {
+	for _, name := range []string{"broken.json", "none.json", "../x.json", "/x.json",
+		"x\x00.json"} {
 		if _, err := e.loadOne(name, "m"); kind(err) != BadOptions {
 			t.Errorf("%q: %v", name, err)
 		}
 	}
 }
 
-// The scores are the vmaf program's, where there is one to compare with.
-func TestScoresAreThePrograms(t *testing.T) {
+// TestScoresMatchProgram compares scores with those of the vmaf program, if it is installed.
+func TestScoresMatchProgram(t *testing.T) {
 	program, err := exec.LookPath("vmaf")
 	if err != nil {
-		t.Skip("there is no vmaf program on PATH to compare with")
+		t.Skip("the vmaf program is not on PATH")
 	}
 	e := newEngine(t, nil)
 	dir := t.TempDir()
@@ -161,7 +170,8 @@ func TestScoresAreThePrograms(t *testing.T) {
 		for _, depth := range []int{8, 10, 12, 16} {
 			f := y4m.Format{Width: 128, Height: 96, Chroma: chroma, BitDepth: depth}
 			t.Run(f.String(), func(t *testing.T) {
-				words := []string{"-q", "-w", "128", "-h", "96", "-p", chroma.String(), "-b", fmt.Sprint(depth),
+				args := []string{"-q", "-w", "128", "-h", "96", "-p", chroma.String(), "-b",
+					fmt.Sprint(depth),
 					"--json", "-o", filepath.Join(dir, "out.json")}
 				for i, option := range []string{"-r", "-d"} {
 					path := filepath.Join(dir, option+".yuv")
@@ -172,15 +182,15 @@ func TestScoresAreThePrograms(t *testing.T) {
 					if err := os.WriteFile(path, raw, 0o600); err != nil {
 						t.Fatal(err)
 					}
-					words = append(words, option, path)
+					args = append(args, option, path)
 				}
 				for i, m := range models {
-					words = append(words, "-m", fmt.Sprintf("version=%s:name=m%d", m, i))
+					args = append(args, "-m", fmt.Sprintf("version=%s:name=m%d", m, i))
 				}
 				for _, feature := range features {
-					words = append(words, "--feature", feature)
+					args = append(args, "--feature", feature)
 				}
-				if out, err := exec.Command(program, words...).CombinedOutput(); err != nil {
+				if out, err := exec.Command(program, args...).CombinedOutput(); err != nil {
 					t.Fatalf("%v: %s", err, out)
 				}
 				var want struct {
@@ -193,21 +203,26 @@ func TestScoresAreThePrograms(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				result, err := e.Score(context.Background(), Options{Models: models, Features: features}, e.pairs(t, f, 4), nil)
+				result, err := e.Score(context.Background(),
+					Options{Models: models, Features: features}, e.pairs(t, f, 4), nil)
 				if err != nil {
 					t.Fatal(err)
 				}
 				got := map[string]Pooled{
-					"m0": result.Models[0].Pooled, "m1": result.Models[1].Pooled, "m2_bagging": result.Models[2].Pooled,
-					"m2_stddev": result.Models[2].Stddev, "m2_ci_p95_lo": result.Models[2].Low, "m2_ci_p95_hi": result.Models[2].High,
+					"m0":           result.Models[0].Pooled,
+					"m1":           result.Models[1].Pooled,
+					"m2_bagging":   result.Models[2].Pooled,
+					"m2_stddev":    result.Models[2].Stddev,
+					"m2_ci_p95_lo": result.Models[2].Low,
+					"m2_ci_p95_hi": result.Models[2].High,
 				}
 				for _, feature := range result.Features {
 					got[feature.Name] = feature.Pooled
 				}
 				for name, pooled := range got {
 					for method, v := range pooled {
-						if w, there := want.Pooled[name][method]; !there || math.Abs(v-w) > 1e-6 {
-							t.Errorf("%s of %s: %v, the program's %v, %v", method, name, v, w, there)
+						if w, ok := want.Pooled[name][method]; !ok || math.Abs(v-w) > 1e-6 {
+							t.Errorf("%s of %s: %v, want %v (%v)", method, name, v, w, ok)
 						}
 					}
 				}

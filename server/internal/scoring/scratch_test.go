@@ -15,31 +15,31 @@ func TestScratch(t *testing.T) {
 	if err := s.Writable(); err != nil {
 		t.Fatal(err)
 	}
-	kept, err := s.Keep(bytes.NewReader(make([]byte, 600)))
+	spool, err := s.Store(bytes.NewReader(make([]byte, 600)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if files, _ := os.ReadDir(dir); len(files) != 0 {
-		t.Errorf("%v would outlive the process", files)
+		t.Errorf("the scratch directory has files with names: %v", files)
 	}
 	if s.Used() != 600 {
 		t.Errorf("%d bytes used", s.Used())
 	}
-	if _, err := s.Keep(bytes.NewReader(make([]byte, 600))); kind(err) != ScratchFull {
-		t.Errorf("more than there is room for: %v", err)
+	if _, err := s.Store(bytes.NewReader(make([]byte, 600))); kind(err) != ScratchFull {
+		t.Errorf("an upload above the limit: %v", err)
 	}
-	if text, err := io.ReadAll(kept); len(text) != 600 || err != nil {
+	if text, err := io.ReadAll(spool); len(text) != 600 || err != nil {
 		t.Errorf("%d bytes, %v", len(text), err)
 	}
-	kept.Close()
+	spool.Close()
 	broken := errors.New("broken")
-	if _, err := s.Keep(iotest.ErrReader(broken)); !errors.Is(err, broken) {
+	if _, err := s.Store(iotest.ErrReader(broken)); !errors.Is(err, broken) {
 		t.Error(err)
 	}
 	if s.Used() != 0 {
 		t.Errorf("%d bytes used", s.Used())
 	}
 	if (&Scratch{dir: dir + "/none"}).Writable() == nil {
-		t.Error("no folder is writable")
+		t.Error("a directory that does not exist is writable")
 	}
 }

@@ -11,11 +11,13 @@ import (
 	"unsafe"
 )
 
-// Model is one model, or a collection of them that also tells how sure it is.
+// Model is a model or a collection of models. A collection also computes a confidence
+// interval of its score.
 type Model struct {
-	// Series is the model's score.
+	// Series is the ID of the score's series.
 	Series string
-	// Stddev, Low and High are the spread of a collection, empty without one.
+	// Stddev, Low and High are the IDs of a collection's standard deviation and confidence
+	// interval. They are empty for a single model.
 	Stddev, Low, High string
 
 	model      *C.VmafModel
@@ -23,11 +25,11 @@ type Model struct {
 	next       int
 }
 
-// LoadBuiltIn loads a model that is part of the library. The series must be
-// another one for each model of a context.
+// LoadBuiltIn loads a model that is built into libvmaf. The prefix of its series is series,
+// which must be unique among the models of a Context.
 func LoadBuiltIn(name, series string) (*Model, error) { return load(name, series, false) }
 
-// LoadFile loads a model from a .json file.
+// LoadFile loads a model from a .json file. See LoadBuiltIn for series.
 func LoadFile(path, series string) (*Model, error) { return load(path, series, true) }
 
 func load(name, series string, file bool) (*Model, error) {
@@ -48,9 +50,10 @@ func load(name, series string, file bool) (*Model, error) {
 	if code == 0 {
 		return &Model{Series: series, model: model}, nil
 	}
-	// What a failed load allocated is the caller's. Only the JSON tells a
-	// collection from a model, so the other loader is tried. (Of a collection
-	// with a broken member libvmaf 3.2.0 itself loses 2 KB; its user cannot free it.)
+	// The caller must free what a failed load allocated. Whether a file is a model or a
+	// collection is known only from its JSON, so try to load it as a collection next.
+	// If a member of a collection is broken, libvmaf 3.2.0 leaks 2 KB, which the caller
+	// cannot free.
 	C.vmaf_model_destroy(model)
 	model = nil
 	var collection *C.VmafModelCollection
@@ -71,14 +74,15 @@ func load(name, series string, file bool) (*Model, error) {
 	return m, nil
 }
 
-// Close frees the model, after the contexts that use it.
+// Close frees the model. The contexts that use it must be closed first.
 func (m *Model) Close() {
 	C.vmaf_model_collection_destroy(m.collection)
 	C.vmaf_model_destroy(m.model)
 	m.model, m.collection = nil, nil
 }
 
-// cost is an upper bound of the series a model adds: its features and scores.
+// cost returns an upper bound of the number of series that a model adds to a context, for
+// its features and scores.
 func (m *Model) cost() int {
 	if m.collection != nil {
 		return 20 + 4 + 12
@@ -86,11 +90,11 @@ func (m *Model) cost() int {
 	return 1 + 16
 }
 
-// Predict computes the model's score of the next frame that has none, which must
-// be index, and tells whether its features were known.
+// Predict computes the model's score of the frame at index, and reports whether the score is
+// known. It is not known before the frame's features are. Frames must be predicted in order.
 func (m *Model) Predict(x *Context, index int) bool {
 	if index < m.next {
-		return true // a collection's score cannot be written twice
+		return true // libvmaf fails if a collection's score is computed twice.
 	}
 	var code C.int
 	if m.collection != nil {

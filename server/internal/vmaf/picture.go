@@ -12,7 +12,7 @@ import (
 	"vmaf-images/server/internal/y4m"
 )
 
-// Picture is memory of libvmaf's for one frame.
+// Picture is memory for one frame, owned by libvmaf.
 type Picture struct {
 	c      C.VmafPicture
 	format y4m.Format
@@ -24,12 +24,12 @@ var pixelFormats = map[y4m.Chroma]C.enum_VmafPixelFormat{
 	y4m.Chroma444: C.VMAF_PIX_FMT_YUV444P,
 }
 
-// Allocate makes the pictures that Fetch gives: as many as the workers can hold
-// at once, and the last two references, which some features look back at.
+// Allocate allocates the pictures that Fetch returns: a pair for the caller, a pair for each
+// of the worker threads, and two more for earlier references that some features read.
 func (x *Context) Allocate(format y4m.Format, threads int) error {
 	fmtC, known := pixelFormats[format.Chroma]
 	if !known {
-		return fmt.Errorf("no pixel format for chroma %v", format.Chroma)
+		return fmt.Errorf("libvmaf has no pixel format for chroma %v", format.Chroma)
 	}
 	var cfg C.VmafPictureConfiguration
 	cfg.pic_params.w = C.unsigned(format.Width)
@@ -40,7 +40,7 @@ func (x *Context) Allocate(format y4m.Format, threads int) error {
 	return check("allocate pictures", C.vmaf_preallocate_pictures(x.c, cfg))
 }
 
-// Fetch returns a picture to fill, once one is free.
+// Fetch returns a picture to fill. It waits until one is free.
 func (x *Context) Fetch(format y4m.Format) (*Picture, error) {
 	p := &Picture{format: format}
 	if err := check("fetch picture", C.vmaf_fetch_preallocated_picture(x.c, &p.c)); err != nil {
@@ -49,14 +49,14 @@ func (x *Context) Fetch(format y4m.Format) (*Picture, error) {
 	return p, nil
 }
 
-// Release gives the picture back, unless that was done.
+// Release returns the picture to libvmaf. Calling it again has no effect.
 func (p *Picture) Release() {
 	if p.c.ref != nil {
 		C.vmaf_picture_unref(&p.c)
 	}
 }
 
-// Frame is the picture's memory, to be read into until Read or Release.
+// Frame returns the picture's memory. It is valid until Context.Read or Release is called.
 func (p *Picture) Frame() y4m.Frame {
 	var f y4m.Frame
 	for i := range f {

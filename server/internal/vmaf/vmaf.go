@@ -1,8 +1,8 @@
-// Package vmaf binds libvmaf: one Context scores one pair of videos.
+// Package vmaf is a binding of libvmaf. A Context scores one pair of videos.
 //
-// Memory on the C side is freed by Close, of the Context first and of its models
-// after it, whatever failed before. A Context belongs to one goroutine, but for
-// Predict and Score, which another one may call while frames are still read.
+// To free the memory of libvmaf, close the Context and then its models, also after an error.
+// A Context is not safe for concurrent use, except that Predict and Score may be called from
+// a second goroutine while the first one reads frames.
 package vmaf
 
 /*
@@ -18,18 +18,18 @@ import (
 	"unsafe"
 )
 
-// maxSeries is how many named series a Context may hold. libvmaf 3.2.0 writes
-// past the end of its list when it grows beyond 128.
+// maxSeries is the maximum number of series in a Context. With more than 128, libvmaf 3.2.0
+// writes past the end of its list.
 const maxSeries = 128
 
-// Version is the library's own.
+// Version returns the version of libvmaf.
 func Version() string { return C.GoString(C.vmaf_version()) }
 
-// ReturnMemory has C's allocator give large blocks back to the system when they
-// are freed: a server that has scored a large video needs no more than before.
+// ReturnMemory makes C's allocator return large blocks to the system when they are freed, so
+// that the server's memory shrinks again after it has scored a large video.
 func ReturnMemory() { C.mallopt(C.M_MMAP_THRESHOLD, 256<<10) }
 
-// Error is what a call of libvmaf said; it gives no more than a number.
+// Error is a failed call of libvmaf. libvmaf returns no details but a number.
 type Error struct {
 	Op   string
 	Code int
@@ -39,15 +39,15 @@ func (e *Error) Error() string { return fmt.Sprintf("libvmaf: %s: error %d", e.O
 
 func check(op string, code C.int) error {
 	if code != 0 {
-		return &Error{op, int(code)}
+		return &Error{Op: op, Code: int(code)}
 	}
 	return nil
 }
 
-// Pooling is how the scores of frames become one number.
+// Pooling is a method to combine the scores of all frames into one number.
 type Pooling int
 
-// The methods of libvmaf.
+// The pooling methods of libvmaf.
 const (
 	Mean Pooling = iota
 	HarmonicMean
@@ -62,14 +62,14 @@ var poolMethods = [...]C.enum_VmafPoolingMethod{
 	Max:          C.VMAF_POOL_METHOD_MAX,
 }
 
-// Context is one scoring.
+// Context scores one pair of videos.
 type Context struct {
 	c      *C.VmafContext
 	series int
 }
 
-// New starts a scoring with a number of worker threads, none scoring in the
-// caller's, of every frame whose index subsample divides.
+// New returns a context that scores every frame whose index is a multiple of subsample, in
+// the given number of worker threads. With 0 threads, Read scores in the caller's thread.
 func New(threads, subsample int) (*Context, error) {
 	x := &Context{}
 	err := check("init", C.vmaf_init(&x.c, C.VmafConfiguration{
@@ -83,8 +83,8 @@ func New(threads, subsample int) (*Context, error) {
 	return x, nil
 }
 
-// Close waits for the workers and frees the context. Every picture that was
-// fetched must have been given to Read or released.
+// Close waits for the worker threads and frees the context. All fetched pictures must have
+// been passed to Read or released before.
 func (x *Context) Close() {
 	if x.c != nil {
 		C.vmaf_close(x.c)
@@ -92,18 +92,20 @@ func (x *Context) Close() {
 	}
 }
 
-// Use has the context compute what a model needs. The model must outlive it.
+// Use makes the context compute the features of a model. The model must not be closed before
+// the context.
 func (x *Context) Use(m *Model) error {
 	if err := x.reserve(m.cost()); err != nil {
 		return err
 	}
 	if m.collection != nil {
-		return check("use model collection", C.vmaf_use_features_from_model_collection(x.c, m.collection))
+		return check("use model collection",
+			C.vmaf_use_features_from_model_collection(x.c, m.collection))
 	}
 	return check("use model", C.vmaf_use_features_from_model(x.c, m.model))
 }
 
-// UseFeature has the context compute a feature of those in Features.
+// UseFeature makes the context compute a feature, which must be a key of Features.
 func (x *Context) UseFeature(name string) error {
 	if err := x.reserve(len(Features[name]) + 1); err != nil {
 		return err
@@ -113,29 +115,31 @@ func (x *Context) UseFeature(name string) error {
 	return check("use feature "+name, C.vmaf_use_feature(x.c, s, nil))
 }
 
+// reserve counts n more series. It returns an error if there are too many.
 func (x *Context) reserve(n int) error {
 	if x.series += n; x.series > maxSeries {
-		return fmt.Errorf("these models and features are %d series, libvmaf holds %d", x.series, maxSeries)
+		return fmt.Errorf("these models and features need %d series, but libvmaf supports %d",
+			x.series, maxSeries)
 	}
 	return nil
 }
 
-// Read hands a pair of pictures over; it releases them, also where it fails.
+// Read passes a pair of pictures to libvmaf and releases them, also if it fails.
 func (x *Context) Read(ref, dist *Picture, index int) error {
 	err := check("read pictures", C.vmaf_read_pictures(x.c, &ref.c, &dist.c, C.unsigned(index)))
-	// After an error libvmaf may still leave them to the caller, and would wait
-	// for them forever on close.
+	// After an error, the pictures may still belong to the caller. libvmaf would wait for
+	// them forever in vmaf_close.
 	ref.Release()
 	dist.Release()
 	return err
 }
 
-// Flush ends the reading.
+// Flush finishes the features that depend on later frames, after the last call of Read.
 func (x *Context) Flush() error {
 	return check("flush", C.vmaf_read_pictures(x.c, nil, nil, 0))
 }
 
-// Score returns the value of a series at a frame, and whether it is known yet.
+// Score returns the value of a series at a frame, and whether it is known.
 func (x *Context) Score(series string, index int) (float64, bool) {
 	s := C.CString(series)
 	defer C.free(unsafe.Pointer(s))
@@ -144,11 +148,12 @@ func (x *Context) Score(series string, index int) (float64, bool) {
 	return float64(v), ok
 }
 
-// Pooled returns a series pooled over the frames from 0 to last.
+// Pooled returns the pooled value of a series over the frames from 0 to last.
 func (x *Context) Pooled(series string, method Pooling, last int) (float64, error) {
 	s := C.CString(series)
 	defer C.free(unsafe.Pointer(s))
 	var v C.double
-	err := check("pool "+series, C.vmaf_feature_score_pooled(x.c, s, poolMethods[method], &v, 0, C.unsigned(last)))
+	err := check("pool "+series,
+		C.vmaf_feature_score_pooled(x.c, s, poolMethods[method], &v, 0, C.unsigned(last)))
 	return float64(v), err
 }

@@ -17,14 +17,14 @@ const defaultModel = "vmaf_v0.6.1"
 
 var small = y4m.Format{Width: 64, Height: 64, Chroma: y4m.Chroma420, BitDepth: 8}
 
-// paint fills a picture with a moving texture, coarser in steps of step.
+// paint fills a picture with a moving texture, quantized to multiples of step.
 func paint(p *Picture, frame, step int) {
 	for i, plane := range p.Frame() {
 		for y := range plane.Rows {
 			row := plane.Data[y*plane.Stride:][:plane.Row]
 			for x := range row {
 				if p.format.SampleBytes() == 2 && x%2 == 1 {
-					row[x] = 0 // the high byte: dark, but within any depth
+					row[x] = 0 // A high byte of zero keeps the sample within any bit depth.
 					continue
 				}
 				v := (x*x/7 + 5*y + 11*frame + 40*i) % 200
@@ -34,7 +34,7 @@ func paint(p *Picture, frame, step int) {
 	}
 }
 
-// read gives a context pairs of frames.
+// read passes pairs of painted frames to a context.
 func read(x *Context, f y4m.Format, threads, frames int) error {
 	if err := x.Allocate(f, threads); err != nil {
 		return err
@@ -103,12 +103,12 @@ func TestScores(t *testing.T) {
 			}
 			mean, err := x.Pooled(m.Series, Mean, 4)
 			if err != nil || math.Abs(mean-sum/5) > 1e-9 {
-				t.Errorf("mean %v of a sum of %v: %v", mean, sum, err)
+				t.Errorf("mean %v, want %v: %v", mean, sum/5, err)
 			}
 			if threads == 0 {
 				first = mean
 			} else if math.Abs(mean-first) > 1e-9 {
-				t.Errorf("%v, without threads %v", mean, first)
+				t.Errorf("mean %v, want %v as without threads", mean, first)
 			}
 		})
 	}
@@ -124,7 +124,7 @@ func TestSubsample(t *testing.T) {
 	}
 	for i := range 5 {
 		if known := m.Predict(x, i); known != (i%2 == 0) {
-			t.Errorf("frame %d: known is %v", i, known)
+			t.Errorf("frame %d: known is %v, want %v", i, known, i%2 == 0)
 		}
 	}
 }
@@ -138,7 +138,7 @@ func TestCollection(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range 2 {
-		for range 2 { // libvmaf itself would refuse the second time
+		for range 2 { // libvmaf itself fails the second time.
 			if !m.Predict(x, i) {
 				t.Fatalf("frame %d has no score", i)
 			}
@@ -152,7 +152,7 @@ func TestCollection(t *testing.T) {
 	}
 }
 
-// Every feature of the list must be the library's, with just the series named.
+// TestFeatures checks that libvmaf has every feature in Features, with the listed series.
 func TestFeatures(t *testing.T) {
 	large := y4m.Format{Width: 320, Height: 240, Chroma: y4m.Chroma420, BitDepth: 8}
 	for name, series := range Features {
@@ -175,13 +175,13 @@ func TestFeatures(t *testing.T) {
 
 func TestBuiltIn(t *testing.T) {
 	if names := BuiltIn(); !slices.Contains(names, defaultModel) {
-		t.Errorf("%v lacks %s", names, defaultModel)
+		t.Errorf("the built-in models %v do not include %s", names, defaultModel)
 	}
 }
 
-func TestModelsThatAreNone(t *testing.T) {
+func TestLoadInvalidModel(t *testing.T) {
 	if _, err := LoadBuiltIn("none", "model"); err == nil {
-		t.Error("a model of no name was loaded")
+		t.Error("an unknown model was loaded")
 	}
 	for i, text := range []string{"", "{", "[]", `{"model_dict": {"model": 1}}`} {
 		path := filepath.Join(t.TempDir(), fmt.Sprintf("%d.json", i))
@@ -213,10 +213,10 @@ func TestTooManySeries(t *testing.T) {
 			return
 		}
 	}
-	t.Error("libvmaf would write past its list")
+	t.Errorf("no error for more than %d series", maxSeries)
 }
 
-// A context may be closed at any time, and all it took is free then.
+// TestNothingLeaks checks that closing a context frees all memory, in whatever state it is.
 func TestNothingLeaks(t *testing.T) {
 	paths := map[string]func(t *testing.T, x *Context){
 		"scored":    func(t *testing.T, x *Context) { fail(t, read(x, small, 2, 4)) },
@@ -228,13 +228,13 @@ func TestNothingLeaks(t *testing.T) {
 			fail(t, x.UseFeature("float_ms_ssim"))
 			if read(x, small, 2, 3) == nil {
 				if _, known := x.Score("float_ms_ssim", 0); known {
-					t.Error("scored a frame too small")
+					t.Error("a frame that is too small has a score")
 				}
 			}
 		},
 		"unknown model": func(t *testing.T, _ *Context) {
 			if _, err := LoadBuiltIn("none", "model"); err == nil {
-				t.Error("a model of no name was loaded")
+				t.Error("an unknown model was loaded")
 			}
 		},
 	}
@@ -249,28 +249,30 @@ func TestNothingLeaks(t *testing.T) {
 					x.Close()
 					m.Close()
 				}
-				// A thread has freed memory at hand that counts as held.
+				// Each thread caches freed memory, which counts as in use.
 				runtime.LockOSThread()
 				defer runtime.UnlockOSThread()
 				for range 10 {
 					once()
 				}
-				const times, each = 100, 256
+				const runs, tolerance = 100, 256
 				before := cmemory.InUse()
-				for range times {
+				for range runs {
 					once()
 				}
-				if more := cmemory.InUse() - before; more > times*each {
-					t.Errorf("C holds %d bytes more after %d times", more, times)
+				if growth := cmemory.InUse() - before; growth > runs*tolerance {
+					t.Errorf("memory in use grew by %d bytes in %d runs", growth, runs)
 				}
 				if cmemory.Leaks() {
-					t.Error("the address sanitizer found memory lost")
+					t.Error("the address sanitizer found a leak")
 				}
 			})
 		}
 	}
 }
 
+// readSome reads three pairs of pictures but does not flush. Unless last is set, it releases
+// the third pair instead of reading it.
 func readSome(t *testing.T, x *Context, last bool) {
 	fail(t, x.Allocate(small, 2))
 	for i := range 3 {
@@ -297,8 +299,9 @@ func fail(t testing.TB, err error) {
 	}
 }
 
-// The smallest frames that are let through: whatever libvmaf says of them, it must
-// not read beside them. The address sanitizer sees it, in a libvmaf built so.
+// TestSmallFrames scores the smallest frames that CheckSize allows. libvmaf may return an
+// error but must not access memory outside of the planes, which the address sanitizer detects
+// if libvmaf is built with it.
 func TestSmallFrames(t *testing.T) {
 	sides := func(f y4m.Format, models, features []string) (allowed []y4m.Format) {
 		for side := 1; side <= 400 && len(allowed) < 4; side++ {
@@ -310,7 +313,8 @@ func TestSmallFrames(t *testing.T) {
 		return allowed
 	}
 	for _, format := range []y4m.Format{
-		{Chroma: y4m.Chroma420, BitDepth: 8}, {Chroma: y4m.Chroma422, BitDepth: 10}, {Chroma: y4m.Chroma444, BitDepth: 16},
+		{Chroma: y4m.Chroma420, BitDepth: 8}, {Chroma: y4m.Chroma422,
+			BitDepth: 10}, {Chroma: y4m.Chroma444, BitDepth: 16},
 	} {
 		for feature := range Features {
 			for _, f := range sides(format, nil, []string{feature}) {

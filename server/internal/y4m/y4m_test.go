@@ -12,7 +12,8 @@ import (
 	"vmaf-images/server/internal/y4mtest"
 )
 
-// memory is a frame as libvmaf has it: an odd size rounded down, rows apart.
+// memory returns a frame laid out as in libvmaf: odd chroma sizes are rounded down, and each
+// row is followed by pad bytes.
 func memory(f y4m.Format, pad int) y4m.Frame {
 	var frame y4m.Frame
 	for i := range frame {
@@ -24,7 +25,8 @@ func memory(f y4m.Format, pad int) y4m.Frame {
 			rows /= 2
 		}
 		row *= f.SampleBytes()
-		frame[i] = y4m.Plane{Data: make([]byte, (row+pad)*rows), Stride: row + pad, Row: row, Rows: rows}
+		frame[i] = y4m.Plane{Data: make([]byte, (row+pad)*rows), Stride: row + pad, Row: row,
+			Rows: rows}
 	}
 	return frame
 }
@@ -54,7 +56,8 @@ func TestRead(t *testing.T) {
 	} {
 		video := y4mtest.Video(f, 3, 1)
 		for name, src := range map[string]io.Reader{
-			"whole": bytes.NewReader(video), "byte by byte": iotest.OneByteReader(bytes.NewReader(video)),
+			"at once":      bytes.NewReader(video),
+			"byte by byte": iotest.OneByteReader(bytes.NewReader(video)),
 		} {
 			got, n, err := readAll(src)
 			if got != f || n != 3 || !errors.Is(err, io.EOF) {
@@ -64,7 +67,7 @@ func TestRead(t *testing.T) {
 	}
 }
 
-// Whatever the distance of the rows, the same samples are read.
+// TestPlanes checks that Copy fills rows correctly with and without padding between them.
 func TestPlanes(t *testing.T) {
 	for _, f := range []y4m.Format{
 		{Width: 8, Height: 4, Chroma: y4m.Chroma420, BitDepth: 8},
@@ -106,8 +109,8 @@ func TestMalformed(t *testing.T) {
 		"YUV4MPEG2 " + strings.Repeat("X", 5000): "longer than",
 		"YUV4MPEG2 W2 F25:1\n":                   "no width or no height",
 		"YUV4MPEG2 W0 H2\n":                      "no width or no height",
-		"YUV4MPEG2 W-2 H2\n":                     "no size",
-		"YUV4MPEG2 W99999999999999999999 H2\n":   "no size",
+		"YUV4MPEG2 W-2 H2\n":                     "invalid size",
+		"YUV4MPEG2 W99999999999999999999 H2\n":   "invalid size",
 		"YUV4MPEG2 W2 H2 It\n":                   "interlaced",
 		head + " Cmono\n":                        "Cmono is not supported",
 		head + " C420p9\n":                       "C420p9 is not supported",
@@ -116,17 +119,17 @@ func TestMalformed(t *testing.T) {
 		head + "\n" + frame + "FRA":              "ends within the header of frame 1",
 		head + "\n" + frame + "JUNK!!!":          "frame 1 does not begin",
 		head + "\nFRAME " + strings.Repeat("I", 500):            "the header of frame 0 is longer",
-		head + " C420p10\nFRAME\n" + strings.Repeat("\xff", 12): "above the largest of 10 bits",
+		head + " C420p10\nFRAME\n" + strings.Repeat("\xff", 12): "exceeds the bit depth of 10",
 	} {
 		_, _, err := readAll(strings.NewReader(video))
 		var bad y4m.FormatError
 		if !errors.As(err, &bad) || !strings.Contains(err.Error(), want) {
-			t.Errorf("%.60q: %v, not %q", video, err, want)
+			t.Errorf("%.60q: error %v, want %q", video, err, want)
 		}
 	}
 }
 
-// What the source fails with comes back as it is.
+// TestSourceFails checks that errors of the source are returned unchanged.
 func TestSourceFails(t *testing.T) {
 	broken := errors.New("broken")
 	f := y4m.Format{Width: 16, Height: 16, Chroma: y4m.Chroma420, BitDepth: 8}
@@ -139,11 +142,11 @@ func TestSourceFails(t *testing.T) {
 	}
 }
 
-func TestCopyOfAnotherSize(t *testing.T) {
+func TestCopyWrongSize(t *testing.T) {
 	f := y4m.Format{Width: 4, Height: 4, Chroma: y4m.Chroma420, BitDepth: 8}
 	for _, n := range []int{0, f.FrameBytes() - 1, f.FrameBytes() + 1} {
 		if f.Copy(memory(f, 0), make([]byte, n)) == nil {
-			t.Errorf("%d bytes were taken", n)
+			t.Errorf("no error for %d bytes", n)
 		}
 	}
 }
@@ -162,7 +165,7 @@ func FuzzY4M(f *testing.F) {
 		if err != nil {
 			var bad y4m.FormatError
 			if !errors.As(err, &bad) {
-				t.Fatalf("%v is no FormatError", err)
+				t.Fatalf("%v is not a FormatError", err)
 			}
 			return
 		}
@@ -175,7 +178,7 @@ func FuzzY4M(f *testing.F) {
 		frame := memory(r.Format, 3)
 		for n := 0; ; n++ {
 			if n > len(video) {
-				t.Fatal("there is no end")
+				t.Fatal("more frames than bytes")
 			}
 			if err := r.Next(); err != nil {
 				return

@@ -1,4 +1,4 @@
-// Package y4mtest makes video for tests.
+// Package y4mtest generates video for tests.
 package y4mtest
 
 import (
@@ -8,7 +8,8 @@ import (
 	"vmaf-images/server/internal/y4m"
 )
 
-// Video returns Y4M of a moving texture, coarser in steps of step.
+// Video returns a Y4M file of a moving texture. Its samples are quantized to multiples of
+// step, so a larger step gives a lower quality.
 func Video(f y4m.Format, frames, step int) []byte {
 	var b bytes.Buffer
 	suffix := ""
@@ -23,12 +24,12 @@ func Video(f y4m.Format, frames, step int) []byte {
 	return b.Bytes()
 }
 
-// Frame returns the samples of one frame.
+// Frame returns the samples of the frame of Video at index.
 func Frame(f y4m.Format, index, step int) []byte {
 	data := make([]byte, f.FrameBytes())
 	for i := range data {
 		if f.SampleBytes() == 2 && i%2 == 1 {
-			continue // the higher byte: dark, but within any depth
+			continue // A high byte of zero keeps the sample within any bit depth.
 		}
 		v := (i%f.Width*i%251/3 + 7*(i/f.Width) + 11*index) % 200
 		data[i] = byte(v - v%step)

@@ -1,17 +1,18 @@
-// The page of the scoring server: sends two files, draws what comes back.
+// The page of the scoring server. It uploads two files and plots their scores.
 "use strict";
 
 const $ = (id) => document.getElementById(id);
 const show = (element, shown) => element.toggleAttribute("hidden", !shown);
-let running = null; // the request under way
+let running = null; // the current request
 
-// The browser reads the files from disk as it sends them; the answer comes in
-// lines, one a frame. XMLHttpRequest tells how far the sending is; fetch does not.
+// score uploads the files and reads the response line by line, one line for each frame. It uses
+// XMLHttpRequest because fetch does not report the progress of an upload.
 function score(event) {
   event.preventDefault();
   const model = $("model").value;
   const form = new FormData();
-  form.append("options", new Blob([JSON.stringify(model ? { models: [model] } : {})], { type: "application/json" }));
+  const options = JSON.stringify(model ? { models: [model] } : {});
+  form.append("options", new Blob([options], { type: "application/json" }));
   for (const name of ["reference", "distorted"]) form.append(name, $(name).files[0]);
 
   const scores = []; // [frame, score]
@@ -19,14 +20,16 @@ function score(event) {
   begin();
   const request = running = new XMLHttpRequest();
   request.open("POST", "v1/score?frames=true");
-  request.upload.onprogress = (e) => { if (e.lengthComputable) $("progress").value = e.loaded / e.total; };
+  request.upload.onprogress = (e) => {
+    if (e.lengthComputable) $("progress").value = e.loaded / e.total;
+  };
   request.onprogress = () => { if (request.status === 200) readLines(); };
   request.onload = () => {
     if (request.status !== 200) return end(problemText(request.responseText, request.status));
     readLines();
-    if (running === request) end("The answer ended too soon.");
+    if (running === request) end("The response is incomplete.");
   };
-  request.onerror = () => end("The server cannot be reached, or closed the connection.");
+  request.onerror = () => end("The server cannot be reached or has closed the connection.");
   request.onabort = () => end("Stopped.");
   request.send(form);
 
@@ -75,19 +78,24 @@ function finish(result) {
 const number = (v) => v === null ? "undefined" : v.toFixed(3);
 
 function problemText(text, status) {
-  try { return JSON.parse(text).detail; } catch { return `The server answered with ${status}.`; }
+  try {
+    return JSON.parse(text).detail;
+  } catch {
+    return `The server responded with status ${status}.`;
+  }
 }
 
-// draw plots the scores, at most a few thousand points: of a longer video the
-// least and greatest of each stretch.
+// draw plots the scores. For a long video it plots only the extremes of each interval, so that
+// the plot has a bounded number of points.
 function draw(scores) {
   const known = scores.filter(([, v]) => v !== null);
   if (!known.length) return;
   const [left, right, top, bottom] = [32, 632, 8, 216];
   const last = Math.max(known[known.length - 1][0], 1);
-  let least = Infinity, greatest = -Infinity;
-  for (const [, v] of known) { least = Math.min(least, v); greatest = Math.max(greatest, v); }
-  const low = Math.min(Math.floor(least / 10) * 10, 90), high = Math.max(Math.ceil(greatest / 10) * 10, 100);
+  let min = Infinity, max = -Infinity;
+  for (const [, v] of known) { min = Math.min(min, v); max = Math.max(max, v); }
+  const low = Math.min(Math.floor(min / 10) * 10, 90);
+  const high = Math.max(Math.ceil(max / 10) * 10, 100);
   const x = (frame) => left + (right - left) * frame / last;
   const y = (v) => bottom - (bottom - top) * (v - low) / (high - low);
 
@@ -95,27 +103,31 @@ function draw(scores) {
   for (let i = 0; i <= 4; i++) {
     const v = low + (high - low) * i / 4;
     parts.push(node("line", { class: "grid", x1: left, x2: right, y1: y(v), y2: y(v) }));
-    parts.push(node("text", { x: left - 6, y: y(v) + 4, "text-anchor": "end" }, `${+v.toFixed(1)}`));
+    const place = { x: left - 6, y: y(v) + 4, "text-anchor": "end" };
+    parts.push(node("text", place, `${+v.toFixed(1)}`));
   }
   parts.push(node("text", { x: left, y: 234 }, "frame 0"));
   parts.push(node("text", { x: right, y: 234, "text-anchor": "end" }, `${last}`));
-  const points = extremes(known, 600).map(([frame, v]) => `${x(frame).toFixed(2)},${y(v).toFixed(2)}`);
+  const points = extremes(known, 600)
+    .map(([frame, v]) => `${x(frame).toFixed(2)},${y(v).toFixed(2)}`);
   parts.push(node("polyline", { class: "scores", points: points.join(" ") }));
   const plot = $("plot");
   plot.replaceChildren(...parts);
-  plot.setAttribute("aria-label", `Scores of ${known.length} frames, from ${number(least)} to ${number(greatest)}`);
+  const label = `Scores of ${known.length} frames, from ${number(min)} to ${number(max)}`;
+  plot.setAttribute("aria-label", label);
   show(plot, true);
 }
 
-function extremes(points, stretches) {
-  if (points.length <= 2 * stretches) return points;
-  const kept = [], size = points.length / stretches;
-  for (let i = 0; i < stretches; i++) {
-    const some = points.slice(Math.floor(i * size), Math.floor((i + 1) * size));
-    const sorted = [...some].sort((a, b) => a[1] - b[1]);
-    kept.push(...[sorted[0], sorted[sorted.length - 1]].sort((a, b) => a[0] - b[0]));
+// extremes returns the points with the lowest and the highest score of each interval.
+function extremes(points, intervals) {
+  if (points.length <= 2 * intervals) return points;
+  const selected = [], size = points.length / intervals;
+  for (let i = 0; i < intervals; i++) {
+    const interval = points.slice(Math.floor(i * size), Math.floor((i + 1) * size));
+    const sorted = interval.sort((a, b) => a[1] - b[1]);
+    selected.push(...[sorted[0], sorted[sorted.length - 1]].sort((a, b) => a[0] - b[0]));
   }
-  return kept;
+  return selected;
 }
 
 function node(name, attributes, text = "") {
@@ -126,13 +138,15 @@ function node(name, attributes, text = "") {
 }
 
 async function listModels() {
-  const answer = await fetch("v1/models");
-  const list = await answer.json();
-  for (const { name } of list.models) $("model").add(new Option(name, name, false, name === list.default));
+  const response = await fetch("v1/models");
+  const list = await response.json();
+  for (const { name } of list.models) {
+    $("model").add(new Option(name, name, false, name === list.default));
+  }
 }
 
-// A file dropped on a field is that field's; two dropped anywhere are reference
-// and distorted, in that order.
+// drop assigns a dropped file to the field under the pointer. Two files may be dropped anywhere;
+// the first one is the reference.
 function drop(event) {
   event.preventDefault();
   mark(null);
@@ -140,19 +154,22 @@ function drop(event) {
   const fields = files.length > 1 ? [$("reference"), $("distorted")] : [fieldAt(event.target)];
   fields.forEach((field, i) => {
     if (!field || !files[i]) return;
-    const one = new DataTransfer();
-    one.items.add(files[i]);
-    field.files = one.files;
+    const transfer = new DataTransfer(); // the only way to make a FileList
+    transfer.items.add(files[i]);
+    field.files = transfer.files;
   });
 }
 
 const fieldAt = (target) => target.closest?.(".drop")?.querySelector("input");
-const mark = (wanted) => document.querySelectorAll(".drop").forEach((zone) =>
-  zone.classList.toggle("over", wanted !== null && zone === wanted));
+const mark = (target) => document.querySelectorAll(".drop").forEach((zone) =>
+  zone.classList.toggle("over", target !== null && zone === target));
 
-document.addEventListener("dragover", (event) => { event.preventDefault(); mark(event.target.closest?.(".drop") ?? null); });
+document.addEventListener("dragover", (event) => {
+  event.preventDefault();
+  mark(event.target.closest?.(".drop") ?? null);
+});
 document.addEventListener("dragleave", () => mark(null));
 document.addEventListener("drop", drop);
 $("form").addEventListener("submit", score);
 $("stop").addEventListener("click", () => running && running.abort());
-listModels().catch(() => { /* the server's default scores */ });
+listModels().catch(() => { /* Without a list, the server uses its default model. */ });

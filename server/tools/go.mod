@@ -1,0 +1,17 @@
+// The tools that check the server's code. They have a module of their own so that their
+// dependencies stay out of the server's go.mod, and therefore out of the image's SBOM.
+// staticcheck 0.7 and later need a newer Go than the 1.24 that Debian 13 provides.
+module vmaf-images/server/tools
+
+go 1.24.0
+
+tool honnef.co/go/tools/cmd/staticcheck
+
+require (
+	github.com/BurntSushi/toml v1.4.1-0.20240526193622-a339e1f7089c // indirect
+	golang.org/x/exp/typeparams v0.0.0-20231108232855-2478ac86f678 // indirect
+	golang.org/x/mod v0.23.0 // indirect
+	golang.org/x/sync v0.11.0 // indirect
+	golang.org/x/tools v0.30.0 // indirect
+	honnef.co/go/tools v0.6.1 // indirect
+)
