@@ -241,7 +241,7 @@ def prepare(
     if scenario.name == "touched":
         touch(tree, state.nonce)
     if scenario.name == "recompile":
-        recipe = tree / "docker" / "recipes" / "compile.sh"
+        recipe = tree / "docker" / "recipes" / "compile" / "compile.sh"
         recipe.write_text(f"{recipe.read_text()}# {state.nonce}\n")
     if scenario.name == "package":
         file = tree / contenders.PRODUCTION

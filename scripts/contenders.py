@@ -61,7 +61,7 @@ class Contender:
         changes: Sequence[Change] = ()
         if path == PRODUCTION:
             changes = self.dockerfiles
-        elif path.startswith("docker/recipes/"):
+        elif path.startswith(("docker/recipes/compile/", "docker/recipes/lib/")):
             changes = self.recipes.get(Path(path).name, ())
         for change in changes:
             before, text = text, change(text)
@@ -80,7 +80,7 @@ class Contender:
             copy = folder / path
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / path, copy)
-            if str(path) == PRODUCTION or path.parent == Path("docker/recipes"):
+            if str(path) == PRODUCTION or str(path).startswith("docker/recipes/"):
                 copy.write_text(self.rewrite(str(path), copy.read_text()))
         for name, path in self.files.items():
             shutil.copy2(path, folder / name)
@@ -143,22 +143,12 @@ def without_cache_mounts(text: str) -> str:
 
 def without_memory(text: str) -> str:
     """Leave /tmp and /build on the layer's file system, where ccache remembers no headers."""
-    return re.sub(r"--mount=type=tmpfs,\S+ \\\n\s*", "", text)
+    return re.sub(r"--mount=type=tmpfs,\S+\s+(\\\n\s*)?", "", text)
 
 
 def without_interface(text: str) -> str:
     """Compile FFmpeg against libvmaf itself."""
-    text = re.sub(
-        r"^COPY (?:--link )?--from=libvmaf-interface-(\S+) /out/interface/ /$",
-        r"COPY --from=libvmaf-\1 /out/dev/ /\nCOPY --from=libvmaf-\1 /out/runtime/ /",
-        text,
-        flags=re.MULTILINE,
-    )
-    return re.sub(
-        r"from=libvmaf-interface-(\S+),source=/out/interface,",
-        r"from=libvmaf-\1,source=/out/runtime,",
-        text,
-    )
+    return text.replace("/out/libvmaf/interface/ /", "/out/libvmaf/dev/ /out/libvmaf/runtime/ /")
 
 
 def cache_of_each_variant(text: str) -> str:
@@ -209,7 +199,7 @@ def with_ccaches_habits(text: str) -> str:
 def with_configure_alone(text: str) -> str:
     """Run configure each time, take what it writes as it is, and call make as everybody does."""
     text = re.sub(r"^reach \| \S+ ", "", text, flags=re.MULTILINE)
-    text = re.sub(r"^python3 .*/ffmpeg-config\.py .*\n", "", text, flags=re.MULTILINE)
+    text = re.sub(r"^.*\bpython3 .*/split-config\.py .*\n", "", text, flags=re.MULTILINE)
     text = re.sub(r"^(jobs=|! grep .*jobs=).*\n", "", text, flags=re.MULTILINE)
     return text.replace('make -j"$jobs" -r --silent V=1', 'make -j"$(nproc)" --silent')
 

@@ -216,7 +216,7 @@ def test_what_each_scenario_changes(bench: Bench, tmp_path: Path) -> None:
     assert changed == {
         "unchanged": set(),
         "touched": {"server/vmaf_bench_0123456789ab.txt"},
-        "recompile": {"docker/recipes/compile.sh"},
+        "recompile": {"docker/recipes/compile/compile.sh"},
         "package": {"docker/Dockerfile.production-gpu"},
         "base": set(),
         "libvmaf-c": set(),
