@@ -4,21 +4,19 @@
 # All backends in one image: FFmpeg with the features of all GPU images, libvmaf with CUDA, and
 # CUDA's compiler. Build it with `nox -s build-all-backends` or `docker buildx bake all-backends`:
 # docker-bake.hcl passes stages of docker/Dockerfile.production-gpu as named contexts, which
-# replace the stages that are FROM not-baked here.
+# replace the placeholders here. Without bake the first placeholder ends the build.
 
 # needs-buildkit makes the classic builder fail at once; BuildKit skips it, as nothing uses it
 FROM scratch AS needs-buildkit
 RUN --mount=type=tmpfs,target=/tmp true
 
-# not-baked ends a build that does not come from bake, which replaces the stages below
-FROM scratch AS not-baked
-LABEL error="${not_baked:?Build this with: docker buildx bake all-backends}"
 # runtime has the user, the working directory and the entry point
-FROM not-baked AS runtime
+FROM scratch AS runtime
+LABEL error="${not_baked:?Build this with: docker buildx bake all-backends}"
 # cuda-devel has nvcc and its headers
-FROM not-baked AS cuda-devel
+FROM runtime AS cuda-devel
 # bundle-all-backends has FFmpeg, libvmaf, oneAPI, and the list of packages that they need
-FROM not-baked AS bundle-all-backends
+FROM runtime AS bundle-all-backends
 
 # all-backends is the base for builds and images that need every backend
 FROM runtime AS all-backends

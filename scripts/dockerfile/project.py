@@ -17,6 +17,9 @@ from scripts.dockerfile.parser import Dockerfile, Instruction, Mount, Stage
 Place = tuple[str, str]
 """A file and the name of a stage in it."""
 
+VENDOR = "docker/Dockerfile.vendor"
+"""The file whose targets are in an overlay only."""
+
 
 @dataclass(frozen=True)
 class Step:
@@ -56,6 +59,8 @@ class Project:
     """The targets as bake prints them; none where single files are read."""
     substitutes: Mapping[str, str] = field(default_factory=dict)
     """Images that an overlay puts in a stage's place, and that overlay."""
+    replaceable: frozenset[Place] = frozenset()
+    """Stages that an overlay replaces by a named context."""
 
     def stage(self, place: Place) -> Stage:
         """Return a stage by its place; the last one where the name is empty."""
@@ -78,12 +83,32 @@ class Project:
                 yield (path, stage.name), stage
 
     def origin(self, path: str, name: str, before: int) -> Place | str:
-        """Return what a FROM or --from names: a stage, or an external image as written."""
+        """Return what a FROM or --from names: a stage, or an external image as written.
+
+        A named context replaces a stage of the same name, as in BuildKit.
+        """
         lowered = name.lower()
+        if (context := self.contexts.get(path, {}).get(lowered)) is not None:
+            return context
         for stage in self.files[path].stages:
             if stage.start.line < before and stage.name == lowered:
                 return path, stage.name
         return self.contexts.get(path, {}).get(name, name)
+
+    def declares(self, place: Place, run: Instruction, argument: str) -> bool:
+        """Whether an ARG is in effect in a step: its stage declares it, or a stage it builds on.
+
+        A stage that a named context may replace does not pass its ARGs on, as an image has none.
+        """
+        for where, stage in reversed(self.chain(place)):
+            if where[0] != place[0] or (where != place and where in self.replaceable):
+                return False
+            for one in stage.instructions:
+                if where == place and one.line >= run.line:
+                    break
+                if one.name == "ARG" and argument in one.pairs():
+                    return True
+        return False
 
     def chain(self, place: Place) -> list[tuple[Place, Stage]]:
         """Return the stage and those it builds on, the first of them first."""
@@ -215,6 +240,7 @@ def of_repository(changed: Mapping[str, str] | None = None) -> Project:
     images: dict[str, Place] = {}
     everything: dict[str, Any] = {}
     substitutes: dict[str, str] = {}
+    replaceable: set[Place] = set()
     overlays = sorted(path for path in texts if re.fullmatch(r"docker-bake\.\w+\.hcl", path))
     for overlay in [None, *overlays]:
         printed = _printed(texts["docker-bake.hcl"], *([texts[overlay]] if overlay else []))
@@ -223,14 +249,20 @@ def of_repository(changed: Mapping[str, str] | None = None) -> Project:
             path = target["dockerfile"]
             files.setdefault(path, parser.read(texts[path], path))
             for name, context in (target.get("contexts") or {}).items():
+                if overlay is not None and any(s.name == name for s in files[path].stages):
+                    replaceable.add((path, name))
                 if overlay is None:
                     contexts.setdefault(path, {})[name] = _context(context, printed)
                 elif context.startswith("docker-image://"):
                     substitutes[context.removeprefix("docker-image://")] = overlay
+                elif path == VENDOR:
+                    contexts.setdefault(path, {}).setdefault(name, _context(context, printed))
     for name, target in everything.items():
         if target.get("tags"):
             images[name] = (target["dockerfile"], target.get("target", ""))
-    return Project(files, contexts, images, texts, everything, substitutes)
+    return Project(
+        files, contexts, images, texts, everything, substitutes, frozenset(replaceable)
+    )
 
 
 def _texts() -> dict[str, str]:

@@ -78,7 +78,7 @@ def test_a_tree_that_offers_hip_makes_rocm6_compute_on_it() -> None:
     """The argument chooses the stage, and the label says so; without HIP neither is touched."""
     made = build.overlay([source("cpu", "cuda", "hip")], environment={})["target"]
     assert made["rocm6"] == {
-        "args": {"LIBVMAF_ROCM6": "hip"},
+        "contexts": {"libvmaf-rocm6": "target:libvmaf-hip"},
         "labels": {"vmaf.backends": "cpu hip"},
     }
     for given in ([], [source("cpu", "cuda")], [source("cpu", "sycl")]):
@@ -90,21 +90,22 @@ def test_a_tree_that_offers_sycl_takes_intels_compiler() -> None:
     """Which only the vendor's image has: without it libvmaf stays on the CPU, and says so."""
     made = build.overlay([source("cpu", "sycl")], kind="vendor", environment={})["target"]
     assert made["oneapi2026"] == {
-        "args": {"LIBVMAF_ONEAPI2026": "sycl"},
+        "contexts": {"libvmaf-oneapi2026": "target:libvmaf-sycl"},
         "labels": {"vmaf.backends": "cpu sycl"},
     }
     assert "rocm6" not in made
 
 
-def test_the_stages_that_a_forks_backends_choose_exist() -> None:
-    """An argument that no stage reads would leave libvmaf on the CPU, under a label that lies."""
-    text = (ROOT / "docker" / "Dockerfile.production-gpu").read_text()
+def test_the_stages_of_a_forks_backends_exist() -> None:
+    """The named context replaces a stage of the main file by a stage of Dockerfile.vendor.
+
+    BuildKit ignores a named context that replaces no stage, and libvmaf would be the CPU's.
+    """
+    main = (ROOT / "docker" / "Dockerfile.production-gpu").read_text()
+    vendor = (ROOT / "docker" / "Dockerfile.vendor").read_text()
     for image, backend in build.FORKS_BACKENDS.items():
-        for name in ("libvmaf", "libvmaf-interface"):
-            argument = f"LIBVMAF_{image.upper()}"
-            assert f"FROM {name}-${{{argument}}} AS {name}-{image}\n" in text
-            assert f" AS {name}-{backend}\n" in text
-            assert f"ARG {argument}=cpu\n" in text
+        assert f"FROM libvmaf-cpu AS libvmaf-{image}\n" in main
+        assert f" AS libvmaf-{backend}\n" in vendor
 
 
 def test_too_little_disk_is_refused_before_the_build() -> None:

@@ -124,8 +124,9 @@ def test_a_recipe_is_followed_into_the_recipes_it_runs() -> None:
     """libvmaf.sh sources compile.sh: both are what the step runs."""
     text = (
         "FROM scratch AS a\n"
-        "RUN --mount=type=bind,source=docker/recipes/libvmaf.sh,target=/r/libvmaf.sh \\\n"
-        "    --mount=type=bind,source=docker/recipes/compile.sh,target=/run/recipes/compile.sh \\\n"
+        "RUN --mount=type=bind,source=docker/recipes/compile/libvmaf,target=/r \\\n"
+        "    --mount=type=bind,source=docker/recipes/compile/compile.sh"
+        ",target=/run/recipes/compile.sh \\\n"
         "    sh /r/libvmaf.sh build\n"
     )
     read = project.Project(
@@ -137,8 +138,8 @@ def test_a_recipe_is_followed_into_the_recipes_it_runs() -> None:
     )
     assert [script.file for script in read.steps[0].scripts] == [
         "D",
-        "docker/recipes/libvmaf.sh",
-        "docker/recipes/compile.sh",
+        "docker/recipes/compile/libvmaf/libvmaf.sh",
+        "docker/recipes/compile/compile.sh",
     ]
 
 

@@ -1,4 +1,4 @@
-"""The workbench's lock, its scripts and the files that start it; no Docker."""
+"""The workbench's lock file, its scripts and the files that start it."""
 
 import json
 import os
@@ -11,25 +11,25 @@ import pytest
 from scripts.core.paths import ROOT
 
 DEV = ROOT / "dev"
-RECIPES = ROOT / "docker" / "recipes"
+RECIPES = ROOT / "docker" / "recipes" / "workbench"
 
 
 def requirements(text: str) -> dict[str, str]:
-    """Split a lock file into what is said of each package, by name and version."""
+    """Return the options of each package in a lock file, by name and version."""
     plain = re.sub(r"^\s*#.*\n", "", text, flags=re.MULTILINE)
     return dict(line.split(" ", 1) for line in plain.replace("\\\n", "").splitlines())
 
 
 def test_every_requirement_is_locked_with_hashes() -> None:
-    """A name, one version, and nothing but SHA-256 digests."""
+    """Every requirement has one version, and options that are SHA-256 digests only."""
     locked = requirements((DEV / "requirements.txt").read_text())
-    for name, said in locked.items():
+    for name, options in locked.items():
         assert re.fullmatch(r"[a-z0-9-]+==[\w.]+", name), name
-        digests = said.split()
+        digests = options.split()
         assert digests, name
         assert all(re.fullmatch("--hash=sha256:[0-9a-f]{64}", one) for one in digests), name
-    wanted = re.findall(r"^[a-z]\S*", (DEV / "requirements.in").read_text(), re.MULTILINE)
-    assert set(wanted) <= {name.partition("==")[0] for name in locked}
+    requested = re.findall(r"^[a-z]\S*", (DEV / "requirements.in").read_text(), re.MULTILINE)
+    assert set(requested) <= {name.partition("==")[0] for name in locked}
 
 
 def run(
@@ -46,7 +46,7 @@ def run(
 
 
 @pytest.mark.parametrize(
-    ("asked", "files", "says"),
+    ("vendor", "files", "message"),
     [
         ("nvidia", {"module/nvidia/version": "550"}, ""),
         ("amd", {"class/kfd/dev": "", "class/drm/renderD128/device/vendor": "0x1002"}, ""),
@@ -56,18 +56,18 @@ def run(
         ("intel", {}, "no intel GPU with its driver on this machine; use the service dev"),
     ],
 )
-def test_gpu_check(tmp_path: Path, asked: str, files: dict[str, str], says: str) -> None:
-    """Ends with 3 where the kernel has no such GPU, and names the service that fits."""
+def test_gpu_check_finds_a_vendors_gpu(tmp_path: Path, vendor: str, files: dict[str, str], message: str) -> None:
+    """gpu-check exits with 3 if the kernel has no GPU of the vendor, and names a service that fits."""
     for name, content in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(content)
-    ran = run(DEV / "gpu-check.sh", asked, path=tmp_path, SYS=str(tmp_path))
-    assert (ran.returncode, says in ran.stderr) == (3 if says else 0, True), ran
+    ran = run(DEV / "gpu-check.sh", vendor, path=tmp_path, SYS=str(tmp_path))
+    assert (ran.returncode, message in ran.stderr) == (3 if message else 0, True), ran
 
 
 @pytest.fixture
 def accounts(tmp_path: Path) -> Path:
-    """Provide programs that note how they are called; 1000 is ubuntu's, group 20 dialout's."""
+    """Provide programs that log their arguments; uid 1000 is ubuntu's, and gid 20 exists."""
     getent = 'case "$*" in "passwd 1000") echo ubuntu:x:1000: ;; "group 20") ;; *) exit 2 ;; esac'
     noted = f'echo "$(basename "$0")" "$@" >>{tmp_path}/calls'
     programs = dict.fromkeys(("userdel", "useradd", "groupadd", "install"), noted)
@@ -83,10 +83,10 @@ def accounts(tmp_path: Path) -> Path:
         ("1000", "1000", ["userdel --remove ubuntu", "groupadd --gid 1000 vmaf", "useradd"]),
         ("501", "20", ["useradd"]),
     ],
-    ids=["frees the number", "takes the group that is there"],
+    ids=["removes the user", "reuses the group"],
 )
-def test_user_is_made(accounts: Path, uid: str, gid: str, called: list[str]) -> None:
-    """With the numbers asked for, whoever had them in the base."""
+def test_user_is_created_with_the_given_ids(accounts: Path, uid: str, gid: str, called: list[str]) -> None:
+    """The user gets the given ids, also if the base already uses them."""
     ran = run(RECIPES / "workbench-user.sh", uid, gid, path=accounts)
     assert ran.returncode == 0, ran
     *before, _ = (accounts / "calls").read_text().splitlines()
@@ -95,16 +95,16 @@ def test_user_is_made(accounts: Path, uid: str, gid: str, called: list[str]) -> 
 
 
 @pytest.mark.parametrize("numbers", [("0", "0"), ("me", "1000"), ("1000", "")])
-def test_numbers_that_no_user_has_are_refused(accounts: Path, numbers: tuple[str, str]) -> None:
-    """Before an account is touched, with the names of the build arguments."""
+def test_invalid_ids_are_refused(accounts: Path, numbers: tuple[str, str]) -> None:
+    """An id that is not a number above 0 is an error, which names the build arguments."""
     ran = run(RECIPES / "workbench-user.sh", *numbers, path=accounts)
     assert ran.returncode == 1
     assert "VMAF_UID and VMAF_GID are" in ran.stderr
     assert not (accounts / "calls").exists()
 
 
-def test_devcontainer_names_what_exists() -> None:
-    """VS Code starts a service of dev/compose.yaml, in the folder that it mounts."""
+def test_devcontainer_uses_a_service_of_compose() -> None:
+    """devcontainer.json names a service of dev/compose.yaml and the directory that it mounts."""
     folder = ROOT / ".devcontainer"
     settings = json.loads((folder / "devcontainer.json").read_text())
     compose = (folder / settings["dockerComposeFile"]).read_text()

@@ -1,4 +1,4 @@
-"""What the recipe of FFmpeg makes of the files that configure writes."""
+"""How split-config.py reduces the files that FFmpeg's configure writes for each object."""
 
 import importlib.util
 import re
@@ -12,7 +12,7 @@ import pytest
 
 from scripts.core.paths import ROOT
 
-SCRIPT = ROOT / "docker" / "recipes" / "ffmpeg-config.py"
+SCRIPT = ROOT / "docker" / "recipes" / "compile" / "ffmpeg" / "split-config.py"
 
 CONFIG = """\
 #define FFMPEG_CONFIGURATION "--enable-x"
@@ -58,7 +58,7 @@ LIBRARY = "#ifdef HAVE_MMX\nint found;\n#endif\n"
 
 
 def _module(script: Path = SCRIPT) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("ffmpeg_config", script)
+    spec = importlib.util.spec_from_file_location("split_config", script)
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
@@ -68,10 +68,10 @@ def _module(script: Path = SCRIPT) -> ModuleType:
 
 
 class Built:
-    """A tree that configure ran beside, divided."""
+    """A source tree, and the directory in which configure ran."""
 
     def __init__(self, folder: Path, **config: str) -> None:
-        """Write the tree, run the script in the folder."""
+        """Write both."""
         self.source, self.build = folder / "src", folder / "build"
         self.library, self.gcc = folder / "lib", folder / "gcc"
         for name, text in TREE.items():
@@ -91,47 +91,47 @@ class Built:
         self.mak = self.build / "ffbuild" / "config.mak"
         self.mak.write_text(MAK.format(lib=self.library, gcc=self.gcc))
 
-    def divide(self, monkeypatch: pytest.MonkeyPatch, script: Path = SCRIPT) -> "Built":
-        """Run the script's main function, with a gcc that has one folder of its own."""
+    def split(self, monkeypatch: pytest.MonkeyPatch, script: Path = SCRIPT) -> "Built":
+        """Run the script's main function, with a gcc that searches one directory by itself."""
         module = _module(script)
         monkeypatch.chdir(self.build)
-        monkeypatch.setattr(module, "gccs", lambda: [str(self.gcc)])
+        monkeypatch.setattr(module, "gcc_directories", lambda: [str(self.gcc)])
         module.main(str(self.source))
         return self
 
-    def words(self, stem: str) -> list[str] | None:
-        """Return what an object gets, None where it gets everything."""
-        found = re.search(rf"^{stem}\.o: GIVEN = (.*)$", self.mak.read_text(), re.MULTILINE)
+    def flags(self, stem: str) -> list[str] | None:
+        """Return an object's own flags; None if it gets the complete headers and all flags."""
+        found = re.search(rf"^{stem}\.o: OBJECT_FLAGS = (.*)$", self.mak.read_text(), re.MULTILINE)
         return found[1].split() if found else None
 
     def copy(self, stem: str) -> str:
         """Return an object's copies of both headers."""
-        words = self.words(stem)
-        assert words
-        folder = self.build / words[0].removeprefix("-iquote")
+        flags = self.flags(stem)
+        assert flags
+        folder = self.build / flags[0].removeprefix("-iquote")
         return "".join((folder / name).read_text() for name in ("config.h", "config_components.h"))
 
 
 @pytest.fixture(name="built")
 def _built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Built:
-    return Built(tmp_path).divide(monkeypatch)
+    return Built(tmp_path).split(monkeypatch)
 
 
 def test_flags_are_canonical(built: Built) -> None:
-    """Each flag once, gcc's own folders dropped, the libraries' given by object."""
+    """Each flag is passed once, gcc's own directories are dropped, and the libraries' are optional."""
     lines = built.mak.read_text().splitlines()
     assert lines[:5] == [
         "CPPFLAGS=-DX",
-        "CFLAGS=$(GIVEN) -std=c17 -pthread -D_Y -Wall",
+        "CFLAGS=$(OBJECT_FLAGS) -std=c17 -pthread -D_Y -Wall",
         "CXXFLAGS=-std=c++11",
         "CC_DEPFLAGS=-MD -MF $(@:.o=.d) -MT $@",
         "EXTRALIBS=-lm -lm",
     ]
-    assert lines[5] == f"GIVEN = -I{built.library} -DFOO_OLD=0"
+    assert lines[5] == f"OBJECT_FLAGS = -I{built.library} -DFOO_OLD=0"
 
 
-def test_assembly_keeps_what_it_names(built: Built) -> None:
-    """And directives that define nothing."""
+def test_config_asm_keeps_the_mentioned_macros(built: Built) -> None:
+    """config.asm keeps the macros that assembly mentions, and lines that define nothing."""
     assert (built.build / "config.asm").read_text() == "%define ARCH_X86 1\n%endif\n"
 
 
@@ -150,64 +150,66 @@ def test_assembly_keeps_what_it_names(built: Built) -> None:
         ),
     ],
 )
-def test_source_gets_the_macros_that_it_reaches(built: Built, stem: str, macros: set[str]) -> None:
-    """Its own, its includes' at any depth and of libraries, those it puts together."""
+def test_object_gets_the_macros_that_its_source_reaches(
+    built: Built, stem: str, macros: set[str]
+) -> None:
+    """A copy has the macros of the source, of its includes at any depth, and of put-together names."""
     found = {line.split()[1] for line in built.copy(stem).splitlines()}
     assert found == {*macros, "CC_IDENT"}
 
 
-def test_source_gets_the_folders_that_it_looks_into(built: Built) -> None:
-    """A library's folder is in the words of those that include something of it."""
-    assert (built.words("libx/library") or [])[1:] == [f"-I{built.library}"]
-    assert (built.words("libx/plain") or [])[1:] == []
+def test_object_gets_the_directories_of_its_includes(built: Built) -> None:
+    """A library's directory is passed for the objects that include a file of it, and no others."""
+    assert (built.flags("libx/library") or [])[1:] == [f"-I{built.library}"]
+    assert (built.flags("libx/plain") or [])[1:] == []
 
 
-def test_source_gets_the_flags_that_it_names(built: Built) -> None:
-    """A macro of a library's, which its .pc file defines for all."""
-    assert (built.words("libx/flag") or [])[1:] == ["-DFOO_OLD=0"]
+def test_object_gets_the_defines_that_it_mentions(built: Built) -> None:
+    """A macro that a .pc file defines is passed for the objects that mention it."""
+    assert (built.flags("libx/flag") or [])[1:] == ["-DFOO_OLD=0"]
 
 
 def test_equal_copies_are_shared(built: Built) -> None:
-    """So that the compiler cache has one header of them to look at."""
-    assert built.words("libx/plain") == built.words("libx/same")
+    """Two objects with the same macros share one copy of the headers."""
+    assert built.flags("libx/plain") == built.flags("libx/same")
 
 
-def test_source_that_cannot_be_known_gets_everything(built: Built) -> None:
-    """An include by a macro's name may be anything."""
-    assert built.words("libx/computed") is None
+def test_source_with_a_computed_include_gets_everything(built: Built) -> None:
+    """A source that includes the value of a macro keeps the complete headers and all flags."""
+    assert built.flags("libx/computed") is None
 
 
-def test_feature_parts_those_alone_that_name_it(
+def test_a_feature_changes_only_the_objects_that_mention_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another variant's objects have equal copies, but for those that can see the difference.
+    """Variants have equal copies, except for the objects that mention the macro that differs.
 
-    The words are the same for all: a copy's place is in what the preprocessor makes.
+    The flags are the same for all objects, as a copy's path is in the preprocessed text.
     """
-    one = Built(tmp_path / "one").divide(monkeypatch)
+    one = Built(tmp_path / "one").split(monkeypatch)
     changed = CONFIG.replace("CUDA 0", "CUDA 1").replace("enable-x", "enable-y")
-    other = Built(tmp_path / "other", **{"config.h": changed}).divide(monkeypatch)
+    other = Built(tmp_path / "other", **{"config.h": changed}).split(monkeypatch)
     stems = [name[:-2] for name in TREE if name.endswith(".c") and "library" not in name]
-    stems = [stem for stem in stems if one.words(stem)]
-    assert [one.words(stem) for stem in stems] == [other.words(stem) for stem in stems]
-    parted = {stem for stem in stems if one.copy(stem) != other.copy(stem)}
-    assert parted == {"libx/deep", "libx/far", "libx/pasted"}
+    stems = [stem for stem in stems if one.flags(stem)]
+    assert [one.flags(stem) for stem in stems] == [other.flags(stem) for stem in stems]
+    changed_objects = {stem for stem in stems if one.copy(stem) != other.copy(stem)}
+    assert changed_objects == {"libx/deep", "libx/far", "libx/pasted"}
 
 
-def unlike(built: Built) -> set[str]:
-    """Return the sources that gcc makes something else of with the copies."""
+def broken(built: Built) -> set[str]:
+    """Return the sources whose preprocessed text is not the same with the reduced headers."""
     folders = [f"-I{built.build}", f"-I{built.source}", f"-I{built.source}/compat/far"]
     found = set()
     for name in TREE:
-        words = built.words(name[:-2])
-        if name.endswith(".c") and words:
+        flags = built.flags(name[:-2])
+        if name.endswith(".c") and flags:
             made = {
                 subprocess.run(
                     ["gcc", "-E", "-P", *given, *folders, str(built.source / name)],
                     capture_output=True,
                     check=False,
                 ).stdout
-                for given in ([f"-I{built.library}", "-DFOO_OLD=0"], words)
+                for given in ([f"-I{built.library}", "-DFOO_OLD=0"], flags)
             }
             found |= {name} if len(made) > 1 else set()
     return found
@@ -217,51 +219,51 @@ needs_gcc = pytest.mark.skipif(not shutil.which("gcc"), reason="needs gcc")
 
 
 @needs_gcc
-def test_gcc_reads_the_same(built: Built) -> None:
-    """What the preprocessor makes of a source is the same with the copies as with the whole."""
-    assert unlike(built) == set()
-    assert _module().gccs()
+def test_preprocessed_text_is_the_same(built: Built) -> None:
+    """Preprocessing a source with the reduced headers gives the same text as with the complete ones."""
+    assert broken(built) == set()
+    assert _module().gcc_directories()
 
 
-# Faults, and the source that shows each.
+# Faults to plant in the script, and the source that each of them breaks.
 MUTANTS = {
-    "passed": (r"|(?<=_)\s*[,)\n]", "", "libx/passed.c"),
-    "put together": ("for word in said.beginnings:", "for word in ():", "libx/pasted.c"),
-    "joined": (
-        "name for name, begins in found if begins",
-        "n for n, _ in found if n[-1] == '_'",
+    "names passed to a macro": (r"|(?<=_)\s*[,)\n]", "", "libx/passed.c"),
+    "put-together names": ("for beginning in mentions.beginnings:", "for beginning in ():", "libx/pasted.c"),
+    "joined names": (
+        "name for name, is_beginning in mentions if is_beginning",
+        "n for n, _ in mentions if n[-1] == '_'",
         "libx/joined.c",
     ),
-    "includes": ("bits[one] |= bits[path]", "pass", "libx/deep.c"),
-    "libraries": ("*folders, *own]", "*own]", "libx/library.c"),
-    "makefiles": ("*makefiles(source), ", "", "libx/far.c"),
-    "folders": (
-        "mask & bit[name]]\n            words",
-        "False]\n            words",
+    "includes": ("reached[includer] |= reached[path]", "pass", "libx/deep.c"),
+    "libraries": ("*directories, *searched]", "*searched]", "libx/library.c"),
+    "makefiles": ("*makefile_directories(source), ", "", "libx/far.c"),
+    "directories": (
+        "for name, flag in flags.items() if name in reached[path]]",
+        "for name, flag in flags.items() if False]",
         "libx/library.c",
     ),
-    "flags": ("*macros))", "))", "libx/flag.c"),
+    "defines": ("*macros))", "))", "libx/flag.c"),
 }
 
 
 @needs_gcc
 @pytest.mark.parametrize("fault", MUTANTS)
-def test_a_faulty_division_is_found(
+def test_a_planted_fault_breaks_the_invariant(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
-    """Each planted fault makes the property above fail."""
-    before, after, shown = MUTANTS[fault]
+    """Each planted fault changes the preprocessed text of a source."""
+    before, after, broken_source = MUTANTS[fault]
     text = SCRIPT.read_text()
     assert text.count(before) == 1
     script = tmp_path / "mutant.py"
     script.write_text(text.replace(before, after))
-    assert shown in unlike(Built(tmp_path).divide(monkeypatch, script))
+    assert broken_source in broken(Built(tmp_path).split(monkeypatch, script))
 
 
-def test_every_macro_that_a_text_names_is_found() -> None:
-    """The later ones of a family too, and whether their names go on elsewhere."""
+def test_finder_yields_every_mention() -> None:
+    """The finder yields all mentions of a family, and whether a name is a beginning only."""
     text = b"HAVE_MMX AV_HAVE_SSE HAVE_ ## x CONFIG_GPL FOO_OLD BAR_OLD ARCH_, y"
-    assert set(_module().Naming(["FOO_OLD"]).found(text)) == {
+    assert set(_module().MacroFinder(["FOO_OLD"]).find(text)) == {
         ("HAVE_MMX", False),
         ("HAVE_SSE", False),
         ("HAVE_", True),

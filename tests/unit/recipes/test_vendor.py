@@ -1,4 +1,4 @@
-"""The overlay of vendor images names stages that exist and images that do not move."""
+"""The overlay of vendors' images replaces stages that exist by images with exact tags."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -13,12 +13,13 @@ from tests.support.buildx import needs_buildx
 
 IMAGE = re.compile(r"docker-image://(?P<image>[\w./-]+):(?P<tag>[\w.-]+)")
 EXACT = re.compile(r"\d+\.\d+\.\d+(-\S+)?")
-"""A release to the last digit, and what it stands on (AMD says that in the image's name)."""
+"""A complete version, and for some images the distribution (AMD's name has it in the image)."""
 
-WHOSE = {"cuda-devel": "CUDA_DEVEL", "rocm-sdk": "ROCM_DEVEL", "oneapi-sdk": "ONEAPI_DEVEL"}
-"""The stage that is replaced, and the variable that names another image for it."""
-
-DOCKERFILE = (ROOT / "docker" / "Dockerfile.production-gpu").read_text()
+SDKS = {"cuda": "12", "rocm": "6", "oneapi": "2026"}
+"""Each SDK, and the major version in the name of its image."""
+IMAGES = {"cuda12": "cuda", "rocm6": "rocm", "oneapi2026": "oneapi"}
+MAIN = (ROOT / "docker" / "Dockerfile.production-gpu").read_text()
+VENDOR = (ROOT / "docker" / "Dockerfile.vendor").read_text()
 
 pytestmark = needs_buildx
 
@@ -28,95 +29,111 @@ def stages(dockerfile: str) -> set[str]:
     return set(re.findall(r"^FROM \S+ AS (\S+)$", dockerfile, re.MULTILINE))
 
 
-def chosen(dockerfile: str, given: Mapping[str, str]) -> set[str]:
-    """Return the stages that FROM lines choose by an argument: one given, else its default."""
-    values = {**dict(re.findall(r"^ARG (\w+)=(\S+)$", dockerfile, re.MULTILINE)), **given}
-    lines = re.findall(r"^FROM (\S*)\$\{(\w+)\}(\S*) AS", dockerfile, re.MULTILINE)
-    return {before + values.get(name, "") + after for before, name, after in lines}
-
-
-def strays(contexts: Iterable[str], dockerfile: str) -> set[str]:
-    """Return the contexts that replace no stage: BuildKit would not say a word."""
+def unknown(contexts: Iterable[str], dockerfile: str) -> set[str]:
+    """Return the named contexts that replace no stage, which BuildKit ignores."""
     return set(contexts) - stages(dockerfile)
 
 
-def vendor() -> Mapping[str, Any]:
-    """Return what the overlay makes of an image."""
-    printed = bake.bake_print(files=bases.OVERLAYS["vendor"])
-    target: Mapping[str, Any] = printed["target"]["cuda12"]
-    return target
+def targets(*names: str) -> Mapping[str, Any]:
+    """Return the targets of the bake file with the overlay."""
+    printed: Mapping[str, Any] = bake.bake_print(*names, files=bases.OVERLAYS["vendor"])
+    found: Mapping[str, Any] = printed["target"]
+    return found
 
 
 @pytest.fixture(scope="module")
-def replaced() -> Mapping[str, str]:
-    """Return the stages that the overlay replaces, and by what."""
-    contexts: Mapping[str, str] = vendor()["contexts"]
-    assert contexts.keys() == WHOSE.keys()
-    return contexts
+def vendor() -> Mapping[str, Any]:
+    """Return the targets of all images with the overlay."""
+    return targets()
 
 
-@pytest.mark.parametrize("stage", WHOSE)
-def test_each_replaces_a_stage_that_exists(replaced: Mapping[str, str], stage: str) -> None:
-    """A misspelt or renamed stage would be built from Debian's packages in silence."""
-    assert not strays(replaced, DOCKERFILE)
-    assert strays(replaced, DOCKERFILE.replace(f" AS {stage}", " AS other")) == {stage}
-
-
-def test_what_is_put_there_is_taken_out_again() -> None:
-    """AMD and Intel lay their SDKs out otherwise: the overlay asks for the stages that adapt."""
-    args = vendor()["args"]
-    assert {"rocm-vendor", "oneapi-vendor"} <= chosen(DOCKERFILE, args) <= stages(DOCKERFILE)
-    assert {"rocm-debian", "oneapi-wheels"} <= chosen(DOCKERFILE, {}) <= stages(DOCKERFILE)
-    renamed = DOCKERFILE.replace(" AS rocm-vendor", " AS amd")
-    assert chosen(renamed, args) - stages(renamed) == {"rocm-vendor"}
-
-
-def test_each_is_pinned_by_an_exact_tag(replaced: Mapping[str, str]) -> None:
-    """`latest` or `12` would be another compiler tomorrow."""
-    for image in replaced.values():
-        found = IMAGE.fullmatch(image)
-        assert found, image
-        assert EXACT.fullmatch(found["tag"]), image
-    for moving in ("latest", "12.4-devel", "6.4", "6.4-complete", "2026.1-devel-ubuntu24.04"):
-        assert not EXACT.fullmatch(moving)
-
-
-def test_each_is_of_the_release_that_its_image_is_named_after(replaced: Mapping[str, str]) -> None:
-    """cuda12, rocm6 and oneapi2026 say so; the recipes refuse another release as well."""
-    releases = {
-        stage: image.rpartition(":")[2].partition(".")[0] for stage, image in replaced.items()
-    }
-    assert releases == {"cuda-devel": "12", "rocm-sdk": "6", "oneapi-sdk": "2026"}
-
-
-def test_images_that_need_no_sdk_of_a_vendor_are_the_same() -> None:
-    """The overlay adds contexts and arguments, and never a target."""
-    plain = bake.bake_print()["target"]
-    vendor = bake.bake_print(files=bases.OVERLAYS["vendor"])["target"]
-    assert plain.keys() == vendor.keys()
-    added = {"contexts", "args"}
-    for name, target in vendor.items():
-        assert {k: v for k, v in target.items() if k not in added} == {
-            k: v for k, v in plain[name].items() if k not in added
-        }
-
-
-def test_stages_given_to_other_dockerfiles_take_it_too() -> None:
-    """Or nvcc in an image would not be the one that its kernels were compiled by."""
-    target = bake.bake_print(files=bases.OVERLAYS["vendor"])["target"]
-    given = target["all-backends"]["contexts"]
-    assert given["cuda-devel"] == "target:cuda-devel"
-    for stage in ("cuda-devel", "parts-all"):
-        assert target[stage]["contexts"] == target["cuda12"]["contexts"]
-
-
-@pytest.mark.parametrize(("stage", "variable"), WHOSE.items())
-def test_another_image_can_be_named(
-    replaced: Mapping[str, str], stage: str, variable: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("image", "sdk"), IMAGES.items())
+def test_image_uses_the_vendors_sdk_and_no_other(
+    vendor: Mapping[str, Any], image: str, sdk: str
 ) -> None:
-    """From a mirror of one's own, or another release; the manifest then names it."""
-    assert "mine" not in replaced[stage]
+    """An image replaces its own SDK only, as each replacement pulls an image of gigabytes."""
+    assert vendor[image]["contexts"] == {f"{sdk}-devel": f"target:{sdk}-from-vendor"}
+
+
+def test_cpu_image_uses_no_sdk(vendor: Mapping[str, Any]) -> None:
+    """The images without an SDK have no named context."""
+    assert "contexts" not in vendor["cpu"]
+    assert "contexts" not in vendor["vulkan"]
+
+
+def test_contexts_replace_stages_that_exist(vendor: Mapping[str, Any]) -> None:
+    """A named context that replaces no stage would leave Debian's packages in the image."""
+    files = {"docker/Dockerfile.production-gpu": MAIN, "docker/Dockerfile.vendor": VENDOR}
+    for name, target in vendor.items():
+        if dockerfile := files.get(target["dockerfile"]):
+            assert not unknown(target.get("contexts") or (), dockerfile), name
+            assert target["target"] in stages(dockerfile), name
+    renamed = MAIN.replace(" AS rocm-devel", " AS amd")
+    assert unknown(vendor["rocm6"]["contexts"], renamed) == {"rocm-devel"}
+
+
+@pytest.mark.parametrize("sdk", SDKS)
+def test_images_have_exact_tags(vendor: Mapping[str, Any], sdk: str) -> None:
+    """A tag such as `latest` or `12` could be another compiler tomorrow."""
+    found = IMAGE.fullmatch(vendor[f"{sdk}-from-vendor"]["contexts"][f"{sdk}-given"])
+    assert found
+    assert EXACT.fullmatch(found["tag"])
+    assert found["tag"].partition(".")[0] == SDKS[sdk]
+
+
+@pytest.mark.parametrize(
+    "tag", ["latest", "12.4-devel", "6.4", "6.4-complete", "2026.1-devel-ubuntu24.04"]
+)
+def test_moving_tags_are_not_exact(tag: str) -> None:
+    """The check above refuses tags that name no complete version."""
+    assert not EXACT.fullmatch(tag)
+
+
+def test_overlay_changes_only_contexts_and_arguments(vendor: Mapping[str, Any]) -> None:
+    """The overlay adds named contexts, arguments and the targets of Dockerfile.vendor."""
+    plain = bake.bake_print()["target"]
+    added = {"contexts", "args"}
+    for name, target in plain.items():
+        assert {k: v for k, v in target.items() if k not in added} == {
+            k: v for k, v in vendor[name].items() if k not in added
+        }
+    new = {name for name in vendor if name not in plain}
+    assert {vendor[name]["dockerfile"] for name in new} == {"docker/Dockerfile.vendor"}
+
+
+def test_shared_stages_use_the_vendors_sdks(vendor: Mapping[str, Any]) -> None:
+    """nvcc in an image is the one that compiled its kernels."""
+    assert vendor["all-backends"]["contexts"]["cuda-devel"] == "target:cuda-devel"
+    expected = {
+        "cuda-devel": {"cuda-devel"},
+        "bundle-all-backends": {"cuda-devel", "oneapi-devel"},
+        "bundle-dev": {"cuda-devel", "oneapi-devel", "rocm-devel"},
+    }
+    for stage, contexts in expected.items():
+        assert set(vendor[stage]["contexts"]) == contexts
+
+
+def test_replacements_do_not_depend_on_what_they_replace() -> None:
+    """No target depends on itself through named contexts, which bake could not build."""
+    every = targets(
+        "default", *(f"{sdk}-from-vendor" for sdk in SDKS), "libvmaf-hip", "libvmaf-sycl"
+    )
+
+    def reached(name: str, path: tuple[str, ...] = ()) -> None:
+        assert name not in path, f"{' -> '.join(path)} -> {name}"
+        for context in (every[name].get("contexts") or {}).values():
+            if context.startswith("target:"):
+                reached(context.removeprefix("target:"), (*path, name))
+
+    for name in every:
+        reached(name)
+
+
+@pytest.mark.parametrize("sdk", SDKS)
+def test_another_image_can_be_named(sdk: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """NAME_DEVEL in the environment replaces the image, and the manifest names it."""
+    variable = f"{sdk.upper()}_DEVEL"
     monkeypatch.setenv(variable, "mine/sdk:12.9.1-devel")
-    target = vendor()
-    assert target["contexts"][stage] == "docker-image://mine/sdk:12.9.1-devel"
+    target = targets(f"{sdk}-from-vendor")[f"{sdk}-from-vendor"]
+    assert target["contexts"][f"{sdk}-given"] == "docker-image://mine/sdk:12.9.1-devel"
     assert target["args"][variable] == "mine/sdk:12.9.1-devel"

@@ -298,7 +298,7 @@ def split(source: str, optional: Sequence[str], searched: Sequence[str]) -> str:
     for path in paths:
         if path.endswith(".c") and EVERYTHING not in reached[path]:
             used = [flag for name, flag in flags.items() if name in reached[path]]
-            copy = reduced_headers(reached[path] - flags.keys() | common)
+            copy = reduced_headers(reached[path].difference(flags) | common)
             target = f"{path[len(source) + 1 : -2]}.o"
             lines.append(f"{target}: OBJECT_FLAGS = {' '.join([f'-iquote{copy}', *used])}")
     return "\n".join(lines) + "\n"
