@@ -9,13 +9,7 @@ import argparse
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 
-from scripts.bench.contenders import CONTENDERS, PROJECT_CONTENDER, Contender
-from scripts.bench.figure import Figure, middle
-from scripts.bench.results import Result
-from scripts.bench.scenarios import Scenario
-from scripts.bench.session import DIRECTORY, ROUNDS, Session
-from scripts.buildkit import records
-from scripts.cli.bench import (
+from scripts.bench import (
     builds,
     cleanup,
     contenders,
@@ -25,11 +19,17 @@ from scripts.cli.bench import (
     scenarios,
     table,
 )
-from scripts.cli.bench import results as bench_results
-from scripts.cli.bench import session as sessions
+from scripts.bench import results as bench_results
+from scripts.bench import session as sessions
+from scripts.bench.contenders import CONTENDERS, PROJECT_CONTENDER, Contender
+from scripts.bench.figure import Figure, middle
+from scripts.bench.results import Result
+from scripts.bench.scenarios import Scenario
+from scripts.bench.session import DIRECTORY, ROUNDS, Session
+from scripts.buildkit import records
 from scripts.core.console import UserError, console, say
 from scripts.core.paths import ROOT, RUN
-from scripts.engine.client import client
+from scripts.engine import client
 from scripts.images import build
 
 

@@ -8,15 +8,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from scripts.bench import contenders, results
 from scripts.bench.contenders import Contender
 from scripts.bench.registry import Registry
 from scripts.bench.results import LIMIT, PROJECT, Result, Run
 from scripts.bench.scenarios import COLD, SCENARIOS
-from scripts.cli.bench import contenders, results
 from scripts.core import git
 from scripts.core.console import UserError, say
 from scripts.core.paths import RECORDS, RUN
-from scripts.engine.client import client
+from scripts.engine import client
 from scripts.images import bases
 
 DIRECTORY = RECORDS / "bench"

@@ -25,7 +25,7 @@ from scripts.core.console import UserError, console
 from scripts.core.paths import RECORDS, ROOT
 from scripts.dockerfile import project
 from scripts.dockerfile.parser import Mount
-from scripts.engine.client import client
+from scripts.engine import client
 from scripts.images import bases
 
 OURS = "vmaf-"

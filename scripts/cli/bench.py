@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 
+from scripts.bench import rebuild, server
 from scripts.bench.figure import Figure
-from scripts.cli.bench import rebuild, server
 from scripts.core.console import UserError, say
 from scripts.core.paths import RECORDS
-from scripts.engine.client import client
+from scripts.engine import client
 
 Bench = Callable[[Namespace], Iterator[Figure]]
 """Given the options, measures."""

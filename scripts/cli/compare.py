@@ -12,7 +12,7 @@ from rich.table import Column, Table
 
 from scripts.contents.listing import OWNERS, Entry, differences, listing
 from scripts.core.console import UserError, console
-from scripts.engine.client import client
+from scripts.engine import client
 from scripts.images import catalogue
 
 _SHOWN = 40

@@ -4,7 +4,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from scripts.core.console import say
-from scripts.engine.client import client
+from scripts.engine import client
 
 
 def run(options: Namespace) -> int:

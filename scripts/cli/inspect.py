@@ -8,7 +8,7 @@ from rich.table import Table
 
 from scripts.contents.inspection import MEGABYTE, Report, accept, inspect
 from scripts.core.console import console
-from scripts.engine.client import client
+from scripts.engine import client
 from scripts.images import catalogue
 
 _SHOWN = 12

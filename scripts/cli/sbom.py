@@ -13,7 +13,7 @@ from scripts.contents.inventory import Item
 from scripts.contents.sbom import LABEL, SPEC, make
 from scripts.core.console import UserError, console, say
 from scripts.core.paths import RECORDS
-from scripts.engine.client import client
+from scripts.engine import client
 from scripts.images import catalogue
 
 

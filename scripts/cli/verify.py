@@ -11,7 +11,7 @@ import pytest
 
 from scripts.core import clips
 from scripts.core.console import UserError, say
-from scripts.engine.client import client
+from scripts.engine import client
 from scripts.images import catalogue
 
 SUITES = {

@@ -11,7 +11,7 @@ import requests
 
 from scripts.core.console import UserError, say
 from scripts.core.paths import RECORDS, cache_dir
-from scripts.engine.client import client
+from scripts.engine import client
 
 BASE = "debian:trixie-slim"
 FRONTEND = "docker/dockerfile:1.7"

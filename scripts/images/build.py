@@ -11,7 +11,7 @@ from scripts.buildkit import failure, progress, records
 from scripts.core import git, process
 from scripts.core.console import UserError, say
 from scripts.core.paths import RECORDS, ROOT
-from scripts.engine.client import client
+from scripts.engine import client
 from scripts.images import bases, catalogue, sources
 
 GIB = 2**30

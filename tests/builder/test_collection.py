@@ -20,9 +20,9 @@ from typing import Any
 
 import pytest
 
-from scripts.caches.mounts import mounts
+from scripts.caches import mounts
 from scripts.core import process
-from scripts.engine.client import client
+from scripts.engine import client
 
 pytestmark = pytest.mark.skipif(
     os.geteuid() != 0 or not shutil.which("dockerd") or not shutil.which("unshare"),

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from scripts.bench import builds, cleanup, correctness, limits, rebuild, results
+from scripts.bench import session as sessions
 from scripts.bench.contenders import CONTENDERS, PROJECT_CONTENDER
 from scripts.bench.correctness import LIBRARIES
 from scripts.bench.results import Result
@@ -15,10 +17,8 @@ from scripts.bench.session import Session
 from scripts.buildkit.progress import Outcome
 from scripts.buildkit.rawjson import Build
 from scripts.cli import options
-from scripts.cli.bench import builds, cleanup, correctness, limits, rebuild, results
-from scripts.cli.bench import session as sessions
 from scripts.core.console import UserError
-from scripts.engine.client import client
+from scripts.engine import client
 from scripts.images import build
 
 NONCE = r"vmaf_bench_([0-9a-f]{12})"

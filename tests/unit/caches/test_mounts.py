@@ -11,12 +11,13 @@ import pytest
 
 from scripts.buildkit import records
 from scripts.buildkit.records import Record, Stage
-from scripts.caches.mounts import Kept, Named, mounts
+from scripts.caches import mounts
+from scripts.caches.mounts import Kept, Named
 from scripts.cli.__main__ import main
 from scripts.core.console import UserError
 from scripts.dockerfile import project
 from scripts.dockerfile.parser import Mount
-from scripts.engine.client import client
+from scripts.engine import client
 from tests.support.buildx import needs_buildx
 
 LISTED = """\

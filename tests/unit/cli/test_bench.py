@@ -9,7 +9,7 @@ from scripts.bench.figure import Figure
 from scripts.cli import bench
 from scripts.cli.__main__ import main
 from scripts.core.console import UserError
-from scripts.engine.client import client
+from scripts.engine import client
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from scripts.cli import verify
 from scripts.cli.__main__ import main
 from scripts.core import clips
 from scripts.core.console import UserError
-from scripts.engine.client import client
+from scripts.engine import client
 from scripts.images import catalogue
 from tests.support.bakefile import PRINTED
 

@@ -13,7 +13,7 @@ from scripts.contents import inventory, sbom
 from scripts.contents.archive import Archive, Saved
 from scripts.contents.inventory import NOT_MACHINE_READABLE, NOT_STATED, Item, modules
 from scripts.core.console import UserError
-from scripts.engine.client import client
+from scripts.engine import client
 from scripts.images import catalogue
 from tests.support.archives import TAG, Files, layer, save
 

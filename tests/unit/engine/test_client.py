@@ -15,7 +15,8 @@ import pytest
 
 from scripts.cli.__main__ import main
 from scripts.core.console import UserError
-from scripts.engine.client import Engine, Host, client
+from scripts.engine import client
+from scripts.engine.client import Engine, Host
 
 GIB = 2**30
 GOOD = Engine("26.1.5+dfsg1", "0.13.1+ds1", "/var/lib/docker", "overlay2", local=True)
