@@ -1,1 +1,1 @@
-"""What every package may use: messages, paths, programs and git. It imports no other package."""
+"""Modules for every package: messages, paths, programs, git. They import no other package."""

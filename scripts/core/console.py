@@ -1,4 +1,4 @@
-"""Speaking to people: one console, one kind of error, one way to start a program."""
+"""Messages to the user: the console, the error that has three parts, and the main function."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -8,16 +8,16 @@ from rich.console import Console
 console = Console(
     stderr=True,
     highlight=False,
-    width=None if sys.stderr.isatty() else 120,  # a log has no width; tables want some
+    width=None if sys.stderr.isatty() else 120,  # tables need a width, which a log has not
 )
 """Progress and messages go to stderr; stdout is for results."""
 
 
 class UserError(Exception):
-    """A failure a person can act on: what failed, why, and what to do next."""
+    """A failure that the user can fix: what failed, why, and what to do next."""
 
     def __init__(self, what: str, why: str, todo: str) -> None:
-        """Keep the three parts; `str()` gives them as one message."""
+        """Store the three parts; `str()` joins them into one message."""
         super().__init__(f"{what}: {why}\n{todo}")
         self.what, self.why, self.todo = what, why, todo
 
@@ -28,10 +28,10 @@ def say(message: str) -> None:
 
 
 def start(main: Callable[[Sequence[str]], int]) -> None:
-    """Run `main` on the command line and exit with its code.
+    """Run `main` on the arguments of the command line and exit with the code that it returns.
 
-    A `UserError` ends in its message and code 1, Ctrl-C in code 130; neither
-    in a traceback.
+    A `UserError` prints its message and exits with code 1, Ctrl-C with code 130; neither
+    prints a traceback.
     """
     try:
         code = main(sys.argv[1:])

@@ -9,7 +9,10 @@ from scripts.core.paths import ROOT
 
 
 def tracked(*patterns: str) -> list[Path]:
-    """Return the files git knows, or would add, that match; paths relative to the checkout."""
+    """Return the files that match and that git tracks or would add, relative to the checkout.
+
+    A file that git tracks and that has been deleted is left out. No pattern matches every file.
+    """
     listed = process.run(
         "git", "ls-files", "--cached", "--others", "--exclude-standard", *patterns, cwd=ROOT
     )
@@ -17,34 +20,43 @@ def tracked(*patterns: str) -> list[Path]:
 
 
 def dockerfiles() -> list[Path]:
-    """Return every Dockerfile of the tree, whether the bake file names it or not."""
+    """Return every Dockerfile of the checkout, whether a bake file names it or not."""
     return tracked("*Dockerfile*", "*Containerfile*")
 
 
 def revision() -> str:
-    """Return this checkout's commit, `-dirty` where it has been edited since."""
-    words = ("--always", "--dirty", "--abbrev=40", "--exclude=*")
-    return process.output("git", "-C", str(ROOT), "describe", *words).strip() or "unknown"
+    """Return the commit that is checked out, with `-dirty` if a tracked file was edited.
+
+    It is `unknown` without git, or where the files are not a checkout.
+    """
+    described = process.output(
+        *("git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"), cwd=ROOT
+    )
+    return described.strip() or "unknown"
 
 
 def epoch(environment: Mapping[str, str]) -> str:
-    """Return the time that images say they were made at, in seconds; empty means now.
+    """Return the creation time of images in seconds since 1970; an empty string means now.
 
-    It is SOURCE_DATE_EPOCH, else this checkout's commit's where nothing was edited since. buildx
-    hands it to every target; no layer is keyed by it, as no Dockerfile declares it.
+    It is SOURCE_DATE_EPOCH if that is set, else the time of the commit if no file was edited
+    since. buildx passes it to every target. It invalidates no layer, because no Dockerfile
+    declares it.
+
+    Args:
+        environment: the environment variables of the user.
 
     Raises:
-        UserError: SOURCE_DATE_EPOCH is no number of seconds.
+        UserError: SOURCE_DATE_EPOCH is not a number of seconds.
     """
-    given = environment.get("SOURCE_DATE_EPOCH")
-    if given is None:
-        clean = not revision().endswith(("-dirty", "unknown"))
-        shown = process.output("git", "-C", str(ROOT), "log", "-1", "--format=%ct")
-        return shown.strip() if clean else ""
-    if given and not given.isdecimal():
+    requested = environment.get("SOURCE_DATE_EPOCH")
+    if requested is None:
+        if revision().endswith(("-dirty", "unknown")):
+            return ""
+        return process.output("git", "log", "-1", "--format=%ct", cwd=ROOT).strip()
+    if requested and not requested.isdecimal():
         raise UserError(
             "cannot build",
-            f"SOURCE_DATE_EPOCH is {given!r}, not a number of seconds since 1970",
-            "Unset it, or take a commit's: SOURCE_DATE_EPOCH=$(git log -1 --format=%ct).",
+            f"SOURCE_DATE_EPOCH is {requested!r}, not a number of seconds since 1970",
+            "Unset it, or use the time of a commit: SOURCE_DATE_EPOCH=$(git log -1 --format=%ct).",
         )
-    return given
+    return requested

@@ -1,4 +1,4 @@
-"""Where things live: the checkout, its build records, and the user's cache."""
+"""Paths of the checkout, its build records, and the user's cache."""
 
 import os
 from pathlib import Path
@@ -7,20 +7,20 @@ ROOT = Path(__file__).resolve().parents[2]
 """The checkout."""
 
 RECORDS = ROOT / "build"
-"""Logs, timings and reports of this checkout; never committed, safe to delete."""
+"""The directory of logs, timings and reports; never committed, safe to delete."""
 
 PERFORMANCE = ROOT / "docs" / "performance.json"
-"""The history of the rebuild bench; absent where none was run."""
+"""The results of the rebuild benchmark; absent where it has never run."""
 
 RUN = "-run.json"
-"""How the names of the rebuild bench's runs end."""
+"""The end of the names of build records that the rebuild benchmark writes."""
 
 
 def cache_dir(name: str) -> Path:
-    """Return the user's cache folder called `name`, made if absent.
+    """Return the directory `name` in the user's cache, and make it if it is absent.
 
-    Holds what is costly to get and the same for every checkout: the
-    bootstrapped root file system, test clips, clones. Honours XDG_CACHE_HOME.
+    It holds files that are slow to make and the same for every checkout: the bootstrapped
+    root file system, test clips, clones. XDG_CACHE_HOME is respected.
     """
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     path = Path(base) / "vmaf-images" / name

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.core import git, process
+from scripts.core import git
 from scripts.core.console import UserError
 from scripts.core.paths import ROOT
 from scripts.images import build
@@ -114,29 +114,6 @@ def test_too_little_disk_is_refused_before_the_build() -> None:
         build.check_disk(3 * build.GIB)
     build.check_disk(build.NEEDED_BYTES)
     build.check_disk(None)
-
-
-def test_the_time_of_an_image_is_that_of_its_commit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two builds of a commit give one image; what was edited since is of now."""
-    monkeypatch.setattr(process, "output", lambda *_: "1795000000\n")
-    monkeypatch.setattr(git, "revision", lambda: "0" * 40)
-    assert git.epoch({}) == "1795000000"
-    for unknown in ("0" * 40 + "-dirty", "unknown"):
-        monkeypatch.setattr(git, "revision", lambda unknown=unknown: unknown)
-        assert not git.epoch({})
-
-
-@pytest.mark.parametrize("given", ["0", "1700000000", ""])
-def test_a_given_time_is_kept(given: str) -> None:
-    """Empty is how the variable is taken back: now."""
-    assert git.epoch({"SOURCE_DATE_EPOCH": given}) == given
-
-
-@pytest.mark.parametrize("given", ["yesterday", "-1", "1.5"])
-def test_a_time_that_is_none_is_refused(given: str) -> None:
-    """Before anything is built; the message says where one comes from."""
-    with pytest.raises(UserError, match="git log"):
-        git.epoch({"SOURCE_DATE_EPOCH": given})
 
 
 def test_no_layer_depends_on_the_time() -> None:
