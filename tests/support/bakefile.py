@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from scripts.images.catalogue import Image
+
 
 def target(name: str, provides: str, parent: str = "") -> Mapping[str, Any]:
     """Return a target as `bake --print` shows it."""
@@ -27,3 +29,10 @@ PRINTED = {
         "dev": target("dev", "compilers", "cuda"),
     }
 }
+
+
+def small_image(name: str) -> Image:
+    """Return an image with a capability of its own."""
+    labels = {"org.opencontainers.image.description": f"the {name} one", "vmaf.backends": "cpu"}
+    provides = frozenset({"vmaf", f"only-{name}"})
+    return Image(name, f"vmaf:{name}", "Dockerfile", f"final-{name}", labels, provides)

@@ -48,7 +48,8 @@ def production(directory: Path) -> Dockerfile:
 
 def recipe(directory: Path, name: str) -> str:
     """Return the text of a recipe of a tree."""
-    (path,) = (directory / "docker" / "recipes").rglob(name)
+    recipes = directory / "docker" / "recipes"
+    (path,) = (path for path in recipes.rglob(name) if path.parent != recipes / "fetch")
     return path.read_text()
 
 

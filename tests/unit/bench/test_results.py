@@ -7,7 +7,8 @@ import pytest
 
 from scripts.bench import results
 from scripts.bench.results import Result, Run
-from scripts.buildkit.records import Stage
+from scripts.buildkit.measurements import Ccache, Depcache, Measurements
+from scripts.buildkit.records import StageRecord
 from tests.support.bench import WHEN, small_run
 
 
@@ -15,13 +16,13 @@ def test_result_is_the_median_of_its_builds() -> None:
     """A result has the median duration, the last hit rate and the largest download."""
     result = Result("libvmaf-c", "project", "cpu")
     for seconds, misses in ((4.0, 10), (9.0, 0), (5.0, 2)):
-        measures = {
-            "ccache": {"direct_cache_hit": 4, "preprocessed_cache_hit": 2, "cache_miss": misses},
-            "depcache": {"hit": 2, "miss": 0, "unsafe": 0, "passed": 7},
-        }
-        compiled = Stage("ffmpeg-cpu", seconds=3.0, cached=False, measures=measures)
-        export = Stage("(export)", seconds=seconds / 10, cached=False)
-        result.add(seconds, [compiled, Stage("base"), export], 100 * misses)
+        measurements = Measurements(
+            ccache=Ccache(direct_cache_hit=4, preprocessed_cache_hit=2, cache_miss=misses),
+            depcache=Depcache(hit=2, bypassed=7),
+        )
+        compiled = StageRecord("ffmpeg-cpu", [], 3.0, cached=False, measurements=measurements)
+        export = StageRecord("(export)", [], seconds / 10, cached=False)
+        result.add(seconds, [compiled, StageRecord("base"), export], 100 * misses)
     assert result.value == 5.0
     assert result.hits == 0.8
     assert result.downloaded_bytes == 1000

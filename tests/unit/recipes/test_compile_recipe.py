@@ -32,9 +32,7 @@ direct_cache_miss
 
 def measures(build: Path, ccache: str, depcache: str) -> dict[str, dict[str, int]]:
     """Return the measurements that a step prints if its caches wrote these logs."""
-    recipe = (
-        (COMPILE / "compile.sh").read_text().replace("/build/", f"{build}/")
-    )
+    recipe = (COMPILE / "compile.sh").read_text().replace("/build/", f"{build}/")
     (build / "ccache.log").write_text("direct_cache_hit\n")  # another step's, if it were there
     (build / "written").write_text(ccache)
     (build / "depcache.log").write_text(depcache)

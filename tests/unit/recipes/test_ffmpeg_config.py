@@ -228,7 +228,11 @@ def test_preprocessed_text_is_the_same(built: Built) -> None:
 # Faults to plant in the script, and the source that each of them breaks.
 MUTANTS = {
     "names passed to a macro": (r"|(?<=_)\s*[,)\n]", "", "libx/passed.c"),
-    "put-together names": ("for beginning in mentions.beginnings:", "for beginning in ():", "libx/pasted.c"),
+    "put-together names": (
+        "for beginning in mentions.beginnings:",
+        "for beginning in ():",
+        "libx/pasted.c",
+    ),
     "joined names": (
         "name for name, is_beginning in mentions if is_beginning",
         "n for n, _ in mentions if n[-1] == '_'",
