@@ -4,7 +4,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from scripts.core.console import say
-from scripts.engine import client
+from scripts.engine import client, daemon, debian, host
 
 
 def run(options: Namespace) -> int:
@@ -14,23 +14,23 @@ def run(options: Namespace) -> int:
         UserError: no engine answers and none can be started, or it is too old.
     """
     if options.stop:
-        client.stop()
+        daemon.stop()
         return 0
     if options.status:
-        print(client.status())
+        print(daemon.status())
         return 0
     data_root = Path(options.data_root).resolve() if options.data_root else None
-    host = client.probe_host()
+    here = host.probe()
     try:
-        engine = client.ask()
-    except client.NoEngineError as silence:
-        engine = client.provide(silence, host, data_root)
-    if not engine.buildx and host.root and host.debian:
-        client.install(["docker-buildx"], host)
-        engine = client.ask()
+        engine = client.query()
+    except client.NoEngineError as no_answer:
+        engine = daemon.provide(no_answer, here, data_root)
+    if not engine.buildx and here.root and here.uses_apt:
+        debian.install(["docker-buildx"], here)
+        engine = client.query()
     client.check(engine)
-    client.check_data_root(engine, data_root, ours=client.is_ours(engine))
-    client.provide_compose(host)
-    say(f"{engine}: answers, {client.origin(engine)}")
-    client.advise(engine)
+    daemon.check_data_root(engine, data_root)
+    debian.install_compose(here)
+    say(f"{engine}: answers, {daemon.origin(engine)}")
+    daemon.hint_at_collection(engine)
     return 0
