@@ -1,5 +1,6 @@
 """A machine for the tests of the engine: shell scripts replace docker, dockerd and apt."""
 
+import gc
 import json
 import os
 import platform
@@ -166,6 +167,7 @@ def docker(sandbox: Path, programs: Programs) -> Iterator[None]:
     programs("dockerd", DOCKERD)
     yield
     daemon.stop()
+    gc.collect()  # the Popen of a daemon that runs, while `outlives` ignores its warning
 
 
 @pytest.fixture

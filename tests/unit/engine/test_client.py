@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from scripts.core import process
 from scripts.core.console import UserError
 from scripts.engine import client
 from scripts.engine.client import Engine
@@ -107,9 +108,8 @@ def test_free_bytes_are_known_for_a_local_engine(tmp_path: Path) -> None:
 
 def test_query_without_a_client(sandbox: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A fresh machine has no docker client: the error says so."""
-    monkeypatch.setattr(
-        client.process, "environment", lambda: {"PATH": str(sandbox)}
-    )  # without the directories of root, where docker may be
+    # Without the directories that process.environment adds, where docker may be.
+    monkeypatch.setattr(process, "environment", lambda: {"PATH": str(sandbox)})
     with pytest.raises(client.NoEngineError, match="client is not installed"):
         client.require()
 
