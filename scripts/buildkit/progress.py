@@ -1,4 +1,4 @@
-"""Running a build and showing how it goes: live on a terminal, in plain lines elsewhere."""
+"""Run a build and show its progress: live on a terminal, as plain lines elsewhere."""
 
 import os
 import queue
@@ -29,7 +29,7 @@ _HEARTBEAT = 30.0
 
 @dataclass(frozen=True)
 class Outcome:
-    """A build that ended, well or not."""
+    """A build that ended, successfully or not."""
 
     build: Build
     returncode: int
@@ -39,10 +39,10 @@ class Outcome:
 
 
 class _Interrupts:
-    """Hands Ctrl-C and SIGTERM on to a child and its group: first as SIGINT, then it kills.
+    """Forwards Ctrl-C and SIGTERM to a child's process group: first SIGINT, then SIGKILL.
 
-    Python itself sees no `KeyboardInterrupt` meanwhile, so that nothing is
-    torn down while the child tidies up.
+    Meanwhile Python raises no `KeyboardInterrupt`, so that nothing is torn down while the
+    child cleans up.
     """
 
     def __init__(self, child: subprocess.Popen[str]) -> None:
@@ -50,7 +50,7 @@ class _Interrupts:
 
     def __enter__(self) -> Self:
         signals = (signal.SIGINT, signal.SIGTERM)
-        self._before = {number: signal.signal(number, self._hand_on) for number in signals}
+        self._before = {number: signal.signal(number, self._forward) for number in signals}
         return self
 
     def __exit__(
@@ -61,10 +61,10 @@ class _Interrupts:
     ) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
-        if error:  # such as a full disk under the log: nobody follows any more
-            self._hand_on(signal.SIGINT, None)
+        if error:  # such as a full disk under the log: the build must not go on unseen
+            self._forward(signal.SIGINT, None)
 
-    def _hand_on(self, _number: int, _frame: FrameType | None) -> None:
+    def _forward(self, _number: int, _frame: FrameType | None) -> None:
         self.count += 1
         if self._child.returncode is None:
             with suppress(ProcessLookupError):
@@ -73,16 +73,18 @@ class _Interrupts:
 
 @dataclass
 class _View:
-    """What people see of a build."""
+    """The part of a build's progress that people see."""
 
     build: Build
     live: bool
-    _told: dict[str, float] = field(default_factory=dict)
-    """By digest, the seconds that were told when a step ended; 0 when it was said to run."""
-    _spoke: float = field(default_factory=time.monotonic)
+    expected: Mapping[str, int]
+    """The objects that a stage compiled in an earlier build."""
+    _printed: dict[str, float] = field(default_factory=dict)
+    """By digest, the seconds that were printed when a step ended; 0 while it runs."""
+    _last: float = field(default_factory=time.monotonic)
 
     def __rich__(self) -> RenderableType:
-        """The running steps, each with its last line of output."""
+        """Return the running steps, each with its progress."""
         running = _running(self.build.steps.values())
         steps = [step for step in self.build.steps.values() if step.number]
         grid = Table.grid(padding=(0, 1))
@@ -90,31 +92,45 @@ class _View:
         grid.add_column(no_wrap=True, overflow="ellipsis")
         for step in running:
             grid.add_row(f"{step.seconds:.0f} s", Text(step.label))
-            if step.tail:
-                grid.add_row("", Text(step.tail[-1].strip(), style="dim"))
+            if progress := self.progress(step):
+                grid.add_row("", Text(progress, style="dim"))
         done, cached = sum(step.done for step in steps), sum(step.cached for step in steps)
         return Group(f"{len(running)} running, {done} done, {cached} of these cached", grid)
 
+    def progress(self, step: Step) -> str:
+        """Return how far a step is: its count of objects, else its last line of output.
+
+        Indented lines are skipped: they are the excerpts in the warnings of a compiler.
+        """
+        objects = step.progress.objects
+        total = step.progress.total or self.expected.get(step.stage, 0)
+        if objects:
+            return f"{objects} of {total} objects" if objects <= total else f"{objects} objects"
+        lines = (line for line in reversed(step.tail) if line and not line[0].isspace())
+        return next(lines, "").strip()
+
     def update(self) -> None:
-        """Say which steps ended and, off a terminal, which take long and that all is alive."""
+        """Print which steps ended and, without a terminal, the long ones and a heartbeat."""
         running = _running(self.build.steps.values())
         for step in self.build.steps.values():
-            told = self._told.get(step.digest)
-            if step.done and step.seconds != told:
-                if step.seconds > _WORTH_A_LINE or told is not None or step.error:
+            printed = self._printed.get(step.digest)
+            if step.done and step.seconds != printed:
+                if step.seconds > _WORTH_A_LINE or printed is not None or step.error:
                     self._say(f"{step.label}  {step.ending}")
-                self._told[step.digest] = step.seconds
+                self._printed[step.digest] = step.seconds
         for step in running:
-            if step.digest not in self._told and step.seconds > _WORTH_A_LINE and not self.live:
-                self._told[step.digest] = 0.0
+            if step.digest not in self._printed and step.seconds > _WORTH_A_LINE and not self.live:
+                self._printed[step.digest] = 0.0
                 self._say(f"{step.label}  ...")
-        if not self.live and time.monotonic() - self._spoke > _HEARTBEAT:
+        if not self.live and time.monotonic() - self._last > _HEARTBEAT:
             for step in running[:1]:
-                last = f": {step.tail[-1].strip()}" if step.tail else ""
-                self._say(f"{step.prefix}  {step.seconds:.0f} s so far{last}")
+                progress = self.progress(step)
+                self._say(
+                    f"{step.prefix}  {step.seconds:.0f} s so far{progress and f': {progress}'}"
+                )
 
     def _say(self, message: str) -> None:
-        self._spoke = time.monotonic()
+        self._last = time.monotonic()
         say(message)
 
 
@@ -123,28 +139,40 @@ def _running(steps: Iterable[Step]) -> list[Step]:
 
 
 def _pump(stream: IO[str], lines: "queue.Queue[str | None]") -> None:
-    """Read a stream to its end, which is handed on as None."""
-    with suppress(ValueError):  # closed amid a line, as nobody follows any more
+    """Put the lines of a stream into a queue, and None at its end."""
+    with suppress(ValueError):  # closed while it was read, after an error
         for line in stream:
             lines.put(line)
     lines.put(None)
 
 
 def follow(
-    command: Sequence[str], *, cwd: Path, log: Path, env: Mapping[str, str] | None = None
+    command: Sequence[str],
+    *,
+    cwd: Path,
+    log: Path,
+    env: Mapping[str, str] | None = None,
+    expected: Mapping[str, int] | None = None,
 ) -> Outcome:
     """Run a `docker buildx` command that has `--progress=rawjson`; show and log its progress.
 
-    The command runs in a process group of its own, so that Ctrl-C reaches it
-    once and from here; a second Ctrl-C kills it.
+    The command runs in a process group of its own, so that a Ctrl-C reaches it only once, from
+    this process; a second Ctrl-C kills it.
+
+    Args:
+        command: the program and its arguments.
+        cwd: the directory to run it in.
+        log: the file that receives its complete output.
+        env: its environment; that of this process by default.
+        expected: the number of objects that stages are expected to compile.
 
     Raises:
-        KeyboardInterrupt: Ctrl-C or SIGTERM came; the command has ended by now.
+        KeyboardInterrupt: Ctrl-C or SIGTERM was received, and the command has ended.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     build, started, begin = Build(), datetime.now(UTC), time.monotonic()
     live = console.is_terminal and console.file.isatty()
-    view = _View(build, live=live)
+    view = _View(build, live, expected or {})
     lines: queue.Queue[str | None] = queue.Queue()
     with (
         log.open("w", encoding="utf-8") as file,
@@ -165,15 +193,15 @@ def follow(
         Thread(target=_pump, args=(child.stdout, lines), daemon=True).start()
         screen = Live(view, console=console, auto_refresh=False, transient=True)
         with screen if live else nullcontext():
-            shown, told = 0.0, 0
+            shown, announced = 0.0, False
             while True:
                 with suppress(queue.Empty):
                     if (line := lines.get(timeout=_TICK)) is None:
                         break
                     file.writelines(f"{entry}\n" for entry in build.feed(line))
-                if interrupts.count > told == 0:
-                    say("stopping the build; Ctrl-C again kills it")
-                told = interrupts.count
+                if interrupts.count and not announced:
+                    say("stopping the build; press Ctrl-C again to kill it")
+                    announced = True
                 if time.monotonic() - shown > _TICK:
                     view.update()
                     screen.refresh()

@@ -1,9 +1,9 @@
-"""Reading what `docker buildx ... --progress=rawjson` prints, line by line as it comes.
+"""Read the output of `docker buildx ... --progress=rawjson`, line by line as it arrives.
 
-Each JSON object is a BuildKit `SolveStatus`: news of steps ("vertexes") and of
-their output. The buildx of 2024 spreads an object over many lines, later ones
-print it on one; both are read. What is no JSON is buildx speaking to people,
-such as the place of an error in a Dockerfile.
+Each JSON object is a BuildKit `SolveStatus`: updates of steps ("vertexes") and their output.
+buildx 0.13 spreads an object over several lines, later versions print it on one; both are
+read. The lines that are not JSON are messages of buildx itself, such as the place of an error in
+a Dockerfile.
 """
 
 import base64
@@ -17,21 +17,27 @@ from itertools import pairwise, takewhile
 from textwrap import shorten
 from typing import Any
 
+from scripts.buildkit import measurements
+from scripts.buildkit.measurements import Apt, Measurements, Progress
+
 CONTEXT = "(context)"
 """The stage of steps that load contexts and metadata; no Dockerfile can use this name."""
 EXPORT = "(export)"
 """The stage of steps that write images."""
+MOUNT = re.compile(r"--mount=(\S*)")
+"""A mount of a `RUN` instruction; the group has its options."""
 
 _CONTEXTS = ("internal", "context", "auth")
 _TAIL = 200
-_MEASURE = "#measure "
 _APT = re.compile(r"Need to get (?:(?P<left>[\d.,]+ \w*B)/)?(?P<all>[\d.,]+ \w*B) of .*archives")
+_NINJA = re.compile(r"\[(\d+)/(\d+)\] ")
+_CLIPPED = "[output clipped, log limit"
 _UNITS = {unit: 1000**power for power, unit in enumerate(("B", "kB", "MB", "GB", "TB"))}
 _ESCAPES = re.compile(r"\x1b(\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?)")
 
 
 def read_size(text: str) -> int:
-    """Return the bytes of `26.56MB` or `1,474 kB`; 0 for what is no size."""
+    """Return the bytes of a size such as `26.56MB` or `1,474 kB`; 0 if it is not a size."""
     match = re.fullmatch(r"([\d.,]+)\s*(\w*B)", text)
     unit = _UNITS.get(match[2]) if match else None
     return round(float(match[1].replace(",", "")) * unit) if match and unit else 0
@@ -39,7 +45,7 @@ def read_size(text: str) -> int:
 
 @dataclass
 class Span:
-    """One time that BuildKit worked on a step."""
+    """A time in which BuildKit worked on a step."""
 
     started: datetime
     completed: datetime | None = None
@@ -48,89 +54,93 @@ class Span:
 
 @dataclass
 class Step:
-    """One vertex of the build, usually one instruction of one stage."""
+    """A vertex of the build, usually one instruction of one stage."""
 
     digest: str
     targets: list[str] = field(default_factory=list)
-    """The bake targets that it was reported for; none where only one was built."""
+    """The bake targets that it was reported for; empty if only one target is built."""
     stage: str = CONTEXT
     number: int = 0
     of: int = 0
     text: str = ""
-    """The instruction, or what BuildKit calls it."""
+    """The instruction, or BuildKit's description of the step."""
     error: str = ""
     spans: dict[datetime, Span] = field(default_factory=dict)
-    """By their start: BuildKit may start a step again, and does so once per target."""
+    """By start: BuildKit may start a step again, and reports it once per target."""
     tail: deque[str] = field(default_factory=lambda: deque(maxlen=_TAIL))
     """The last lines of output."""
-    measures: dict[str, Any] = field(default_factory=dict)
-    """What its recipe printed in `#measure {JSON}` lines; the last word on a key counts.
-
-    `apt` is read from apt's own lines: the bytes that it needed and had to fetch.
-    """
+    measurements: Measurements = field(default_factory=Measurements)
+    progress: Progress = field(default_factory=Progress)
+    """From `#progress` lines, or the counter of ninja."""
+    warnings: list[str] = field(default_factory=list)
     _partial: dict[int, bytes] = field(default_factory=dict)
     _logged: str = ""
 
     @property
     def prefix(self) -> str:
-        """Where it belongs: `[cpu ffmpeg-cpu 3/4]`."""
+        """The target, stage and number of the step: `[cpu ffmpeg-cpu 3/4]`."""
         place = f" {self.number}/{self.of}" if self.number else ""
         return f"[{' '.join([*self.targets[:1], self.stage])}{place}]"
 
     @property
-    def label(self) -> str:
-        """Its prefix and instruction on one line, mounts and the like left out."""
+    def command(self) -> str:
+        """The instruction on one line, without mounts and similar options."""
         text = re.sub(r" --(mount|network|security)=\S+", "", self.text)
-        return f"{self.prefix} {shorten(text, 100, placeholder=' ...')}"
+        return shorten(text, 100, placeholder=" ...")
+
+    @property
+    def label(self) -> str:
+        """The prefix and the instruction."""
+        return f"{self.prefix} {self.command}"
 
     @property
     def running(self) -> bool:
-        """BuildKit is at it."""
+        """Whether BuildKit works on the step now."""
         return any(span.completed is None for span in self.spans.values())
 
     @property
     def done(self) -> bool:
-        """It was started and has ended. Of twins in two targets one is never started."""
+        """Whether the step has ended. Of duplicates in two targets, one is never started."""
         return bool(self.spans) and not self.running
 
     @property
     def cached(self) -> bool:
-        """It ended without any work."""
+        """Whether the step ended without any work."""
         return self.done and all(span.cached for span in self.spans.values())
 
     @property
     def cancelled(self) -> bool:
-        """It ended because something else failed."""
+        """Whether the step ended because another one failed."""
         return "context canceled" in self.error
 
     @property
     def worked(self) -> list[tuple[datetime, datetime]]:
-        """When it was at work, or waited for a cache mount; what targets share is there once."""
-        found: list[tuple[datetime, datetime]] = []
+        """The times of work, including waits for a cache mount; overlapping times are joined."""
+        times: list[tuple[datetime, datetime]] = []
         for span in sorted(self.spans.values(), key=lambda span: span.started):
             start, end = span.started, span.completed or datetime.now(UTC)
             if span.cached or end <= start:
                 continue
-            if found and start <= found[-1][1]:
-                before = found.pop()
+            if times and start <= times[-1][1]:
+                before = times.pop()
                 start, end = before[0], max(end, before[1])
-            found.append((start, end))
-        return found
+            times.append((start, end))
+        return times
 
     @property
     def seconds(self) -> float:
-        """The time it took so far; time that several targets waited for counts once."""
+        """The duration so far; time that several targets waited for counts once."""
         return sum((end - start).total_seconds() for start, end in self.worked)
 
     @property
     def ending(self) -> str:
-        """How it ended, in a word or two."""
+        """How the step ended, such as `done in 3.2 s`."""
         if self.error:
             return f"{'cancelled' if self.cancelled else 'FAILED'} after {self.seconds:.1f} s"
         return "cached" if self.cached else f"done in {self.seconds:.1f} s"
 
     def _name(self, name: str) -> None:
-        """Take apart `[cpu ffmpeg-cpu 3/4] RUN ...` and its kin."""
+        """Read BuildKit's name for the step, such as `[cpu ffmpeg-cpu 3/4] RUN ...`."""
         match = re.match(r"\[([^\]]*)\] ?(.*)", name, re.DOTALL)
         words, text = (match[1].split(), match[2]) if match else ([], name)
         place = re.fullmatch(r"(\d+)/(\d+)", words[-1]) if words else None
@@ -148,20 +158,20 @@ class Step:
         if words and words[0] not in self.targets:
             self.targets.append(words[0])
 
-    def update(self, news: dict[str, Any]) -> list[str]:
-        """Take what BuildKit says of it; return a line for the log where it was begun."""
-        self._name(news["name"])
-        if news.get("error"):
-            self.error = news["error"]
-        elif news.get("completed") and self.cancelled:
-            self.error = ""  # one target let go of it, and another has seen it through
-        if not news.get("started"):
+    def update(self, vertex: dict[str, Any]) -> list[str]:
+        """Apply a status update; return a line for the log when the step starts."""
+        self._name(vertex["name"])
+        if vertex.get("error"):
+            self.error = vertex["error"]
+        elif vertex.get("completed") and self.cancelled:
+            self.error = ""  # one target cancelled the step, and another one completed it
+        if not vertex.get("started"):
             return []
-        started = datetime.fromisoformat(news["started"])
+        started = datetime.fromisoformat(vertex["started"])
         span = self.spans.setdefault(started, Span(started))
-        span.cached = span.cached or bool(news.get("cached"))
-        if news.get("completed"):
-            span.completed = datetime.fromisoformat(news["completed"])
+        span.cached = span.cached or bool(vertex.get("cached"))
+        if vertex.get("completed"):
+            span.completed = datetime.fromisoformat(vertex["completed"])
             for earlier in self.spans.values():
                 if earlier.started < started and not earlier.completed:
                     earlier.completed = span.completed
@@ -172,23 +182,23 @@ class Step:
         return [f"{self.prefix} {self._logged}"]
 
     def output(self, stream: int, data: bytes) -> list[str]:
-        """Take output as it comes, return the lines that are whole by now."""
-        *whole, self._partial[stream] = (self._partial.get(stream, b"") + data).split(b"\n")
-        return self._keep(whole)
+        """Take a chunk of output; return the lines that it completes."""
+        *lines, self._partial[stream] = (self._partial.get(stream, b"") + data).split(b"\n")
+        return self._read(lines)
 
     def end(self) -> list[str]:
-        """Return what the log still lacks of a step that is done: a partial line, its ending."""
+        """Return the last lines for the log once the step is done: partial lines, its ending."""
         rest = [partial for partial in self._partial.values() if partial]
         self._partial.clear()
-        lines = self._keep(rest)
+        lines = self._read(rest)
         ending = f"{self.ending} {self.error}".rstrip()
         if self.done and ending != self._logged:
             self._logged = ending
             lines.append(f"{self.prefix} {ending}")
         return lines
 
-    def _keep(self, lines: Iterable[bytes]) -> list[str]:
-        """Turn bytes to lines as a terminal would show them; measures go their own way."""
+    def _read(self, lines: Iterable[bytes]) -> list[str]:
+        """Return lines as a terminal would show them, and take the measurements out of them."""
         clean = [
             _ESCAPES.sub("", line.decode(errors="replace").rstrip("\r").rpartition("\r")[2])
             for line in lines
@@ -199,22 +209,32 @@ class Step:
         return [f"{self.prefix} {line}" for line in clean]
 
     def _measure(self, line: str) -> bool:
-        if plan := _APT.match(line):
-            apt = self.measures.setdefault("apt", {"needed": 0, "fetched": 0})
-            apt["needed"] += read_size(plan["all"])
-            apt["fetched"] += read_size(plan["left"] or plan["all"])
-        if not line.startswith(_MEASURE):
-            return False
-        try:
-            self.measures.update(json.loads(line.removeprefix(_MEASURE)))
-        except (ValueError, TypeError):
-            return False
-        return True
+        """Read what a line reports; return whether it is for this program, and not for people."""
+        if line.startswith(measurements.MEASURE):
+            measured, problem = measurements.read_measurements(line)
+            self.measurements = self.measurements.updated(measured)
+            if problem:
+                self.warnings.append(f"{self.prefix} {problem}: {line}")
+            return not problem
+        if line.startswith(measurements.PROGRESS):
+            progress = measurements.read_progress(line)
+            self.progress = progress or self.progress
+            return progress is not None
+        if counter := _NINJA.match(line):
+            self.progress = Progress(int(counter[1]), int(counter[2]))
+        elif plan := _APT.match(line):
+            apt = self.measurements.apt or Apt()
+            apt.needed += read_size(plan["all"])
+            apt.fetched += read_size(plan["left"] or plan["all"])
+            self.measurements.apt = apt
+        elif _CLIPPED in line:
+            self.warnings.append(f"{self.prefix} {line}")
+        return False
 
 
 @dataclass(frozen=True)
 class Source:
-    """The place in a Dockerfile that an error speaks of."""
+    """The place of an error in a Dockerfile."""
 
     file: str
     line: int
@@ -223,24 +243,30 @@ class Source:
 
 @dataclass
 class Build:
-    """A build so far: feed it every line that buildx prints."""
+    """A build so far; `feed` takes every line that buildx prints."""
 
     steps: dict[str, Step] = field(default_factory=dict)
-    """By digest, in the order BuildKit first named them; some are never started."""
+    """By digest, in the order in which BuildKit first named them; some are never started."""
     text: list[str] = field(default_factory=list)
-    """The lines that are no JSON."""
-    warnings: list[str] = field(default_factory=list)
+    """The lines that are not JSON."""
+    _warnings: list[str] = field(default_factory=list)
     _object: list[str] = field(default_factory=list)
 
     @property
+    def warnings(self) -> list[str]:
+        """The warnings of BuildKit, and those about the output of steps."""
+        steps = self.steps.values()
+        return [*self._warnings, *(warning for step in steps for warning in step.warnings)]
+
+    @property
     def failed(self) -> Step | None:
-        """The step that failed, rather than one that was cancelled for it."""
-        wrong = (step for step in self.steps.values() if step.error and not step.cancelled)
-        return next(wrong, None)
+        """The step that failed, as opposed to those that were cancelled for it."""
+        failed = (step for step in self.steps.values() if step.error and not step.cancelled)
+        return next(failed, None)
 
     @property
     def source(self) -> Source | None:
-        """Where buildx says the error is; it marks the lines of the instruction with >>>."""
+        """The place of the error according to buildx, which marks its lines with `>>>`."""
         marks = (re.fullmatch(r"\s*\d+ \| >>> (.*)", line) for line in self.text)
         instruction = "\n".join(mark[1] for mark in marks if mark)
         for line, below in pairwise(self.text):
@@ -252,12 +278,12 @@ class Build:
     def feed(self, line: str) -> list[str]:
         """Take one line of buildx; return the lines that it adds to a plain log.
 
-        A line that cannot be understood is returned as it is: odd output must
+        A line that cannot be read is returned unchanged: unexpected output must
         never end a build.
         """
         line = line.rstrip("\n")
         if self._object and not line.startswith((" ", "}")):
-            self._object = []  # it broke off
+            self._object = []  # the object is incomplete: buildx was killed
         if self._object or line == "{":
             self._object.append(line)
             if line != "}":
@@ -276,22 +302,20 @@ class Build:
 
     def _read(self, status: dict[str, Any]) -> list[str]:
         log: list[str] = []
-        for news in status.get("vertexes") or ():
-            log += self._step(news["digest"]).update(news)
+        for vertex in status.get("vertexes") or ():
+            log += self._step(vertex["digest"]).update(vertex)
         for output in status.get("logs") or ():
             data = base64.b64decode(output["data"])
-            lines = self._step(output["vertex"]).output(output.get("stream", 1), data)
-            self.warnings += [line for line in lines if "[output clipped, log limit" in line]
-            log += lines
-        for news in status.get("vertexes") or ():
-            if (step := self._step(news["digest"])).done:
+            log += self._step(output["vertex"]).output(output.get("stream", 1), data)
+        for vertex in status.get("vertexes") or ():
+            if (step := self._step(vertex["digest"])).done:
                 log += step.end()
         for warning in status.get("warnings") or ():
-            self.warnings.append(base64.b64decode(warning["short"]).decode(errors="replace"))
+            self._warnings.append(base64.b64decode(warning["short"]).decode(errors="replace"))
         return log
 
     def close(self) -> list[str]:
-        """End what is open once buildx has ended; return the last lines of the log."""
+        """End all steps once buildx has ended; return the last lines of the log."""
         now = datetime.now(UTC)
         for step in self.steps.values():
             for span in step.spans.values():

@@ -12,14 +12,14 @@ def run(_options: Namespace) -> int:
     """Write the page.
 
     Raises:
-        UserError: no build has left a record yet.
+        UserError: there is no record of a build yet.
     """
-    builds = sorted(records.records(), key=lambda build: records.read_time(build.started))
+    builds = sorted(records.records(), key=lambda build: build.started)
     if not builds:
         raise UserError(
             "cannot write a report",
-            f"no build has left a record in {RECORDS / 'records'}",
-            "Run a build first: `nox -s build-cpu`, or another of `nox -l`.",
+            f"there is no record of a build in {RECORDS / 'records'}",
+            "Build an image first, such as with `nox -s build-cpu`; `nox -l` lists them.",
         )
     html.PAGE.write_text(html.render(html.gather(builds)), encoding="utf-8", errors="replace")
     say(f"report written: {html.PAGE}")

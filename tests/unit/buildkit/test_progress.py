@@ -1,4 +1,7 @@
-"""Following a build: the log, the lines people see, and Ctrl-C. A Python script plays docker."""
+"""Following a build: the log, the lines that people see, and Ctrl-C.
+
+A Python script takes the place of docker.
+"""
 
 import io
 import os
@@ -19,31 +22,34 @@ from scripts.buildkit import progress
 from scripts.buildkit.progress import follow
 from scripts.core import console as consoles
 from scripts.core.paths import ROOT
-
-FIXTURES = Path(__file__).parent / "fixtures"
+from tests.support.builds import FIXTURES
 
 REPLAY = "import sys; sys.stderr.write(open(sys.argv[1]).read()); sys.exit(int(sys.argv[2]))"
 
 RUNNING = """
-import json, pathlib, signal, sys, time
-def tell(**news):
-    news = {"digest": "d", "name": "[cpu ffmpeg 3/4] RUN make", **news}
-    print(json.dumps({"vertexes": [news]}), file=sys.stderr, flush=True)
-tell(started="2026-11-22T17:09:00Z")
+import base64, json, pathlib, signal, sys, time
+def update(**vertex):
+    vertex = {"digest": "d", "name": "[cpu ffmpeg 3/4] RUN make", **vertex}
+    print(json.dumps({"vertexes": [vertex]}), file=sys.stderr, flush=True)
+def output(text):
+    data = base64.b64encode(text.encode()).decode()
+    print(json.dumps({"logs": [{"vertex": "d", "data": data}]}), file=sys.stderr, flush=True)
+update(started="2026-11-22T17:09:00Z")
 """
 
-TIDY = """
-def tidy(*_):
-    pathlib.Path("tidied").touch()  # first: nobody may be left to read what it tells
-    tell(started="2026-11-22T17:09:00Z", completed="2026-11-22T17:09:03Z", error="context canceled")
+CLEAN_UP = """
+def clean_up(*_):
+    pathlib.Path("cleaned").touch()  # first: the reader of the output may be gone
+    times = {"started": "2026-11-22T17:09:00Z", "completed": "2026-11-22T17:09:03Z"}
+    update(**times, error="context canceled")
     sys.exit(1)
-signal.signal(signal.SIGINT, tidy)
+signal.signal(signal.SIGINT, clean_up)
 pathlib.Path("ready").touch()
 time.sleep(60)
 """
 
 STUBBORN = """
-signal.signal(signal.SIGINT, lambda *_: pathlib.Path("asked").touch())
+signal.signal(signal.SIGINT, lambda *_: pathlib.Path("interrupted").touch())
 pathlib.Path("ready").touch()
 while True:
     time.sleep(60)
@@ -52,7 +58,7 @@ while True:
 
 @pytest.fixture
 def shown(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
-    """Return what is shown to people, who have no terminal."""
+    """Return the messages, which go to no terminal."""
     text = io.StringIO()
     plain = Console(file=text, width=80, highlight=False, force_terminal=False)
     for module in (consoles, progress):
@@ -62,23 +68,23 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
 
 @pytest.fixture
 def signals() -> Iterator[None]:
-    """Check that the test leaves the handlers of signals as they were."""
+    """Check that the test restores the handlers of signals."""
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     yield
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
 
 
 def wait_for(path: Path) -> None:
-    """Wait until a file is there."""
+    """Wait until a file exists."""
     for _ in range(1000):
         if path.exists():
             return
         time.sleep(0.02)
-    pytest.fail(f"{path.name} never came")
+    pytest.fail(f"{path.name} was not written")
 
 
 def test_a_failed_build_is_returned_and_logged(tmp_path: Path, shown: io.StringIO) -> None:
-    """With its code; the log has all output, and people saw what failed."""
+    """The exit status is returned, the log has all output, and the failed step is printed."""
     command = [sys.executable, "-c", REPLAY, str(FIXTURES / "failed.rawjson"), "3"]
     outcome = follow(command, cwd=tmp_path, log=tmp_path / "logs" / "build.log")
     assert outcome.returncode == 3
@@ -91,8 +97,8 @@ def test_a_failed_build_is_returned_and_logged(tmp_path: Path, shown: io.StringI
     assert "[b b 1/1] RUN sleep 1.2; echo fail; exit 137  FAILED after" in shown.getvalue()
 
 
-def test_short_and_cached_steps_are_not_told(tmp_path: Path, shown: io.StringIO) -> None:
-    """Only what took more than a second is."""
+def test_short_and_cached_steps_are_not_printed(tmp_path: Path, shown: io.StringIO) -> None:
+    """Only steps of more than a second are printed."""
     command = [sys.executable, "-c", REPLAY, str(FIXTURES / "shared.jsonl"), "0"]
     follow(command, cwd=tmp_path, log=tmp_path / "log")
     lines = shown.getvalue().splitlines()
@@ -100,16 +106,43 @@ def test_short_and_cached_steps_are_not_told(tmp_path: Path, shown: io.StringIO)
     assert lines[0].endswith("done in 3.2 s")
 
 
-def test_a_long_step_shows_life(
-    tmp_path: Path, shown: io.StringIO, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("printed", "expected", "progress"),
+    [
+        ([], {}, ""),
+        (
+            ["CC a.o", "a.c:1:1: warning: x", "   1 | x", "     | ^~~~~", ""],
+            {},
+            "a.c:1:1: warning: x",
+        ),
+        (["[12/96] Compiling a.c"], {}, "12 of 96 objects"),
+        (['#progress {"objects": 812}', "a.c:1:1: warning"], {}, "812 objects"),
+        (['#progress {"objects": 812}'], {"ffmpeg": 2355, "other": 9}, "812 of 2355 objects"),
+        (['#progress {"objects": 812}'], {"ffmpeg": 800}, "812 objects"),
+        (['#progress {"objects": 812, "total": 900}'], {"ffmpeg": 2355}, "812 of 900 objects"),
+    ],
+    ids=["silent", "warning", "ninja", "unknown", "record", "outdated", "total"],
+)
+def test_the_heartbeat_shows_the_progress_of_a_long_step(  # noqa: PLR0913, PLR0917 (fixtures)
+    tmp_path: Path,
+    shown: io.StringIO,
+    monkeypatch: pytest.MonkeyPatch,
+    printed: list[str],
+    expected: dict[str, int],
+    progress: str,
 ) -> None:
-    """It is told when it runs, then comes a heartbeat."""
-    monkeypatch.setattr(progress, "_HEARTBEAT", 0.3)
-    script = RUNNING + "time.sleep(1.5)"
-    follow([sys.executable, "-c", script], cwd=tmp_path, log=tmp_path / "log")
+    """Without a terminal, the step is printed when it runs, and later its number of objects.
+
+    The total is that of the step itself, else that of an earlier build. A step without a count
+    shows its last line of output that is not indented.
+    """
+    monkeypatch.setattr("scripts.buildkit.progress._HEARTBEAT", 0.3)
+    script = f"{RUNNING}\nfor line in {printed!r}: output(line + chr(10))\ntime.sleep(0.9)"
+    command = [sys.executable, "-c", script]
+    follow(command, cwd=tmp_path, log=tmp_path / "log", expected=expected)
     first, second, *_ = shown.getvalue().splitlines()
     assert first == "[cpu ffmpeg 3/4] RUN make  ..."
-    assert second.endswith("s so far")
+    assert second.endswith(f"s so far: {progress}" if progress else "s so far")
 
 
 @pytest.mark.usefixtures("signals")
@@ -117,7 +150,7 @@ def test_a_long_step_shows_life(
 def test_ctrl_c_waits_for_the_child(
     tmp_path: Path, shown: io.StringIO, number: signal.Signals
 ) -> None:
-    """It gets SIGINT once and ends by itself; what it says on the way out is still logged."""
+    """The child gets SIGINT once and ends by itself; its last output is still logged."""
 
     def interrupt() -> None:
         wait_for(tmp_path / "ready")
@@ -125,20 +158,20 @@ def test_ctrl_c_waits_for_the_child(
 
     threading.Thread(target=interrupt).start()
     with pytest.raises(KeyboardInterrupt):
-        follow([sys.executable, "-c", RUNNING + TIDY], cwd=tmp_path, log=tmp_path / "log")
-    assert (tmp_path / "tidied").exists()
+        follow([sys.executable, "-c", RUNNING + CLEAN_UP], cwd=tmp_path, log=tmp_path / "log")
+    assert (tmp_path / "cleaned").exists()
     assert "cancelled after 3.0 s" in (tmp_path / "log").read_text()
-    assert "Ctrl-C again kills it" in shown.getvalue()
+    assert "press Ctrl-C again to kill it" in shown.getvalue()
 
 
 @pytest.mark.usefixtures("signals", "shown")
 def test_a_second_ctrl_c_kills(tmp_path: Path) -> None:
-    """Whatever the child thinks of the first."""
+    """A child that ignores the first Ctrl-C is killed by the second."""
 
     def interrupt() -> None:
         wait_for(tmp_path / "ready")
         os.kill(os.getpid(), signal.SIGINT)
-        wait_for(tmp_path / "asked")
+        wait_for(tmp_path / "interrupted")
         os.kill(os.getpid(), signal.SIGINT)
 
     threading.Thread(target=interrupt).start()
@@ -147,10 +180,10 @@ def test_a_second_ctrl_c_kills(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("signals", "shown")
-def test_an_error_of_our_own_ends_the_child(
+def test_an_error_while_following_ends_the_child(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A build that nobody follows would go on unseen."""
+    """If the log cannot be written, the build is interrupted rather than left running."""
 
     def full(_build: object, _line: str) -> list[str]:
         wait_for(tmp_path / "ready")
@@ -158,34 +191,34 @@ def test_an_error_of_our_own_ends_the_child(
 
     monkeypatch.setattr("scripts.buildkit.rawjson.Build.feed", full)
     with pytest.raises(OSError):  # noqa: PT011 - it has no message
-        follow([sys.executable, "-c", RUNNING + TIDY], cwd=tmp_path, log=tmp_path / "log")
-    assert (tmp_path / "tidied").exists()
+        follow([sys.executable, "-c", RUNNING + CLEAN_UP], cwd=tmp_path, log=tmp_path / "log")
+    assert (tmp_path / "cleaned").exists()
 
 
-def test_output_without_an_end_is_logged(tmp_path: Path, shown: io.StringIO) -> None:
-    """The command may die amid a line of a step."""
+def test_an_incomplete_line_is_logged(tmp_path: Path, shown: io.StringIO) -> None:
+    """The command may end within a line of a step; the log has that line."""
     script = (
         RUNNING
         + """
-print(json.dumps({"logs": [{"vertex": "d", "data": "bGFzdCB3b3Jkcw=="}]}))
+output("the end")
 sys.exit(9)
 """
     )
     outcome = follow([sys.executable, "-c", script], cwd=tmp_path, log=tmp_path / "log")
     assert outcome.returncode == 9
-    assert "[cpu ffmpeg 3/4] last words" in outcome.log.read_text()
+    assert "[cpu ffmpeg 3/4] the end" in outcome.log.read_text()
     assert "[cpu ffmpeg 3/4] RUN make  done in" in shown.getvalue()
 
 
 def test_ctrl_c_restores_the_terminal(tmp_path: Path) -> None:
-    """On a terminal the running step is shown; in the end the cursor is back and the code 130."""
+    """A running step is shown on a terminal; after Ctrl-C the cursor is visible, the status 130."""
     master, slave = pty.openpty()
     program = f"""
 import sys
 from pathlib import Path
 from scripts.core.console import start
 from scripts.buildkit.progress import follow
-command = [sys.executable, "-c", {RUNNING + TIDY!r}]
+command = [sys.executable, "-c", {RUNNING + CLEAN_UP!r}]
 start(lambda _: follow(command, cwd=Path({str(tmp_path)!r}), log=Path("log").absolute()).returncode)
 """
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm", "COLUMNS": "80"}
@@ -198,7 +231,7 @@ start(lambda _: follow(command, cwd=Path({str(tmp_path)!r}), log=Path("log").abs
         while b"RUN make" not in seen:
             seen += os.read(master, 4096)
         child.send_signal(signal.SIGINT)
-        with suppress(OSError):  # how a pseudo-terminal says that nobody writes any more
+        with suppress(OSError):  # the end of the output of a pseudo-terminal
             while True:
                 seen += os.read(master, 4096)
         assert child.wait() == 130

@@ -1,201 +1,171 @@
-"""What a build leaves behind, and the guard over ccache's hit rate."""
+"""The records of builds: what is in them, and how they are read back."""
 
 import io
-from dataclasses import replace
+import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from rich.console import Console
 
-from scripts.buildkit import failure, records
-from scripts.buildkit.rawjson import Build
-from scripts.buildkit.records import Record, Stage, stages
+from scripts.buildkit import records
+from scripts.buildkit.builder import Builder
+from scripts.buildkit.measurements import Apt, Ccache, Depcache, Measurements
+from scripts.buildkit.records import StageRecord, StepRecord, lookups_by_stage, stages
 from scripts.core import console as consoles
-from scripts.report.summary import Drop, hit_rate_drops, summary
-from tests.support.builds import measured, outcome, record
+from tests.support.builds import ccache, measured, outcome, read_fixture, record
+
+OLD = {
+    "targets": ["cpu"],
+    "options": {"bases": "bootstrap", "targets": "['cpu']"},
+    "namespace": "",
+    "started": "2026-11-27T04:37:42.828Z",
+    "seconds": 332.153,
+    "outcome": "built",
+    "stages": [
+        {
+            "name": "ffmpeg-cpu",
+            "targets": ["cpu"],
+            "seconds": 245.390179,
+            "cached": False,
+            "measures": {
+                "apt": {"needed": 51600000, "fetched": 400},
+                "depcache": {"hit": 7, "miss": 154, "unsafe": 2, "passed": 1},
+                "ccache": {
+                    "direct_cache_hit": 1,
+                    "preprocessed_cache_hit": 0,
+                    "cache_miss": 2201,
+                },
+                "nasm": {"hits": 3},
+            },
+            "steps": {
+                "1/2 COPY a b": {"seconds": 0.0, "cached": True},
+                "2/2 RUN make": {
+                    "seconds": 245.383,
+                    "cached": False,
+                    "spans": [["2026-11-27T04:39:06.305Z", "2026-11-27T04:43:11.688Z"]],
+                },
+            },
+        }
+    ],
+    "sizes": {"vmaf:cpu": 177},
+    "warnings": [],
+}
+"""A record as it was written until November 2026."""
 
 
 @pytest.fixture
 def shown(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
-    """Return what is shown to people, who have no terminal."""
+    """Return the messages, which go to no terminal."""
     text = io.StringIO()
-    for module in (consoles, summary):
-        monkeypatch.setattr(module, "console", Console(file=text, width=80, highlight=False))
+    monkeypatch.setattr(consoles, "console", Console(file=text, width=80, highlight=False))
     return text
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Keep records in a folder of the test's own."""
+def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the test's own directory of records."""
     monkeypatch.setattr(records, "RECORDS", tmp_path)
     return tmp_path / "records"
 
 
 def test_stages_add_up_their_steps() -> None:
-    """A cached twin in another target is no step of its own and makes nothing cached."""
-    found = {stage.name: stage for stage in stages(outcome("shared.jsonl").build)}
-    assert list(found) == ["(context)", "base", "shared", "c", "a", "(export)"]
-    assert not found["shared"].cached
-    assert [step["cached"] for step in found["shared"].steps.values()] == [False]
-    assert found["shared"].targets == ["a", "c"]
-    assert found["shared"].calls == (2, 7)
-    assert found["base"].cached
-    assert len(found["a"].steps) == 2
+    """A cached duplicate in another target is not a step of its own, and makes nothing cached."""
+    costs = {stage.name: stage for stage in stages(read_fixture("shared.jsonl"))}
+    assert list(costs) == ["(context)", "base", "shared", "c", "a", "(export)"]
+    assert not costs["shared"].cached
+    assert [step.cached for step in costs["shared"].steps.values()] == [False]
+    assert costs["shared"].targets == ["a", "c"]
+    assert costs["shared"].lookups == {"ccache": (2, 7)}
+    assert costs["base"].cached
+    assert len(costs["a"].steps) == 2
 
 
-def test_a_step_keeps_when_it_worked() -> None:
-    """Two targets wait for the same work, and a cached step did none."""
-    found = {stage.name: stage for stage in stages(outcome("shared.jsonl").build)}
-    (shared,) = found["shared"].steps.values()
-    assert shared["spans"] == [["2026-11-22T17:12:25.620Z", "2026-11-22T17:12:27.924Z"]]
-    (base,) = found["base"].steps.values()
-    assert base["spans"] == []
+def test_a_step_has_the_times_of_its_work() -> None:
+    """The same work of two targets is one time, and a cached step has none."""
+    costs = {stage.name: stage for stage in stages(read_fixture("shared.jsonl"))}
+    (shared,) = costs["shared"].steps.values()
+    ((start, end),) = shared.spans
+    assert start.isoformat(timespec="milliseconds") == "2026-11-22T17:12:25.620+00:00"
+    assert end.isoformat(timespec="milliseconds") == "2026-11-22T17:12:27.924+00:00"
+    (base,) = costs["base"].steps.values()
+    assert base.spans == []
 
 
-def test_measures_of_steps_add_up() -> None:
-    """Numbers do; of anything else the later counts."""
-    stage = Stage("x")
-    for step in outcome("shared.jsonl").build.steps.values():
-        step.measures = {"ccache": {"cache_miss": 2}, "bytes": 3, "compiler": step.stage}
+def test_the_measurements_of_a_stage_are_the_sums_over_its_steps() -> None:
+    """Numbers add up over all steps."""
+    build = read_fixture("shared.jsonl")
+    stage = StageRecord("x")
+    for step in build.steps.values():
+        step.measurements = ccache(1, 2)
         stage.add(step)
-    count = len(outcome("shared.jsonl").build.steps)
-    assert stage.measures["ccache"] == {"cache_miss": 2 * count}
-    assert stage.measures["bytes"] == 3 * count
-    assert isinstance(stage.measures["compiler"], str)
+    count = len(build.steps)
+    assert stage.measurements == ccache(count, 2 * count)
 
 
-def test_the_table_folds_what_cost_nothing(shown: io.StringIO) -> None:
-    """Eighty columns, no colours, the sizes below."""
-    summary(record())
-    lines = shown.getvalue().splitlines()
-    firsts = [line.split()[0] for line in lines]
-    assert firsts == ["stage", "shared", "c", "a", "built", "vmaf:cpu"]
-    assert "2 of 7, 29 %" in lines[1]
-    assert "3 more cached or instant" in shown.getvalue()
-    assert "312.4 MB" in lines[-1]
-    assert max(map(len, lines)) <= 80
-
-
-def test_the_table_names_the_targets_asked_for(shown: io.StringIO) -> None:
-    """A linked target's stages are there for the image that takes them."""
-    linked = Stage("parts", ["parts", "image"], 3.0)
-    alone = Stage("other", ["other"], 3.0)
-    summary(replace(record(), targets=["image"], stages=[linked, alone]))
-    rows = [line.split() for line in shown.getvalue().splitlines()]
-    assert ["parts", "image", "3.0"] in [row[:3] for row in rows]
-    assert ["other", "other", "3.0"] in [row[:3] for row in rows]
-
-
-def test_a_wholly_cached_build_has_no_table(shown: io.StringIO) -> None:
-    """There is nothing to tell."""
-    summary(record("cached.jsonl"))
-    assert shown.getvalue().startswith("built in 5.5 s")
-
-
-def test_records_come_back(folder: Path) -> None:
-    """Equal to what was written, but for objects that JSON does not have."""
+def test_a_record_is_read_back_unchanged(directory: Path) -> None:
+    """The file is named after the start and the targets; options are stored as text."""
     written = record()
     written.write()
-    (path,) = folder.iterdir()
+    (path,) = directory.iterdir()
     assert path.name == "20261122T170900.000Z-a-c.json"
-    (back,) = records()
-    assert back == replace(written, options={"libvmaf": "../vmaf"})
+    assert records.records() == [written]
+    assert written.options == {"libvmaf": "../vmaf"}
+    assert written.builder.state == "engine-1"
+
+
+def test_a_path_that_is_not_utf8_is_stored() -> None:
+    """The bytes that JSON cannot hold are replaced."""
+    options = {"libvmaf": Path("a\udcffb")}
+    made = records.record(
+        outcome("shared.jsonl"), targets=["a"], options=options, namespace="", sizes={}
+    )
+    made.write()
+    assert records.records()[0].options == {"libvmaf": "a?b"}
+
+
+def test_records_until_november_2026_are_read(directory: Path) -> None:
+    """They have no builder, former names of measurements, and steps without times."""
+    directory.mkdir()
+    (directory / "old.json").write_text(json.dumps(OLD))
+    (build,) = records.records()
+    (stage,) = build.stages
+    assert build.started == datetime(2026, 11, 27, 4, 37, 42, 828000, tzinfo=UTC)
+    assert build.builder == Builder()
+    assert stage.measurements == Measurements(
+        ccache=Ccache(1, 0, 2201), depcache=Depcache(7, 154, 2, 1), apt=Apt(51600000, 400)
+    )
+    assert stage.lookups == {"ccache": (1, 2202), "depcache": (7, 163)}
+    copy, make = stage.steps.values()
+    assert copy == StepRecord(0.0, cached=True)
+    assert make.spans[0][1] - make.spans[0][0] == timedelta(seconds=245.383)
 
 
 @pytest.mark.parametrize(
     "text", ["", "[]", "{}", '{"stages": [{"name": 3, "novelty": 1}]}', '{"stages": 3}', "\ufeff{"]
 )
-def test_foreign_files_are_left_out_aloud(folder: Path, shown: io.StringIO, text: str) -> None:
-    """They do not hide the good ones."""
-    record().write()
-    (folder / "00-damaged.json").write_text(text)
-    assert len(records()) == 1
-    assert shown.getvalue().splitlines() == [
-        "records/00-damaged.json is no record of a build and is left out"
-    ]
-
-
-def test_a_drop_is_measured_against_the_best() -> None:
-    """Not against the last."""
-    earlier = [measured(96, 4, 1), measured(50, 50, 2)]
-    (drop,) = hit_rate_drops(measured(5, 95, 3), earlier)
-    assert (drop.stage, drop.before, drop.now) == ("ffmpeg", 0.96, 0.05)
-
-
-@pytest.mark.parametrize(
-    ("latest", "earlier"),
-    [
-        (measured(0, 100, 3), []),
-        (measured(87, 13, 3), [measured(96, 4, 1)]),
-        (measured(0, 19, 3), [measured(96, 4, 1)]),
-        (measured(0, 100, 3), [measured(19, 0, 1)]),
-        (measured(0, 100, 3), [measured(96, 4, 1, outcome="failed")]),
-        (measured(0, 100, 3), [measured(96, 4, 1, namespace="cold")]),
-        (measured(0, 100, 3), [measured(96, 4, 4)]),
-        (measured(0, 100, 3), [replace(measured(96, 4, 1), stages=[Stage("other")])]),
-    ],
-    ids=["first", "small", "few", "few-before", "failed", "namespace", "later", "other-stage"],
-)
-def test_what_is_no_drop(latest: Record, earlier: list[Record]) -> None:
-    """Each differs from a drop in one thing."""
-    assert hit_rate_drops(latest, earlier) == []
-
-
-def test_odd_measures_are_no_hits() -> None:
-    """A record may hold anything."""
-    assert Stage("x", measures={"ccache": {"cache_miss": "many"}}).hit_rate is None
-    assert Stage("x", measures={"ccache": None}).hit_rate is None
-
-
-def test_a_drop_is_shouted(shown: io.StringIO) -> None:
-    """On one line."""
-    summary(record(), [Drop("ffmpeg-vulkan", 0.96, 0.05)])
-    assert "ccache: ffmpeg-vulkan fell from 96 % to 5 % hits:" in shown.getvalue()
-    assert shown.getvalue().splitlines()[-1].endswith("(docs/caching.md)")
-
-
-def test_a_failure_says_what_where_and_what_next(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_other_files_are_ignored_with_a_message(
+    directory: Path, shown: io.StringIO, text: str
 ) -> None:
-    """The file is told with its folder, which that buildx leaves out."""
-    (tmp_path / "docker").mkdir()
-    (tmp_path / "docker" / "Dockerfile.y").touch()
-    monkeypatch.setattr(records, "ROOT", tmp_path)
-    error = failure.failure(outcome("failed.rawjson", 1))
-    assert error.what == "stage b failed"
-    assert error.why.splitlines() == [
-        "exit code: 137",
-        "  | fail",
-        "at docker/Dockerfile.y:9",
-        "  RUN sleep 1.2; echo fail; exit 137",
-    ]
-    assert "x.log" in error.todo
-    assert "memory" in error.todo
-
-    (tmp_path / "Dockerfile.y").touch()  # which of the two it is, nobody knows
-    assert "at Dockerfile.y:9" in failure.failure(outcome("failed.rawjson", 1)).why.splitlines()
+    """A file that is not a record is named, and the others are read."""
+    record().write()
+    (directory / "00-damaged.json").write_text(text)
+    assert len(records.records()) == 1
+    (line,) = shown.getvalue().splitlines()
+    assert line.startswith("ignoring records/00-damaged.json, which is not the record of a build: ")
 
 
-def test_a_failure_shows_the_last_lines_only() -> None:
-    """Twenty are enough; the log has the rest."""
-    failed = outcome("failed.rawjson", 1)
-    assert failed.build.failed
-    failed.build.failed.tail.extend(f"line {number}" for number in range(100))
-    tail = [line for line in failure.failure(failed).why.splitlines() if line.startswith("  |")]
-    assert tail == [f"  | line {number}" for number in range(80, 100)]
+def test_the_hit_rate_is_unknown_with_few_lookups() -> None:
+    """A stage needs 20 lookups in ccache."""
+    assert StageRecord("x", measurements=ccache(19, 0)).hit_rate is None
+    assert StageRecord("x", measurements=ccache(15, 5)).hit_rate == 0.75
+    assert StageRecord("x", measurements=Measurements(depcache=Depcache(hit=50))).hit_rate is None
 
 
-@pytest.mark.parametrize(
-    ("line", "why"),
-    [
-        ("ERROR: failed to find target nope", "ERROR: failed to find target nope"),
-        ("", "buildx ended with code 1, and no word"),
-    ],
-)
-def test_a_failure_without_a_step(line: str, why: str) -> None:
-    """Bake failed before anything was built."""
-    build = Build()
-    if line:
-        build.feed(line)
-    error = failure.failure(replace(outcome("failed.rawjson", 1), build=build))
-    assert (error.what, error.why) == ("the build failed", why)
+def test_lookups_by_stage_are_those_of_the_last_build_that_compiled() -> None:
+    """All caches count, and builds whose stage was cached are skipped."""
+    first, second = measured(10, 0, 1), measured(90, 8, 2)
+    second.stages[0].measurements.depcache = Depcache(hit=1, miss=1)
+    idle = replace(measured(0, 0, 3), stages=[StageRecord("ffmpeg")])
+    assert lookups_by_stage([first, second, idle]) == {"ffmpeg": 100}
