@@ -26,11 +26,11 @@ def measure(session: Session, target: str) -> None:
     outcome, _ = image(session, Scenario(LIMIT, "", target), LIMIT_CONTENDER)
     for stage in records.stages(outcome.build):
         project = stage.name.removesuffix(f"-{target}")
-        if project in SOURCES and (clock := stage.measures.get(LIMIT)):
-            rest = max(step["seconds"] for step in stage.steps.values()) - clock["until"]
+        if project in SOURCES and (clock := stage.measurements.limit):
+            rest = max(step.seconds for step in stage.steps.values()) - clock.until
             session.run.limits[f"{project}-{target}"] = {
-                "configure": clock["configure"],
-                "link": clock["link"],
+                "configure": clock.configure,
+                "link": clock.link,
                 "install": round(max(rest, 0.0), 2),
             }
     if not all(f"{project}-{target}" in session.run.limits for project in SOURCES):

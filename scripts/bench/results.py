@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from scripts.buildkit.rawjson import EXPORT
-from scripts.buildkit.records import COMPILER_CACHES, Stage
+from scripts.buildkit.records import StageRecord
 from scripts.core.paths import PERFORMANCE
 
 PROJECT, LIMIT = "project", "limit"
@@ -38,17 +38,12 @@ class Result(msgspec.Struct):
     stages: dict[str, list[float]] = {}
     """The seconds of each stage that was not cached, one value per build."""
 
-    def add(self, seconds: float, stages: Iterable[Stage], downloaded_bytes: int) -> None:
+    def add(self, seconds: float, stages: Iterable[StageRecord], downloaded_bytes: int) -> None:
         """Add one build."""
         stages = list(stages)
-        rates = [
-            stage.rates[cache]
-            for stage in stages
-            for cache in COMPILER_CACHES
-            if cache in stage.rates
-        ]
-        lookups = sum(lookups for _, lookups in rates)
-        self.hits = round(sum(hits for hits, _ in rates) / lookups, 4) if lookups else None
+        counts = [count for stage in stages for count in stage.lookups.values()]
+        total = sum(count.total for count in counts)
+        self.hits = round(sum(count.hits for count in counts) / total, 4) if total else None
         self.downloaded_bytes = max(self.downloaded_bytes, downloaded_bytes)
         for stage in stages:
             if not stage.cached:

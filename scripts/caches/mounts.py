@@ -18,8 +18,9 @@ from typing import Any
 
 from rich.filesize import decimal
 
+from scripts.buildkit.measurements import COMPILER_CACHES, Lookups
 from scripts.buildkit.rawjson import read_size
-from scripts.buildkit.records import Record, Stage
+from scripts.buildkit.records import BuildRecord, StageRecord
 from scripts.core import process
 from scripts.core.console import UserError, console
 from scripts.core.paths import RECORDS, ROOT
@@ -215,11 +216,11 @@ class Use:
         return "-" if self.saved_seconds is None else f"{self.saved_seconds:.0f} s"
 
 
-Meter = Callable[[Sequence[Stage], Sequence[Record]], Mapping[str, Any]]
+Meter = Callable[[Sequence[StageRecord], Sequence[BuildRecord]], Mapping[str, Any]]
 """Returns what fields of a `Use` can be known, from its stages and all records."""
 
 
-def compiled(stages: Sequence[Stage], records: Sequence[Record]) -> Mapping[str, Any]:
+def compiled(stages: Sequence[StageRecord], records: Sequence[BuildRecord]) -> Mapping[str, Any]:
     """Hits and calls of ccache and depcache; the time the stages took less than when cold.
 
     Cold is the shortest time on record of a stage that found next to nothing. Both are
@@ -231,8 +232,8 @@ def compiled(stages: Sequence[Stage], records: Sequence[Record]) -> Mapping[str,
         if (cold := cold_seconds(stage.name, records))
     ]
     calls = {
-        name: [stage.rates.get(name, (0, 0)) for stage in stages]
-        for name in records.COMPILER_CACHES
+        name: [stage.lookups.get(name, Lookups(0, 0)) for stage in stages]
+        for name in COMPILER_CACHES
     }
     return {
         "hits": {
@@ -243,7 +244,7 @@ def compiled(stages: Sequence[Stage], records: Sequence[Record]) -> Mapping[str,
     }
 
 
-def cold_seconds(name: str, records: Iterable[Record]) -> list[float]:
+def cold_seconds(name: str, records: Iterable[BuildRecord]) -> list[float]:
     """Return how long a stage took whenever ccache had next to nothing for it."""
     return [
         stage.seconds
@@ -254,17 +255,19 @@ def cold_seconds(name: str, records: Iterable[Record]) -> list[float]:
     ]
 
 
-def packages(stages: Sequence[Stage], _records: Sequence[Record]) -> Mapping[str, Any]:
+def packages(stages: Sequence[StageRecord], _records: Sequence[BuildRecord]) -> Mapping[str, Any]:
     """Bytes of the packages that apt needed and did not have to download."""
-    apt = [stage.measures["apt"] for stage in stages if "apt" in stage.measures]
+    apt = [stage.measurements.apt for stage in stages if stage.measurements.apt]
     if not apt:
         return {}
-    needed = sum(one["needed"] for one in apt)
-    there = needed - sum(one["fetched"] for one in apt)
+    needed = sum(one.needed for one in apt)
+    there = needed - sum(one.fetched for one in apt)
     return {"hits": {"apt": (there, needed)}, "saved_bytes": there}
 
 
-def unmeasured(_stages: Sequence[Stage], _records: Sequence[Record]) -> Mapping[str, Any]:
+def unmeasured(
+    _stages: Sequence[StageRecord], _records: Sequence[BuildRecord]
+) -> Mapping[str, Any]:
     """Nothing: the program that uses it does not tell."""
     return {}
 
@@ -280,19 +283,19 @@ KINDS: Mapping[str, tuple[str, Meter]] = {
 """What the mount at a folder is for, and how its use is measured."""
 
 
-def last_use(one: Kept, records: Sequence[Record]) -> Use | None:
+def last_use(one: Kept, records: Sequence[BuildRecord]) -> Use | None:
     """Return what the last build on record that used a mount had of it."""
     mounts = re.compile(rf"--mount=(?=\S*\btype=cache\b)\S*\bid={re.escape(one.id)}(?![\w.-])")
     for record in reversed(records):
         stages = [
             stage
             for stage in record.stages
-            if any(mounts.search(t) and not step["cached"] for t, step in stage.steps.items())
+            if any(mounts.search(t) and not step.cached for t, step in stage.steps.items())
         ]
         if stages and record.namespace == one.namespace:
             _, meter = _kind(one.folder)
             names = [stage.name for stage in stages]
-            return Use(record.started, names, **meter(stages, records))
+            return Use(f"{record.started:%Y-%m-%dT%H:%M:%SZ}", names, **meter(stages, records))
     return None
 
 
@@ -312,7 +315,9 @@ class Row:
     """None where no build on record has used it."""
 
 
-def rows(have: Sequence[Kept], wanted: Sequence[Named], records: Sequence[Record]) -> Sequence[Row]:
+def rows(
+    have: Sequence[Kept], wanted: Sequence[Named], records: Sequence[BuildRecord]
+) -> Sequence[Row]:
     """Join what the builder has, what the Dockerfiles name, and what builds found."""
     found = [Row(one.name, one.folder, _purpose(one), one, last_use(one, records)) for one in have]
     here = [one for one in have if not one.namespace]

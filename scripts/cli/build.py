@@ -45,7 +45,7 @@ def _refuse_others(only: str, named: list[str]) -> None:
         )
 
 
-def build_and_report(targets: list[str], options: Namespace) -> records.Record:
+def build_and_report(targets: list[str], options: Namespace) -> records.BuildRecord:
     """Build bake targets, print the closing table and return the record of the build.
 
     Raises:
@@ -53,7 +53,11 @@ def build_and_report(targets: list[str], options: Namespace) -> records.Record:
     """
     earlier = records.records()
     latest = build.build(
-        targets, libvmaf=options.libvmaf, ffmpeg=options.ffmpeg, namespace=options.namespace or ""
+        targets,
+        libvmaf=options.libvmaf,
+        ffmpeg=options.ffmpeg,
+        namespace=options.namespace or "",
+        expected=records.lookups_by_stage(earlier),
     )
     summary.summary(latest, summary.hit_rate_drops(latest, earlier))
     return latest

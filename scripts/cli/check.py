@@ -24,7 +24,7 @@ def run(options: Namespace) -> int:
         raise UserError("no such check", " ".join(options.images), f"Choose: {', '.join(CHECKS)}.")
     targets = bake.bake_print(names[0])["group"][names[0]]["targets"]
     for stage in build_and_report(targets, options).stages:
-        if tests := stage.measures.get("tests"):
-            say(f"{stage.name}: {tests['run']} tests, {tests['failed']} failed")
+        if tests := stage.measurements.tests:
+            say(f"{stage.name}: {tests.run} tests, {tests.failed} failed")
     say(CHECKS[names[0]])
     return 0

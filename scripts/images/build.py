@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from scripts.buildkit import failure, progress, records
+from scripts.buildkit import builder, failure, progress, records
 from scripts.core import git, process
 from scripts.core.console import UserError, say
 from scripts.core.paths import RECORDS, ROOT
@@ -132,7 +132,8 @@ def build(
     libvmaf: str | None = None,
     ffmpeg: str | None = None,
     namespace: str = "",
-) -> records.Record:
+    expected: Mapping[str, int] | None = None,
+) -> records.BuildRecord:
     """Build bake targets, show the progress, and return the record written of the build.
 
     Args:
@@ -140,6 +141,7 @@ def build(
         libvmaf: a path or git URL of a libvmaf source tree that replaces the default.
         ffmpeg: the same for FFmpeg.
         namespace: the set of cache mounts to use; empty for the usual one.
+        expected: the number of objects that stages are expected to compile.
 
     Raises:
         UserError: an option is wrong, the engine does not fit, or a stage failed; images
@@ -185,7 +187,7 @@ def build(
         environment["LIBVMAF_VERSION"] = given["libvmaf"].version
 
     log = RECORDS / "logs" / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{'-'.join(targets)}.log"
-    outcome = _follow([*command, *targets], environment, log)
+    outcome = _follow([*command, *targets], environment, log, expected)
     sizes = {} if outcome.returncode else {image.tag: _size(image.tag) for image in images}
     latest = records.record(
         outcome,
@@ -193,6 +195,7 @@ def build(
         options={"bases": kind, **{name: where for name, where in requested.items() if where}},
         namespace=namespace,
         sizes=sizes,
+        builder=builder.identify(namespace),
     )
     latest.write()
     if outcome.returncode:
@@ -210,14 +213,20 @@ def is_race(said: str) -> bool:
     return any(race in said for race in _RACES)
 
 
-def _follow(command: Sequence[str], environment: Mapping[str, str], log: Path) -> progress.Outcome:
+def _follow(
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    log: Path,
+    expected: Mapping[str, int] | None = None,
+) -> progress.Outcome:
     """Run the build, and once more where a race inside BuildKit ended it."""
-    outcome = progress.follow(command, cwd=ROOT, env=environment, log=log)
+    outcome = progress.follow(command, cwd=ROOT, env=environment, log=log, expected=expected)
     said = (outcome.build.text or [""])[-1] if outcome.returncode else ""
     if not is_race(said):
         return outcome
     say(f"BuildKit lost its own state, a known fault of it; building once more. It said: {said}")
-    return progress.follow(command, cwd=ROOT, env=environment, log=log.with_suffix(".again.log"))
+    log = log.with_suffix(".again.log")
+    return progress.follow(command, cwd=ROOT, env=environment, log=log, expected=expected)
 
 
 def _size(tag: str) -> int:

@@ -4,13 +4,15 @@ import json
 import re
 import subprocess
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from scripts.buildkit import records
-from scripts.buildkit.records import Record, Stage
+from scripts.buildkit.measurements import Apt, Ccache, Depcache, Measurements
+from scripts.buildkit.records import BuildRecord, StageRecord, StepRecord
 from scripts.caches import mounts
 from scripts.caches.mounts import Kept, Named
 from scripts.cli.__main__ import main
@@ -98,23 +100,28 @@ CCACHE = Kept(
 APT = replace(CCACHE, id="vmaf-apt-cache-trixie-amd64", folder="/var/cache/apt")
 
 
-def stage(name: str, seconds: float, identifier: str, **measures: dict[str, int]) -> Stage:
+def stage(name: str, seconds: float, identifier: str, measurements: Measurements) -> StageRecord:
     """Return a stage whose one step mounts a cache, and ran."""
     text = f"RUN --mount=type=cache,id={identifier},target=/x,sharing=locked make"
-    steps = {f"1/1 {text}": {"seconds": seconds, "cached": False}}
-    return Stage(name, [], seconds, cached=False, measures=measures, steps=steps)
+    steps = {f"1/1 {text}": StepRecord(seconds, cached=False)}
+    return StageRecord(name, [], seconds, cached=False, measurements=measurements, steps=steps)
 
 
-def compiled(name: str, seconds: float, hits: int, misses: int) -> Stage:
+def compiled(name: str, seconds: float, hits: int, misses: int) -> StageRecord:
     """Return a stage that ccache counted for."""
-    counts = {"direct_cache_hit": hits, "preprocessed_cache_hit": 0, "cache_miss": misses}
-    return stage(name, seconds, CCACHE.id, ccache=counts)
+    counts = Ccache(direct_cache_hit=hits, cache_miss=misses)
+    return stage(name, seconds, CCACHE.id, Measurements(ccache=counts))
 
 
-def record(hour: int, *stages: Stage, namespace: str = "", outcome: str = "built") -> Record:
+def record(
+    hour: int,
+    *stages: StageRecord,
+    namespace: str = "",
+    outcome: Literal["built", "failed"] = "built",
+) -> BuildRecord:
     """Return the record of a build that began then."""
-    started = f"2026-11-22T{hour:02}:00:00Z"
-    return Record(["cpu"], {}, namespace, started, 1.0, outcome, list(stages), {}, [])
+    started = datetime(2026, 11, 22, hour, tzinfo=UTC)
+    return BuildRecord(["cpu"], {}, namespace, started, 1.0, outcome, list(stages), {}, [])
 
 
 # What the engine has
@@ -227,13 +234,13 @@ def test_no_age(text: str | None) -> None:
 def test_hits_are_those_of_the_last_build_that_used_the_mount() -> None:
     """Not of one that found its stages cached, nor of one in another namespace."""
     idle = compiled("ffmpeg", 0, 0, 0)
-    idle.steps = {text: {"seconds": 0.0, "cached": True} for text in idle.steps}
+    idle.steps = {text: StepRecord(0.0, cached=True) for text in idle.steps}
     records = [
         record(1, compiled("ffmpeg", 9, 0, 100)),
         record(2, compiled("libvmaf", 2, 90, 10), compiled("ffmpeg", 5, 60, 40)),
         record(3, idle),
         record(4, compiled("ffmpeg", 9, 0, 100), namespace="trial"),
-        record(5, stage("other", 1, f"{CCACHE.id}-2")),
+        record(5, stage("other", 1, f"{CCACHE.id}-2", Measurements())),
     ]
     use = mounts.last_use(CCACHE, records)
     assert use
@@ -248,8 +255,8 @@ def test_hits_are_those_of_the_last_build_that_used_the_mount() -> None:
 def test_what_ccache_does_not_know_is_told_apart() -> None:
     """What the launcher passes on was never to be cached; a stage may have no other hits."""
     ffmpeg = compiled("ffmpeg", 9, 100, 0)
-    ffmpeg.measures["depcache"] = {"hit": 150, "miss": 2, "unsafe": 1, "passed": 9}
-    hip = stage("hip", 1, CCACHE.id, depcache={"hit": 1, "miss": 0, "unsafe": 0, "passed": 0})
+    ffmpeg.measurements.depcache = Depcache(hit=150, miss=2, uncacheable=1, bypassed=9)
+    hip = stage("hip", 1, CCACHE.id, Measurements(depcache=Depcache(hit=1)))
     use = mounts.last_use(CCACHE, [record(1, ffmpeg, hip)])
     assert use
     assert use.hits == {"ccache": (100, 100), "depcache": (151, 154)}
@@ -281,9 +288,9 @@ def test_time_saved_is_unknown_where_no_stage_was_ever_cold() -> None:
 def test_packages_saved_are_bytes_not_downloaded() -> None:
     """Of the stages that apt told of."""
     stages = (
-        stage("toolchain", 9, APT.id, apt={"needed": 196_000_000, "fetched": 0}),
-        stage("fetch", 9, APT.id, apt={"needed": 4_000_000, "fetched": 4_000_000}),
-        stage("headers", 9, APT.id),
+        stage("toolchain", 9, APT.id, Measurements(apt=Apt(196_000_000, 0))),
+        stage("fetch", 9, APT.id, Measurements(apt=Apt(4_000_000, 4_000_000))),
+        stage("headers", 9, APT.id, Measurements()),
     )
     use = mounts.last_use(APT, [record(1, *stages)])
     assert use
@@ -303,7 +310,7 @@ def test_a_mount_is_found_wherever_its_id_stands_among_the_options() -> None:
         "RUN --mount=type=cache,id=x,target=/c --mount=type=secret,id=vmaf-ccache-amd64 a": False,
     }
     for text, expected in texts.items():
-        used = Stage("s", steps={text: {"seconds": 1.0, "cached": False}})
+        used = StageRecord("s", steps={text: StepRecord(1.0, cached=False)})
         assert bool(mounts.last_use(CCACHE, [record(1, used)])) is expected, text
 
 
