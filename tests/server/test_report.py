@@ -1,34 +1,34 @@
-"""The report of builds (`nox -s report`) in the browser that the server's page is tested with."""
+"""The report of builds (`nox -s report`) in the browser that also tests the server's page."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from playwright.sync_api import Browser
 
-from scripts.buildkit.records import Record, Stage
+from scripts.buildkit.records import BuildRecord, StageRecord, StepRecord
 from scripts.report import html as report_page
+from tests.support.builds import STARTED, ccache
 
 pytestmark = pytest.mark.needs("server")
 
-BEGAN = datetime(2026, 11, 22, 17, 9, tzinfo=UTC)
 PHONE = 500
 LOCKED = "RUN --mount=type=cache,id=vmaf-ccache,target=/ccache,sharing=locked make"
 
 
 @pytest.fixture(scope="module")
 def html() -> str:
-    """Return the page of two builds, in the later of which one stage waited for the other."""
+    """Return the page of two builds; in the later one a stage waited for the other."""
 
-    def stage(name: str, end: float) -> Stage:
-        times = [[(BEGAN + timedelta(seconds=at)).isoformat() for at in (0, end)]]
-        ccache = {"direct_cache_hit": 90, "cache_miss": 10}
-        steps = {f"1/1 {LOCKED}": {"seconds": end, "cached": False, "spans": times}}
-        return Stage(name, ["cpu"], end, cached=False, measures={"ccache": ccache}, steps=steps)
+    def stage(name: str, end: float) -> StageRecord:
+        times = [(STARTED, STARTED + timedelta(seconds=end))]
+        steps = {f"1/1 {LOCKED}": StepRecord(end, cached=False, spans=times)}
+        counts = ccache(90, 10)
+        return StageRecord(name, ["cpu"], end, cached=False, measurements=counts, steps=steps)
 
     stages = [stage("libvmaf-cpu", 118.0), stage("ffmpeg-cpu", 474.0)]
     sizes = {"vmaf:cpu": 170_000_000}
     builds = [
-        Record([target], {}, "", BEGAN.isoformat(), 480.0, "built", stages, sizes, [])
+        BuildRecord([target], {}, "", STARTED, 480.0, "built", stages, sizes, [])
         for target in ("cuda12", "cpu")
     ]
     return report_page.render(report_page.gather(builds))
@@ -36,7 +36,7 @@ def html() -> str:
 
 @pytest.mark.parametrize("width", [1280, 390], ids=["desk", "phone"])
 def test_the_report_shows(browser: Browser, html: str, width: int) -> None:
-    """Light and dark: not a word on the console, no request, nothing wider than the screen."""
+    """In both colour schemes there is no message or request, and nothing exceeds the width."""
     grounds = set()
     page = browser.new_page(viewport={"width": width, "height": 800}, is_mobile=width < PHONE)
     wrong: list[str] = []
