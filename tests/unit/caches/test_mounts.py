@@ -290,7 +290,7 @@ def test_packages_saved_are_bytes_not_downloaded() -> None:
     stages = (
         stage("toolchain", 9, APT.id, Measurements(apt=Apt(196_000_000, 0))),
         stage("fetch", 9, APT.id, Measurements(apt=Apt(4_000_000, 4_000_000))),
-        stage("headers", 9, APT.id),
+        stage("headers", 9, APT.id, Measurements()),
     )
     use = mounts.last_use(APT, [record(1, *stages)])
     assert use
