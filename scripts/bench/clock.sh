@@ -1,13 +1,13 @@
 #!/bin/sh
-# Called in the place of make and ninja in the compile steps of the bench's contender `limit`.
-# Once they have built everything, what was linked is removed and linked again: that,
-# and the time before and after, is what no compiler cache can save.
+# Replaces make and ninja in the compile steps of the bench's contender `limit`. After the build,
+# it removes the linked files and builds them again. A compiler cache cannot save that time, nor
+# the time before the build (configure) and after it (installation).
 set -eu
 
 tool=/usr/bin/$(basename "$0")
 
 hertz=$(getconf CLK_TCK)
-since() { # seconds since the step began: its first process is the container's own
+since() { # print the seconds since the step began, which is the start of its first process
     awk -v hertz="$hertz" 'NR == FNR { began = $22 / hertz; next } { print $1 - began }' \
         /proc/1/stat /proc/uptime
 }
@@ -15,7 +15,8 @@ since() { # seconds since the step began: its first process is the container's o
 configured=$(since)
 "$tool" "$@"
 find . -path '*/meson-private' -prune -o -type f \( -name '*.so*' -o -name '*.a' -o -perm -u+x \) \
-    ! -name '*_host' ! -name '*.sh' -exec grep -lE "^($(printf '\177')ELF|!<arch>|!<thin>)" {} + >/tmp/linked
+    ! -name '*_host' ! -name '*.sh' \
+    -exec grep -lE "^($(printf '\177')ELF|!<arch>|!<thin>)" {} + >/tmp/linked
 xargs rm <"/tmp/linked"
 compiled=$(since)
 "$tool" "$@"

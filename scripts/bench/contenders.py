@@ -8,7 +8,7 @@ a contender that silently equals the project would make every ratio 1.
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
@@ -33,6 +33,8 @@ class Contender:
     title: str
     patches: Sequence[str] = ()
     """The names of its patches, in the order in which they are applied."""
+    files: Mapping[str, Path] = field(default_factory=dict)
+    """The files that it has in addition, by their path in the tree."""
     remote: bool = False
     """Whether its layers are stored in a registry only."""
 
@@ -49,6 +51,8 @@ class Contender:
             shutil.copy2(ROOT / path, copy)
         for name in self.patches:
             apply(PATCHES / f"{name}.patch", directory)
+        for name, source in self.files.items():
+            shutil.copy2(source, directory / name)
 
 
 def apply(patch: Path, directory: Path) -> None:
@@ -73,7 +77,10 @@ def apply(patch: Path, directory: Path) -> None:
 
 PROJECT_CONTENDER = Contender(PROJECT, "this checkout")
 LIMIT_CONTENDER = Contender(
-    LIMIT, "the work that no cache can save: configure, link, install, export", ("limit",)
+    LIMIT,
+    "the work that no cache can save: configure, link, install, export",
+    ("limit",),
+    files={"docker/clock.sh": ROOT / "scripts" / "bench" / "clock.sh"},
 )
 """Not a competitor: it is this checkout, with a clock in its compile steps."""
 _COMPETITORS = (
