@@ -18,12 +18,12 @@ from rich.filesize import decimal
 from scripts.buildkit import records
 from scripts.buildkit.rawjson import CONTEXT, EXPORT
 from scripts.buildkit.records import Record, read_time
-from scripts.contents import inspection
 from scripts.core import process
 from scripts.core.console import UserError, say
 from scripts.core.git import revision
 from scripts.core.paths import PERFORMANCE, RECORDS, ROOT, RUN
 from scripts.images import catalogue
+from scripts.images.sizes import baselines
 from scripts.report import summary
 from scripts.report.timeline import ticks, timeline
 
@@ -288,7 +288,7 @@ def gather(records: Sequence[Record]) -> dict[str, Any]:
         "columns": catalogue.columns(images),
         "layers": shown,
         "sizes": sizes(records),
-        "baseline": inspection.baseline(),
+        "baseline": baselines(),
         "run": run,
         "measured": measured,
         "contenders": [
