@@ -1,5 +1,6 @@
 """Which images are tested: a test that takes `image` runs once for each."""
 
+import os
 import uuid
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -9,9 +10,10 @@ import pytest
 from _pytest.capture import CaptureManager
 
 from scripts.core import clips
-from scripts.core.paths import RECORDS, ROOT
+from scripts.core.paths import ROOT
 from scripts.engine.client import has_image
 from scripts.images import bases, catalogue
+from scripts.images.overlay import write_overlay
 from tests.support.lavapipe import Lavapipe
 from tests.support.subject import COMPOSE, Store, Subject, docker
 
@@ -130,11 +132,15 @@ def clip() -> Path:
 
 
 @pytest.fixture
-def libvmaf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def libvmaf(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Path:
     """Return a copy of libvmaf's source that containers may write to, out of the build's cache."""
-    files = [f"--file={ROOT / file}" for file in bases.OVERLAYS[bases.choose()]]
-    machine = RECORDS / "machine.json"
-    files += [f"--file={machine}"] if machine.exists() else []
+    base_source = bases.choose()
+    files = [f"--file={ROOT / file}" for file in bases.OVERLAYS[base_source]]
+    machine = tmp_path_factory.mktemp("overlay")
+    machine = write_overlay(machine, environment=os.environ, base_source=base_source)
+    files.append(f"--file={machine}")
     monkeypatch.setenv("BUILDX_NO_DEFAULT_LOAD", "1")  # the stand-ins for the bases stay behind
     output = f"--set=libvmaf-source.output=type=local,dest={tmp_path}"
     built = docker("buildx", "bake", *files, output, "libvmaf-source", cwd=ROOT)

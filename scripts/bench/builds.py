@@ -25,6 +25,7 @@ from scripts.core.console import say
 from scripts.core.paths import RECORDS, ROOT
 from scripts.dockerfile import parser
 from scripts.images import bases, build
+from scripts.images.overlay import overlay as machine_overlay
 
 TAGS = "vmaf-bench"
 """The repository of the tags of all contenders; no image of the project has it."""
@@ -94,8 +95,8 @@ def overlay(
     contender: Contender, target: str, state: State, base_source: str, contexts: Mapping[str, str]
 ) -> dict[str, Any]:
     """Return the bake file that adds the state of a build to a contender's files."""
-    bake_file = build.overlay(
-        [], kind=base_source, namespace=state.namespace, environment=os.environ
+    bake_file = machine_overlay(
+        _directory(), base_source=base_source, namespace=state.namespace, environment=os.environ
     )
     targets = bake_file["target"]
     targets["_common"]["contexts"] = {bases.BASE: "target:bench-base", **contexts}
@@ -108,6 +109,13 @@ def overlay(
         targets["_common"]["contexts"][bases.FRONTEND] = marker
     targets[target] = {"tags": [tag(contender, target)], "output": ["type=docker"]}
     return bake_file
+
+
+def _directory() -> Path:
+    """Return the directory of the overlay and of the secrets that it names."""
+    directory = DIRECTORY / "trees"
+    directory.mkdir(parents=True, exist_ok=True)
+    return directory
 
 
 def base_target(state: State, base_source: str) -> dict[str, Any]:
@@ -191,7 +199,9 @@ def pushed_base(session: Session, state: State) -> str:
     assert session.registry  # noqa: S101 - for mypy: it runs where a contender needs it
     name = session.registry.base(state.base)
     if state.base not in session.registry.tags(BASES):
-        bake_file = build.overlay([], kind=session.base_source, environment=os.environ)
+        bake_file = machine_overlay(
+            _directory(), base_source=session.base_source, environment=os.environ
+        )
         output = f"type=image,name={name},push=true"
         target = {**base_target(state, session.base_source), "output": [output]}
         bake_file["target"]["bench-base"] = target
@@ -209,7 +219,9 @@ def source_tree(session: Session, project: str) -> Path:
     if directory.exists():
         return directory
     directory.parent.mkdir(parents=True, exist_ok=True)
-    bake_file = build.overlay([], kind=session.base_source, environment=os.environ)
+    bake_file = machine_overlay(
+        _directory(), base_source=session.base_source, environment=os.environ
+    )
     bake_file["target"]["bench-source"] = {
         "inherits": ["_production"],
         "target": SOURCES[project],
@@ -233,7 +245,9 @@ def build_frontend(session: Session) -> None:
         UserError: it cannot be built.
     """
     if session.base_source == "bootstrap":
-        bake_file = build.overlay([], kind=session.base_source, environment=os.environ)
+        bake_file = machine_overlay(
+            _directory(), base_source=session.base_source, environment=os.environ
+        )
         bake_or_raise(session, bake_file, ["frontend"], "frontend")
 
 
@@ -259,8 +273,7 @@ def bake(
     name: str,
 ) -> progress.Outcome:
     """Run bake in a directory with one more bake file; `name` becomes part of the log's name."""
-    file = DIRECTORY / "trees" / "overlay.json"
-    file.parent.mkdir(parents=True, exist_ok=True)
+    file = _directory() / "overlay.json"
     file.write_text(json.dumps(bake_file))
     command = ["docker", "buildx", "bake", "--progress=rawjson"]
     for path in (*bases.OVERLAYS[session.base_source], str(file)):

@@ -30,7 +30,7 @@ from scripts.buildkit import records
 from scripts.core.console import UserError, console, say
 from scripts.core.paths import ROOT, RUN
 from scripts.engine import client
-from scripts.images import build
+from scripts.images import sizes
 
 
 def turns(
@@ -76,7 +76,8 @@ def measure(session: Session, chosen: Sequence[Scenario], competitors: Sequence[
     Raises:
         UserError: a build failed.
     """
-    build.check_disk(client.free_bytes(client.require()))
+    needed = len(competitors) * sizes.needed_bytes({scenario.target for scenario in chosen})
+    sizes.check_disk(client.free_bytes(client.require()), needed)
     builds.build_frontend(session)
     with ExitStack() as stack:
         for scenario, contender, result in turns(session, chosen, competitors):

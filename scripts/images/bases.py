@@ -2,32 +2,28 @@
 
 import os
 import shutil
-import subprocess
 import time
 from pathlib import Path
 
-import docker
-import requests
-
+from scripts.core import process
 from scripts.core.console import UserError, say
 from scripts.core.paths import RECORDS, cache_dir
-from scripts.engine import client
 
 BASE = "debian:trixie-slim"
 FRONTEND = "docker/dockerfile:1.7"
 SUITE = "trixie"
-ASK_SECONDS = 5
-"""How long the registry may take to answer."""
+REGISTRY_SECONDS = 20
+"""How long the engine may take to pull the base image, 30 MB, before it is bootstrapped."""
 FRESH_SECONDS = 24 * 3600
-"""How long a bootstrapped root file system serves before Debian is asked again."""
+"""The age at which a bootstrapped root file system is made again."""
 OVERLAYS = {
     "registry": ("docker-bake.hcl",),
     "bootstrap": ("docker-bake.hcl", "docker-bake.bootstrap.hcl"),
     "vendor": ("docker-bake.hcl", "docker-bake.vendor.hcl"),
 }
-"""The bake files of each choice."""
+"""The bake files of each base source."""
 
-# What Debian leaves out of its slim images as well; copyright files stay.
+# Debian's slim images leave these out as well. The copyright files are kept.
 _SLIM = [
     *(f"path-exclude=/usr/share/{name}/*" for name in ("doc", "info", "locale", "man")),
     "path-include=/usr/share/doc/*/copyright",
@@ -35,14 +31,15 @@ _SLIM = [
 
 
 def choose() -> str:
-    """Return `registry` or `bootstrap`, and say which and why.
+    """Return the base source, a key of OVERLAYS, and print which and why.
 
-    VMAF_BASES decides where it is set, and may be `vendor` as well; otherwise the
-    engine is asked whether it reaches the base image, so that its mirrors and
-    credentials count.
+    VMAF_BASES sets it. Otherwise BuildKit is made to load the base image exactly as a build
+    does: through the engine's network, registry mirrors and proxy, with the client's
+    credentials. `docker buildx imagetools inspect` and `docker manifest inspect` connect from
+    the client instead and ignore the mirrors of the engine.
 
     Raises:
-        UserError: VMAF_BASES holds another word.
+        UserError: VMAF_BASES has an unknown value.
     """
     forced = os.environ.get("VMAF_BASES")
     if forced:
@@ -50,15 +47,17 @@ def choose() -> str:
             raise UserError(
                 "cannot choose the base images",
                 f"VMAF_BASES is `{forced}`",
-                f"Set it to one of: {', '.join(OVERLAYS)}; or unset it to have it found out.",
+                f"Set it to one of: {', '.join(OVERLAYS)}; or unset it to choose automatically.",
             )
-        say(f"bases: {forced}, as VMAF_BASES says")
+        say(f"bases: {forced}, set by VMAF_BASES")
         return forced
-    try:
-        engine = docker.DockerClient(base_url=client.endpoint(), timeout=ASK_SECONDS)
-        engine.images.get_registry_data(BASE)
-    except (docker.errors.DockerException, requests.RequestException):
-        say("bases: bootstrapped from Debian packages, as no container registry answers")
+    loaded = process.run(
+        *("docker", "buildx", "build", "--quiet", "--output=type=cacheonly", "-"),
+        text=f"FROM {BASE}\n",
+        timeout=REGISTRY_SECONDS,
+    )
+    if loaded.returncode:
+        say("bases: bootstrapped from Debian packages, as no container registry is reachable")
         return "bootstrap"
     say(f"bases: {BASE} from the registry")
     return "registry"
@@ -67,48 +66,46 @@ def choose() -> str:
 def bootstrap() -> None:
     """Put the root file system where docker/bootstrap/Dockerfile reads it.
 
-    It is made by mmdebstrap with fixed file dates, so that the same packages
-    give the same bytes and leave every later layer cached.
+    mmdebstrap makes it with fixed file dates, so that the same packages give the same bytes and
+    every later layer stays cached.
 
     Raises:
-        UserError: mmdebstrap is missing or fails, and none was made before.
+        UserError: mmdebstrap is missing or fails, and no earlier result exists.
     """
-    made = cache_dir("bases") / f"{SUITE}.tar"
-    if not made.exists() or time.time() - made.stat().st_mtime > FRESH_SECONDS:
-        _mmdebstrap(made)
-    here = RECORDS / "bootstrap" / "rootfs.tar"
-    if here.exists() and here.stat().st_mtime == made.stat().st_mtime:
+    cached = cache_dir("bases") / f"{SUITE}.tar"
+    if not cached.exists() or time.time() - cached.stat().st_mtime > FRESH_SECONDS:
+        _mmdebstrap(cached)
+    rootfs = RECORDS / "bootstrap" / "rootfs.tar"
+    if rootfs.exists() and rootfs.stat().st_mtime == cached.stat().st_mtime:
         return
-    here.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copy2(made, here)
+    rootfs.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy2(cached, rootfs)
 
 
-def _mmdebstrap(made: Path) -> None:
-    """Write the tar archive, whole or not at all."""
+def _mmdebstrap(path: Path) -> None:
+    """Make the tar archive; where this fails, an older archive stays as it is.
+
+    Raises:
+        UserError: it failed, and there is no older archive.
+    """
     say("bases: making the root file system (about 20 s)")
-    part = made.with_suffix(".part.tar")
+    part = path.with_suffix(".part.tar")
     options = [f"--dpkgopt={line}" for line in _SLIM]
-    try:
-        done = subprocess.run(
-            ["mmdebstrap", "--quiet", "--variant=minbase", *options, SUITE, str(part)],
-            env={**os.environ, "SOURCE_DATE_EPOCH": "0"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        failure = done.stderr.strip()[-500:] if done.returncode else None
-    except FileNotFoundError:
-        failure = "mmdebstrap is not installed"
-    if failure is None:
-        part.replace(made)
+    made = process.run(
+        *("mmdebstrap", "--quiet", "--variant=minbase", *options, SUITE, str(part)),
+        env={**process.environment(), "SOURCE_DATE_EPOCH": "0"},
+    )
+    if not made.returncode:
+        part.replace(path)
         return
     part.unlink(missing_ok=True)
-    if made.exists():
-        say(f"bases: keeping the root file system made earlier, as a new one failed: {failure}")
+    reason = made.stderr.strip()[-500:] or f"mmdebstrap exited with status {made.returncode}"
+    if path.exists():
+        say(f"bases: using the root file system made earlier, as a new one failed: {reason}")
         return
     raise UserError(
         "cannot bootstrap the base image",
-        failure,
-        "It takes root, mmdebstrap (`apt-get install mmdebstrap`) and a Debian mirror; "
-        "or set VMAF_BASES=registry where a container registry is within reach.",
+        reason,
+        "It needs root, mmdebstrap (`apt-get install mmdebstrap`) and a Debian mirror; "
+        "or set VMAF_BASES=registry where a container registry is reachable.",
     )

@@ -1,129 +1,40 @@
-"""Build images of docker-bake.hcl, with what only this machine knows put in by an overlay."""
+"""Build images of docker-bake.hcl with BuildKit and record what each stage cost."""
 
-import json
 import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from scripts.buildkit import builder, failure, progress, records
 from scripts.core import git, process
 from scripts.core.console import UserError, say
 from scripts.core.paths import RECORDS, ROOT
 from scripts.engine import client
-from scripts.images import bases, catalogue, sources
+from scripts.images import bases, catalogue, sizes, sources
+from scripts.images.overlay import write_overlay
 
-GIB = 2**30
-NEEDED_BYTES = 15 * GIB
-"""What a cold build of cpu and cuda12 leaves on the disk, with room to spare."""
-
-
-_BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
-"""Where Debian and Fedora, and their kin, keep the certificates that the host trusts."""
-_PROXIES = ("http_proxy", "https_proxy", "no_proxy", "all_proxy")
-
-FORKS_BACKENDS = {"rocm6": "hip", "oneapi2026": "sycl"}
-"""An image's GPU backend, which a --libvmaf tree may offer; Netflix's tree has neither of them."""
-VENDORS_COMPILER = frozenset({"sycl"})
-"""Those that take a compiler which only the vendor's image has."""
+_RACES = ("failed to get state for index", "inconsistent graph state", "no such job")
+"""The errors of races in BuildKit: a step that two targets share (moby/buildkit issues 3635 and
+2303), or a build that ends at once. The steps that were done stay cached."""
 
 
-def overlay(
-    given: Collection[sources.Source],
-    *,
-    kind: str = "registry",
-    namespace: str = "",
-    environment: Mapping[str, str],
-) -> dict[str, Any]:
-    """Return the bake file that carries what the command and this machine add.
-
-    Secrets are no part of BuildKit's cache keys, nor are proxies, so a build
-    elsewhere with the same sources still finds every layer.
-    """
-    machine: dict[str, Any] = {
-        "secret": [f"id={name},src={path}" for name, path in _secrets(environment)],
-        "args": proxies(environment),
-    }
-    common = {
-        "args": dict(machine["args"]),
-        "secret": machine["secret"],
-        "contexts": {source.context: str(source.folder) for source in given},
-    }
-    if namespace:
-        common["args"]["BUILDKIT_CACHE_MOUNT_NS"] = namespace
-    offered = frozenset().union(*(source.backends for source in given))
-    forks = {
-        image: {
-            "contexts": {f"libvmaf-{image}": f"target:libvmaf-{backend}"},
-            "labels": {"vmaf.backends": f"cpu {backend}"},
-        }
-        for image, backend in FORKS_BACKENDS.items()
-        if backend in offered and (kind == "vendor" or backend not in VENDORS_COMPILER)
-    }
-    return {"target": {"_common": common, "_bootstrap": machine, **forks}}
-
-
-def proxies(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the proxies that steps which fetch must go through."""
-    return {
-        name: environment[name]
-        for proxy in _PROXIES
-        for name in (proxy, proxy.upper())
-        if name in environment
-    }
-
-
-def _secrets(environment: Mapping[str, str]) -> Iterable[tuple[str, Path]]:
-    """Yield the files that steps which fetch may read: CA bundle, registry settings."""
-    bundles = [Path(name) for name in (environment.get("SSL_CERT_FILE"), *_BUNDLES) if name]
-    if bundle := next((path for path in bundles if path.is_file()), None):
-        yield "ca", bundle
-    cargo = Path(environment.get("CARGO_HOME") or Path.home() / ".cargo") / "config.toml"
-    if cargo.is_file():
-        yield "cargo", cargo
-    if environment.get("GOPROXY"):
-        proxy = RECORDS / "goproxy"
-        proxy.write_text(environment["GOPROXY"])
-        yield "goproxy", proxy
-    if environment.get("PIP_INDEX_URL"):
-        settings = RECORDS / "pip.conf"
-        settings.write_text(f"[global]\nindex-url = {environment['PIP_INDEX_URL']}\n")
-        yield "pip", settings
-
-
-def check_backends(images: Iterable[catalogue.Image], libvmaf: sources.Source | None) -> None:
-    """Refuse a libvmaf tree that lacks a backend which an image promises.
+def check_backends(images: Iterable[catalogue.Image], libvmaf: sources.SourceTree | None) -> None:
+    """Check the `--libvmaf` tree against the backends of the images; None is the default tree.
 
     Raises:
-        UserError: the first image whose promise the tree cannot keep.
+        UserError: the tree lacks a backend of an image.
     """
     if libvmaf is None:
         return
     for image in images:
-        if lacking := image.backends - libvmaf.backends:
+        if missing := image.backends - libvmaf.backends:
+            options = ", ".join(f"enable_{backend}" for backend in sorted(missing))
             raise UserError(
                 f"cannot build {image.tag} from this libvmaf",
-                f"its meson_options.txt has no {', '.join(f'enable_{b}' for b in sorted(lacking))}",
-                f"Give a tree with that backend, or build another image: "
-                f"this tree offers {', '.join(sorted(libvmaf.backends))}.",
+                f"its meson_options.txt has no {options}",
+                f"Use a tree with that backend, or build another image: "
+                f"this tree has {', '.join(sorted(libvmaf.backends))}.",
             )
-
-
-def check_disk(free: int | None) -> None:
-    """Refuse to start what the disk cannot hold; `free` is in bytes, None where unknown.
-
-    Raises:
-        UserError: less than NEEDED_BYTES are free.
-    """
-    if free is not None and free < NEEDED_BYTES:
-        raise UserError(
-            "not enough disk space to build",
-            f"{free / GIB:.1f} GB are free where the engine keeps its data, "
-            f"{NEEDED_BYTES / GIB:.0f} GB are needed",
-            "See `docker system df`; `docker image prune` removes untagged images, and "
-            "`nox -s engine -- --data-root DIR` puts a new engine's data elsewhere.",
-        )
 
 
 def build(
@@ -156,26 +67,31 @@ def build(
     epoch = git.epoch(os.environ)
     images = [catalogue.images()[name] for name in targets if name in catalogue.images()]
     engine = client.require()
-    check_disk(client.free_bytes(engine))
+    existing = [image.name for image in images if client.has_image(image.tag)]
+    missing = [image.name for image in images if image.name not in existing]
+    sizes.check_disk(client.free_bytes(engine), sizes.needed_bytes(missing, existing))
     requested = {"libvmaf": libvmaf, "ffmpeg": ffmpeg}
-    given = {
-        project: sources.prepare(project, where) for project, where in requested.items() if where
+    overrides = {
+        project: sources.prepare(project, location)
+        for project, location in requested.items()
+        if location
     }
-    check_backends(images, given.get("libvmaf"))
-    kind = bases.choose()
-    if kind == "bootstrap":
+    check_backends(images, overrides.get("libvmaf"))
+    base_source = bases.choose()
+    if base_source == "bootstrap":
         bases.bootstrap()
 
-    RECORDS.mkdir(exist_ok=True)
-    machine = RECORDS / "machine.json"
-    machine.write_text(
-        json.dumps(overlay(given.values(), kind=kind, namespace=namespace, environment=os.environ))
+    overlay = write_overlay(
+        RECORDS,
+        environment=os.environ,
+        base_source=base_source,
+        overrides=overrides.values(),
+        namespace=namespace,
     )
     command = ["docker", "buildx", "bake", "--progress=rawjson"]
-    for file in (*bases.OVERLAYS[kind], machine):
+    for file in (*bases.OVERLAYS[base_source], overlay):
         command += ["--file", str(file)]
-    # --load would export the stages that are named contexts as well, and so would buildx
-    # where no output is set.
+    # --load, or buildx's default, would also export the stages that are named contexts.
     command += [f"--set={image.name}.output=type=docker" for image in images]
     environment = {
         **os.environ,
@@ -183,18 +99,19 @@ def build(
         "REVISION": git.revision(),
         "SOURCE_DATE_EPOCH": epoch,
     }
-    if "libvmaf" in given:
-        environment["LIBVMAF_VERSION"] = given["libvmaf"].version
+    if "libvmaf" in overrides:
+        environment["LIBVMAF_VERSION"] = overrides["libvmaf"].version
 
     log = RECORDS / "logs" / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{'-'.join(targets)}.log"
-    outcome = _follow([*command, *targets], environment, log, expected)
-    sizes = {} if outcome.returncode else {image.tag: _size(image.tag) for image in images}
+    outcome = follow([*command, *targets], environment, log, expected)
+    stored = {} if outcome.returncode else {image.tag: _size(image.tag) for image in images}
+    options = {project: location for project, location in requested.items() if location}
     latest = records.record(
         outcome,
         targets=targets,
-        options={"bases": kind, **{name: where for name, where in requested.items() if where}},
+        options={"bases": base_source, **options},
         namespace=namespace,
-        sizes=sizes,
+        sizes=stored,
         builder=builder.identify(namespace),
     )
     latest.write()
@@ -203,33 +120,28 @@ def build(
     return latest
 
 
-_RACES = ("failed to get state for index", "inconsistent graph state", "no such job")
-"""What BuildKit says when it has lost a step that two targets share (moby/buildkit issues 3635
-and 2303), or the end of a build that was over at once. What was built stays cached."""
+def is_race(message: str) -> bool:
+    """Return whether buildx's last line reports a race in BuildKit rather than a failed step."""
+    return any(race in message for race in _RACES)
 
 
-def is_race(said: str) -> bool:
-    """Whether buildx's last line tells of a race inside BuildKit, and not of a step that failed."""
-    return any(race in said for race in _RACES)
-
-
-def _follow(
+def follow(
     command: Sequence[str],
     environment: Mapping[str, str],
     log: Path,
     expected: Mapping[str, int] | None = None,
 ) -> progress.Outcome:
-    """Run the build, and once more where a race inside BuildKit ended it."""
+    """Run the build; where a race in BuildKit ended it, run it once more."""
     outcome = progress.follow(command, cwd=ROOT, env=environment, log=log, expected=expected)
-    said = (outcome.build.text or [""])[-1] if outcome.returncode else ""
-    if not is_race(said):
+    message = (outcome.build.text or [""])[-1] if outcome.returncode else ""
+    if not is_race(message):
         return outcome
-    say(f"BuildKit lost its own state, a known fault of it; building once more. It said: {said}")
+    say(f"this is a known race in BuildKit, so the build is run once more: {message}")
     log = log.with_suffix(".again.log")
     return progress.follow(command, cwd=ROOT, env=environment, log=log, expected=expected)
 
 
 def _size(tag: str) -> int:
-    """Return the bytes an image takes on the engine's disk."""
+    """Return the bytes that an image takes on the engine's disk."""
     shown = process.output("docker", "image", "inspect", "--format", "{{.Size}}", tag)
     return int(shown or 0)

@@ -16,23 +16,23 @@ class Image:
     name: str
     """The bake target, and the id of its tests: `cpu`."""
     tag: str
-    """What it is called once built: `vmaf:cpu`."""
+    """The name of the built image: `vmaf:cpu`."""
     dockerfile: str
-    """Relative to the checkout."""
+    """Its Dockerfile, relative to the checkout."""
     stage: str
-    """The stage that it is."""
+    """The stage of the Dockerfile."""
     labels: Mapping[str, str]
     provides: frozenset[str]
-    """Its capabilities, those of its parents included."""
+    """Its capabilities, including those of its parents."""
 
     @property
     def description(self) -> str:
-        """One line for people."""
+        """The description label, one line."""
         return self.labels["org.opencontainers.image.description"]
 
     @property
     def entry(self) -> str:
-        """The program that the arguments of `docker run` go to; empty where it says none."""
+        """The program that runs the arguments of `docker run`; empty without the label."""
         return self.labels.get("vmaf.entry", "")
 
     @property
@@ -47,7 +47,7 @@ class Image:
 
 
 def read(printed: Mapping[str, Any]) -> dict[str, Image]:
-    """Turn the JSON of `bake --print` into images by name; targets without a tag are none."""
+    """Return the images in the JSON of `bake --print`, by name: the targets with a tag."""
     targets: Mapping[str, Any] = printed["target"]
 
     def capabilities(name: str) -> frozenset[str]:
@@ -74,8 +74,8 @@ def read(printed: Mapping[str, Any]) -> dict[str, Image]:
 def images() -> dict[str, Image]:
     """Return every image of docker-bake.hcl, by name, in the order of its default group."""
     printed = bake.bake_print()
-    found = read(printed)
-    return {name: found[name] for name in printed["group"]["default"]["targets"]}
+    by_name = read(printed)
+    return {name: by_name[name] for name in printed["group"]["default"]["targets"]}
 
 
 def choose(names: Iterable[str]) -> list[Image]:
@@ -85,25 +85,26 @@ def choose(names: Iterable[str]) -> list[Image]:
         UserError: a name is not in the bake file; the message lists the valid ones.
     """
     known = images()
-    wanted = list(dict.fromkeys(names)) or list(known)
-    for name in wanted:
+    requested = list(dict.fromkeys(names)) or list(known)
+    for name in requested:
         if name not in known:
             listing = "\n".join(f"  {i.name:<14} {i.description}" for i in known.values())
             raise UserError("no such image", f"`{name}`", f"The images are:\n{listing}")
-    return [known[name] for name in wanted]
+    return [known[name] for name in requested]
 
 
 def tags(names: Iterable[str]) -> list[str]:
-    """Return the tags that are meant: an image of ours by its name, any other by its tag.
+    """Return the tag of each image: the project's have a name, any other image its tag.
 
     Raises:
-        UserError: nothing is named.
+        UserError: no image is named.
     """
     known = images()
-    found = [known[name].tag if name in known else name for name in names]
-    if not found:
-        ours = " ".join(known)
+    requested = [known[name].tag if name in known else name for name in names]
+    if not requested:
         raise UserError(
-            "cannot read an image", "none is named", f"Name a tag after --, or one of: {ours}."
+            "cannot read an image",
+            "none is named",
+            f"Name a tag after --, or one of: {' '.join(known)}.",
         )
-    return found
+    return requested

@@ -13,11 +13,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from rich.filesize import decimal
 
 from scripts.buildkit.records import BuildRecord
-from scripts.contents import inspection
 from scripts.core.console import UserError
 from scripts.core.git import revision
 from scripts.core.paths import RECORDS
 from scripts.images import catalogue
+from scripts.images.sizes import baselines
 from scripts.report import benchmarks, formatting, layers, series
 from scripts.report.timeline import ticks, timeline
 
@@ -58,7 +58,7 @@ def gather(builds: Sequence[BuildRecord]) -> dict[str, Any]:
         "images": images,
         "layers": image_layers,
         "sizes": series.sizes(builds),
-        "baseline": inspection.baseline(),
+        "baseline": baselines(),
         "run": run,
         "rebuilds": rebuilds,
         "contenders": [

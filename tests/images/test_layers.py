@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from scripts.contents import inspection
 from scripts.contents.archive import BUILDS, CACHES, DEVELOPMENT, SECRETS, TOOLS, leftovers
+from scripts.images import sizes
 from tests.support.subject import OURS, Subject
 
 WASTE_LIMIT = 2 * 2**20
@@ -42,9 +42,9 @@ def test_no_development_file_in_any_layer(image: Subject) -> None:
 
 def test_size_is_agreed(image: Subject) -> None:
     """An image grows a little at a time until nobody remembers by what: more takes a decision."""
-    agreed = inspection.baseline().get(image.image.name, 0)
+    agreed = sizes.baselines().get(image.image.name, 0)
     grown = f"{image.size:,} bytes, {agreed:,} are agreed: nox -s inspect -- {image.image.name}"
-    assert image.size <= agreed * inspection.GROWTH, f"{grown} shows by what, --agree accepts it"
+    assert image.size <= agreed * sizes.GROWTH, f"{grown} shows why, --accept-size accepts it"
 
 
 def test_no_secret_in_any_layer(image: Subject) -> None:

@@ -11,7 +11,7 @@ import uuid
 import pytest
 
 from scripts.core.paths import ROOT
-from scripts.images.build import proxies
+from scripts.images.overlay import proxies
 from tests.support.subject import Subject, docker
 
 DOCKERFILE = """\

@@ -19,7 +19,7 @@ from scripts.buildkit.rawjson import Build
 from scripts.cli import options
 from scripts.core.console import UserError
 from scripts.engine import client
-from scripts.images import build
+from scripts.images import sizes
 
 NONCE = r"vmaf_bench_([0-9a-f]{12})"
 TEXT = "int one(void) { return 1; }\n"
@@ -107,7 +107,7 @@ def fast(bench: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> lis
     monkeypatch.setattr(limits, "measure", lambda _session, target: built.append(target))
     monkeypatch.setattr(cleanup, "clean_up", lambda _session: built.append("cleaned up"))
     monkeypatch.setattr(sessions, "begin", lambda **_: bench)
-    monkeypatch.setattr(build, "check_disk", lambda *_: None)
+    monkeypatch.setattr(sizes, "check_disk", lambda *_: None)
     monkeypatch.setattr(client, "require", lambda: None)
     monkeypatch.setattr(client, "free_bytes", lambda _engine: None)
     return built

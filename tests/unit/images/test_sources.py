@@ -1,4 +1,4 @@
-"""Given source trees: found in every layout, copied clean, refused with a reason."""
+"""Tests of source tree overrides: layouts, what is copied, and what is refused."""
 
 import json
 import subprocess
@@ -16,21 +16,23 @@ def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def libvmaf_tree(
-    top: Path, folder: str = "libvmaf", options: str = "option('enable_cuda')"
+    top: Path, directory: str = "libvmaf", options: str = "option('enable_cuda')"
 ) -> Path:
-    """Make the least that counts as a libvmaf checkout."""
-    (top / folder).mkdir(parents=True)
-    (top / folder / "meson.build").write_text("project('libvmaf', 'c',\n    version : '9.8.7')\n")
-    (top / folder / "meson_options.txt").write_text(options)
+    """Make the smallest tree that is accepted as a libvmaf checkout."""
+    (top / directory).mkdir(parents=True)
+    (top / directory / "meson.build").write_text(
+        "project('libvmaf', 'c',\n    version : '9.8.7')\n"
+    )
+    (top / directory / "meson_options.txt").write_text(options)
     (top / "model").mkdir()
     (top / "model" / "vmaf.json").write_text("{}")
     return top
 
 
-def git(*words: str, cwd: Path) -> str:
-    """Run git as somebody."""
+def git(*arguments: str, cwd: Path) -> str:
+    """Run git with an author."""
     return subprocess.run(
-        ["git", "-c", "user.name=n", "-c", "user.email=e@example.org", *words],
+        ["git", "-c", "user.name=n", "-c", "user.email=e@example.org", *arguments],
         cwd=cwd,
         check=True,
         capture_output=True,
@@ -38,41 +40,41 @@ def git(*words: str, cwd: Path) -> str:
     ).stdout.strip()
 
 
-@pytest.mark.parametrize("folder", ["libvmaf", "core"])
-def test_a_tree_becomes_libvmaf_model_and_description(tmp_path: Path, folder: str) -> None:
-    """Netflix's layout and the fork's give the same copy."""
-    source = sources.prepare("libvmaf", str(libvmaf_tree(tmp_path / "vmaf", folder)))
-    assert sorted(path.name for path in source.folder.iterdir()) == [
+@pytest.mark.parametrize("directory", ["libvmaf", "core"])
+def test_copy_has_one_layout(tmp_path: Path, directory: str) -> None:
+    """Netflix's layout and the fork's give the same copy, with a description."""
+    source = sources.prepare("libvmaf", str(libvmaf_tree(tmp_path / "vmaf", directory)))
+    assert sorted(path.name for path in source.directory.iterdir()) == [
         "libvmaf",
         "model",
         "source.json",
     ]
-    described = json.loads((source.folder / "source.json").read_text())
+    described = json.loads((source.directory / "source.json").read_text())
     assert described["version"] == "9.8.7"
     assert described["source"] == "directory vmaf"
     assert described["digest"].startswith("sha256:")
     assert source.context == "libvmaf-source"
 
 
-def test_the_folder_with_meson_build_serves_too(tmp_path: Path) -> None:
-    """`--libvmaf vmaf/libvmaf` means the tree around it."""
+def test_directory_with_meson_build_is_accepted(tmp_path: Path) -> None:
+    """`--libvmaf vmaf/libvmaf` selects the tree around that directory."""
     tree = libvmaf_tree(tmp_path / "vmaf")
     assert sources.prepare("libvmaf", str(tree / "libvmaf")).version == "9.8.7"
 
 
 def test_backends_are_read_from_the_options(tmp_path: Path) -> None:
-    """A fork's tree may offer more than Netflix's, or less."""
+    """The backends of a tree are those in its meson_options.txt, and `cpu`."""
     tree = libvmaf_tree(tmp_path / "a", options="option('enable_hip')\noption('enable_sycl')")
     assert sources.prepare("libvmaf", str(tree)).backends == {"cpu", "hip", "sycl"}
     assert sources.prepare("libvmaf", str(libvmaf_tree(tmp_path / "b"))).backends == {"cpu", "cuda"}
 
 
-def test_the_digest_follows_content_and_nothing_else(tmp_path: Path) -> None:
-    """A touched file is the same source; an edited one is another."""
+def test_digest_depends_on_content_only(tmp_path: Path) -> None:
+    """The digest of a tree changes when a file is edited, not when it is touched."""
 
     def digest() -> str:
-        folder = sources.prepare("libvmaf", str(tree)).folder
-        return str(json.loads((folder / "source.json").read_text())["digest"])
+        copy = sources.prepare("libvmaf", str(tree)).directory
+        return str(json.loads((copy / "source.json").read_text())["digest"])
 
     tree = libvmaf_tree(tmp_path / "vmaf")
     before = digest()
@@ -82,24 +84,24 @@ def test_the_digest_follows_content_and_nothing_else(tmp_path: Path) -> None:
     assert digest() != before
 
 
-def test_build_folders_stay_behind(tmp_path: Path) -> None:
-    """What the owner's own builds left is no source, in a checkout or outside one."""
+def test_build_directories_are_not_copied(tmp_path: Path) -> None:
+    """Build directories and ignored files are not copied, in a checkout or outside of one."""
     tree = libvmaf_tree(tmp_path / "vmaf")
     (tree / "libvmaf" / "build" / "meson-private").mkdir(parents=True)
     (tree / "libvmaf" / "build" / "libvmaf.so").write_text("stale")
-    assert not (sources.prepare("libvmaf", str(tree)).folder / "libvmaf" / "build").exists()
+    assert not (sources.prepare("libvmaf", str(tree)).directory / "libvmaf" / "build").exists()
 
     git("init", "--quiet", cwd=tree)
     (tree / ".gitignore").write_text("*.log\n")
     (tree / "libvmaf" / "x.log").write_text("noise")
     (tree / "libvmaf" / "new.c").write_text("int untracked;")
-    copy = sources.prepare("libvmaf", str(tree)).folder / "libvmaf"
+    copy = sources.prepare("libvmaf", str(tree)).directory / "libvmaf"
     assert (copy / "new.c").exists()
     assert not (copy / "x.log").exists()
 
 
-def test_a_git_url_gives_the_asked_commit(tmp_path: Path) -> None:
-    """URL#REF takes a branch, and the manifest names the commit."""
+def test_git_url_selects_a_commit(tmp_path: Path) -> None:
+    """URL#REF selects a branch, and the description names the commit."""
     tree = libvmaf_tree(tmp_path / "vmaf")
     git("init", "--quiet", "--initial-branch=main", cwd=tree)
     git("add", "-A", cwd=tree)
@@ -114,28 +116,28 @@ def test_a_git_url_gives_the_asked_commit(tmp_path: Path) -> None:
     assert sources.prepare("libvmaf", url).version == "10.0.0"
     old = sources.prepare("libvmaf", f"{url}#old")
     assert old.version == "9.8.7"
-    assert first in (old.folder / "source.json").read_text()
+    assert first in (old.directory / "source.json").read_text()
 
 
 @pytest.mark.parametrize(
     ("project", "reason"), [("libvmaf", "no libvmaf/meson.build"), ("ffmpeg", "no configure")]
 )
-def test_a_tree_of_something_else_is_refused(tmp_path: Path, project: str, reason: str) -> None:
-    """The message says what was looked for."""
+def test_tree_of_another_project_is_refused(tmp_path: Path, project: str, reason: str) -> None:
+    """The message of a wrong tree names the files that are missing."""
     with pytest.raises(UserError, match=reason):
         sources.prepare(project, str(tmp_path))
 
 
-def test_a_missing_folder_and_an_unreachable_url_are_refused(tmp_path: Path) -> None:
-    """Neither ends in a traceback."""
-    with pytest.raises(UserError, match="no such folder"):
+def test_missing_directory_and_unreachable_url_are_refused(tmp_path: Path) -> None:
+    """A missing directory and an unreachable URL are user errors, not tracebacks."""
+    with pytest.raises(UserError, match="no such directory"):
         sources.prepare("libvmaf", str(tmp_path / "absent"))
     with pytest.raises(UserError, match="cannot fetch --libvmaf"):
         sources.prepare("libvmaf", (tmp_path / "absent.git").as_uri())
 
 
-def test_an_ffmpeg_tree_configured_in_place_is_refused(tmp_path: Path) -> None:
-    """FFmpeg cannot be built from outside such a tree."""
+def test_ffmpeg_tree_configured_in_place_is_refused(tmp_path: Path) -> None:
+    """A tree that was configured in place is refused, as FFmpeg cannot build it from outside."""
     (tmp_path / "configure").touch()
     (tmp_path / "libavfilter").mkdir()
     (tmp_path / "RELEASE").write_text("7.1.5\n")

@@ -192,7 +192,7 @@ def test_page_without_docker_says_what_is_missing(monkeypatch: pytest.MonkeyPatc
 
 def test_images_and_sizes_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     """The page lists the capabilities of each image, its last size and its baseline."""
-    monkeypatch.setattr(html.inspection, "baseline", lambda: {"cpu": 123_400_000})
+    monkeypatch.setattr(html, "baselines", lambda: {"cpu": 123_400_000})
     page = made(record())
     assert "vmaf:cuda12" in page.text
     assert "only-cuda12" in page.text
