@@ -108,7 +108,7 @@ def test_a_library_is_taken_once_under_all_of_its_names(tmp_path: Path) -> None:
     (tmp_path / "libraries.sh").write_text(parts)
     ran = run("sdk/vendor/oneapi-vendor.sh", tmp_path, {})
     assert "oneapi-vendor.sh: intel/image:1.2.3 has no libur_loader.so.0" in ran.stderr
-    kept = tmp_path / "out" / "runtime" / "opt" / "intel" / "oneapi" / "lib"
+    kept = tmp_path / "out" / "oneapi" / "runtime" / "opt" / "intel" / "oneapi" / "lib"
     assert {path.name: path.is_symlink() for path in kept.iterdir()} == {
         "libsycl.so.8": False,
         "libsycl.so.9": True,
