@@ -140,7 +140,7 @@ def mutants(session: nox.Session) -> None:
 def unit(session: nox.Session) -> None:
     """Test the helpers without Docker, in seconds."""
     session.install(*nox.project.dependency_groups(PYPROJECT, "test"))
-    session.run("pytest", "tests/unit", *session.posargs)
+    session.run("pytest", "tests/unit", "docker/compiler-cache/tests", *session.posargs)
 
 
 @nox.session

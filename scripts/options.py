@@ -14,7 +14,10 @@ from scripts.console import UserError
 SUITES = {
     "images": ["tests/images"],
     "mutants": ["tests/mutants", "--table"],
-    "all": ["tests/unit", "tests/builder", "tests/images", "tests/server", "tests/mutants"],
+    "all": [
+        "tests/unit", "docker/compiler-cache/tests", "tests/builder", "tests/images",
+        "tests/server", "tests/mutants",
+    ],  # fmt: skip
 }
 """What pytest is given by the sessions `verify-images`, `mutants` and `tests`."""
 
