@@ -15,9 +15,13 @@ SUITES = {
     "images": ["tests/images"],
     "mutants": ["tests/mutants", "--table"],
     "all": [
-        "tests/unit", "docker/compiler-cache/tests", "tests/builder", "tests/images",
-        "tests/server", "tests/mutants",
-    ],  # fmt: skip
+        "tests/unit",
+        "docker/compiler-cache/tests",
+        "tests/builder",
+        "tests/images",
+        "tests/server",
+        "tests/mutants",
+    ],
 }
 """What pytest is given by the sessions `verify-images`, `mutants` and `tests`."""
 

@@ -18,7 +18,10 @@ MUTANTS = {
     "another file in an include's place": ("if path.isfile(place))", "if False)"),
     "words are not in the key": ("str(len(command.arguments)), *command.arguments", '""'),
     "messages are lost": ("(sys.stderr, err)", '(sys.stderr, b"")'),
-    "half the list of inputs": ("self.command.depfile, depfile)", "self.command.depfile, depfile[5:])"),
+    "half the list of inputs": (
+        "self.command.depfile, depfile)",
+        "self.command.depfile, depfile[5:])",
+    ),
 }
 """A fault in the launcher, by what it makes of it; the fuzz must find each."""
 

@@ -97,7 +97,10 @@ APT = (
         stage(
             ARCH,
             run(
-                cache("vmaf-apt-cache-$TARGETARCH", "/var/cache/apt"), LISTS, recipe("lib/apt.sh"), INSTALL
+                cache("vmaf-apt-cache-$TARGETARCH", "/var/cache/apt"),
+                LISTS,
+                recipe("lib/apt.sh"),
+                INSTALL,
             ),
         ),
     ),

@@ -32,9 +32,7 @@ direct_cache_miss
 
 def measures(build: Path, ccache: str, depcache: str) -> dict[str, dict[str, int]]:
     """Return the measurements that a step prints if its caches wrote these logs."""
-    recipe = (
-        (COMPILE / "compile.sh").read_text().replace("/build/", f"{build}/")
-    )
+    recipe = (COMPILE / "compile.sh").read_text().replace("/build/", f"{build}/")
     (build / "ccache.log").write_text("direct_cache_hit\n")  # another step's, if it were there
     (build / "written").write_text(ccache)
     (build / "depcache.log").write_text(depcache)
@@ -53,7 +51,7 @@ def test_a_step_prints_the_counts_of_its_own_log(tmp_path: Path) -> None:
 
 
 def test_a_step_without_compiler_calls_prints_no_depcache_line(tmp_path: Path) -> None:
-    """ccache's counts are always printed, and depcache's only if a step used it."""
+    """Ccache's counts are always printed, and depcache's only if a step used it."""
     assert measures(tmp_path, "", "") == {
         "ccache": {"direct_cache_hit": 0, "preprocessed_cache_hit": 0, "cache_miss": 0}
     }

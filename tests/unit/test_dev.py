@@ -56,8 +56,10 @@ def run(
         ("intel", {}, "no intel GPU with its driver on this machine; use the service dev"),
     ],
 )
-def test_gpu_check_finds_a_vendors_gpu(tmp_path: Path, vendor: str, files: dict[str, str], message: str) -> None:
-    """gpu-check exits with 3 if the kernel has no GPU of the vendor, and names a service that fits."""
+def test_gpu_check_finds_a_vendors_gpu(
+    tmp_path: Path, vendor: str, files: dict[str, str], message: str
+) -> None:
+    """gpu-check exits with 3 without a GPU of the vendor, and names a service that fits."""
     for name, content in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(content)
@@ -85,7 +87,9 @@ def accounts(tmp_path: Path) -> Path:
     ],
     ids=["removes the user", "reuses the group"],
 )
-def test_user_is_created_with_the_given_ids(accounts: Path, uid: str, gid: str, called: list[str]) -> None:
+def test_user_is_created_with_the_given_ids(
+    accounts: Path, uid: str, gid: str, called: list[str]
+) -> None:
     """The user gets the given ids, also if the base already uses them."""
     ran = run(RECIPES / "workbench-user.sh", uid, gid, path=accounts)
     assert ran.returncode == 0, ran

@@ -79,7 +79,7 @@ def test_another_hip_in_amds_image_is_refused(tmp_path: Path, major: str, found:
 
 
 def toolkit(folder: Path, release: str = "2026.1") -> Path:
-    """Create the directories of Intel's toolkit image; return the one of the compiler's libraries."""
+    """Create the directories of Intel's image; return the one of the compiler's libraries."""
     for component in ("compiler", "tbb", "tcm", "umf"):
         here = folder / "oneapi-given" / component
         (here / release / "lib").mkdir(parents=True)

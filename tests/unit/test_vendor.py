@@ -101,7 +101,7 @@ def test_overlay_changes_only_contexts_and_arguments(vendor: Mapping[str, Any]) 
 
 
 def test_shared_stages_use_the_vendors_sdks(vendor: Mapping[str, Any]) -> None:
-    """nvcc in an image is the one that compiled its kernels."""
+    """The nvcc in an image is the one that compiled its kernels."""
     assert vendor["all-backends"]["contexts"]["cuda-devel"] == "target:cuda-devel"
     expected = {
         "cuda-devel": {"cuda-devel"},

@@ -180,7 +180,15 @@ class Nasm(CompileCommand):
             source, include = path.join(directory, "a.asm"), path.join(directory, "b.inc")
             write(include, b"nop\n")
             write(source, b'%include "b.inc"\n')
-            arguments = ["-f", "elf64", f"-I{directory}/", "-MD", f"{directory}/a.d", "-o", f"{directory}/a.o"]
+            arguments = [
+                "-f",
+                "elf64",
+                f"-I{directory}/",
+                "-MD",
+                f"{directory}/a.d",
+                "-o",
+                f"{directory}/a.o",
+            ]
             output_of(self.compiler, *arguments, source)
             with open(f"{directory}/a.d", encoding="utf-8") as file:
                 return "yes" if include in dependencies(file.read()) else "no"
@@ -285,7 +293,7 @@ class Hipcc(CompileCommand):
             raise BypassError("arguments for other programs")
 
     def inputs(self, target: str) -> "list[str]":
-        """Return the files that the preprocessor opens for each GPU, as hipcc's -MD lists one GPU only."""
+        """Return the files that are preprocessed for each GPU; hipcc's -MD lists one GPU's."""
         found: dict[str, None] = {}
         arguments: list[str] = [word for word in self.arguments if word not in self.targets]
         arguments[arguments.index("-o") + 1] = target
@@ -307,7 +315,9 @@ class Hipcc(CompileCommand):
                 if os.access(quoted, os.X_OK):
                     real = path.realpath(quoted)
                     arguments = memo.fact(real, "libraries", lambda: libraries(real)).split()  # noqa: B023
-                    yield from (word for word in arguments if word.startswith("/") and "lib" in word)
+                    yield from (
+                        word for word in arguments if word.startswith("/") and "lib" in word
+                    )
 
 
 COMPILERS = {command.name: command for command in (Nasm, Nvcc, Hipcc)}
@@ -424,9 +434,7 @@ class ToolMemo:
 
     def query(self, program: str, argument: str) -> str:
         """Return the output of a program for one argument, in one line."""
-        return self.fact(
-            program, argument, lambda: " ".join(output_of(program, argument).split())
-        )
+        return self.fact(program, argument, lambda: " ".join(output_of(program, argument).split()))
 
     def fact(self, program: str, name: str, find_out: "Callable[[], str]") -> str:
         """Return a fact about a program, which is determined once."""
@@ -551,7 +559,7 @@ class Store:
         return sorted(found)
 
     def trim(self, most: int) -> None:
-        """Remove the least recently used files until a fifth is free, if `most` bytes are exceeded."""
+        """If the store exceeds `most` bytes, remove old results until a fifth is free."""
         import time  # noqa: PLC0415 # rare
 
         files = self.files()
@@ -619,7 +627,9 @@ class Call:
         except OSError:
             return False
         there = [name for kind, _, name in inputs if kind == "shadow"]
-        return shadows((name for kind, _, name in inputs if kind == "in"), self.directories) == there
+        return (
+            shadows((name for kind, _, name in inputs if kind == "in"), self.directories) == there
+        )
 
     def hit(self) -> bool:
         """Write the stored result; return False if there is none."""
@@ -769,7 +779,7 @@ def install(directory: str, names: "Sequence[str]") -> None:
         os.replace(part, path.join(directory, name))
 
 
-def main(arguments: "Sequence[str]") -> int:
+def main(arguments: "Sequence[str]") -> int:  # noqa: PLR0911 # one for each command
     """Act as the compiler with the name of this program, or run a command."""
     name = path.basename(arguments[0])
     if not name.startswith("depcache"):

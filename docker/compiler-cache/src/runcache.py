@@ -96,7 +96,7 @@ def packed() -> bytes:
 
 
 def unpack(archive: bytes) -> None:
-    """Extract an archive with the current time, as make would otherwise rebuild what depends on it."""
+    """Extract an archive with the current time, so that make does not see older files."""
     now = int(time.time())
     with tarfile.open(fileobj=io.BytesIO(archive)) as files:
         for member in files:

@@ -400,7 +400,7 @@ def test_lists_of_inputs_are_read_as_make_does(rule: str, names: list[str]) -> N
 
 def test_a_list_that_cannot_be_read_keeps_nothing() -> None:
     """Better no result than one that depends on too little."""
-    with pytest.raises(depcache.PassError):
+    with pytest.raises(depcache.BypassError):
         depcache.dependencies("not a rule")
 
 
@@ -418,7 +418,7 @@ def test_a_list_that_cannot_be_read_keeps_nothing() -> None:
 )
 def test_nvcc_is_answered_for_one_kernel_file_alone(words: str) -> None:
     """Host code, several outputs, options files: all of these are nvcc's own."""
-    with pytest.raises(depcache.PassError):
+    with pytest.raises(depcache.BypassError):
         depcache.Nvcc("/usr/bin/nvcc", words.split())
 
 
@@ -434,7 +434,7 @@ def test_nvcc_is_answered_for_one_kernel_file_alone(words: str) -> None:
 )
 def test_hipcc_is_answered_for_named_gpus_alone(words: str) -> None:
     """Host code goes through ccache, and a GPU that is found out is no input."""
-    with pytest.raises(depcache.PassError):
+    with pytest.raises(depcache.BypassError):
         depcache.Hipcc("/usr/bin/hipcc", words.split())
 
 
@@ -445,7 +445,7 @@ def test_the_words_of_the_builds_are_known() -> None:
     assert (nasm.source, nasm.output, nasm.depfile) == ("x.asm", "x.o", "x.d")
     words = "--fatbin -gencode=arch=compute_75,code=sm_75 a.cu -o a.f -I ./src -DX"
     nvcc = depcache.Nvcc("nvcc", words.split())
-    assert (nvcc.source, nvcc.output, nvcc.folders) == ("a.cu", "a.f", ["./src"])
+    assert (nvcc.source, nvcc.output, nvcc.directories) == ("a.cu", "a.f", ["./src"])
     words = "-gencode arch=compute_60,code=sm_60 -O2 -std=c++11 -m64 -ptx -c -o a.ptx a.cu"
     assert depcache.Nvcc("nvcc", words.split()).output == "a.ptx"
     words = "--genco --offload-arch=gfx90a -O3 -I x -o a.co a.hip"
