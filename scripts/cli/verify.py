@@ -17,7 +17,14 @@ from scripts.images import catalogue
 SUITES = {
     "images": ["tests/images"],
     "mutants": ["tests/mutants", "--table"],
-    "all": ["tests/unit", "tests/builder", "tests/images", "tests/server", "tests/mutants"],
+    "all": [
+        "tests/unit",
+        "docker/compiler-cache/tests",
+        "tests/builder",
+        "tests/images",
+        "tests/server",
+        "tests/mutants",
+    ],
 }
 """The arguments of pytest for the sessions `verify-images`, `mutants` and `tests`."""
 

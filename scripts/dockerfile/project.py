@@ -260,9 +260,7 @@ def of_repository(changed: Mapping[str, str] | None = None) -> Project:
     for name, target in everything.items():
         if target.get("tags"):
             images[name] = (target["dockerfile"], target.get("target", ""))
-    return Project(
-        files, contexts, images, texts, everything, substitutes, frozenset(replaceable)
-    )
+    return Project(files, contexts, images, texts, everything, substitutes, frozenset(replaceable))
 
 
 def _texts() -> dict[str, str]:

@@ -7,8 +7,8 @@ import pytest
 from scripts.core.paths import ROOT
 from tests.support.subject import Ran, Subject
 
-LAUNCHER = ROOT / "docker" / "launcher" / "depcache.py"
-FUZZ = Path(__file__).with_name("launcher_fuzz.py")
+LAUNCHER = ROOT / "docker" / "compiler-cache" / "src" / "depcache.py"
+FUZZ = ROOT / "docker" / "compiler-cache" / "tests" / "fuzz.py"
 SECONDS = 15
 SEED = 1
 """The way there is the same each time, so that a fault is found again."""
@@ -16,9 +16,12 @@ SEED = 1
 MUTANTS = {
     "includes are not looked at": ("if any(self.digest(name) != was", "if any(False and was"),
     "another file in an include's place": ("if path.isfile(place))", "if False)"),
-    "words are not in the key": ("str(len(asked.words)), *asked.words", '""'),
+    "words are not in the key": ("str(len(command.arguments)), *command.arguments", '""'),
     "messages are lost": ("(sys.stderr, err)", '(sys.stderr, b"")'),
-    "half the list of inputs": ("self.asked.depfile, depfile)", "self.asked.depfile, depfile[5:])"),
+    "half the list of inputs": (
+        "self.command.depfile, depfile)",
+        "self.command.depfile, depfile[5:])",
+    ),
 }
 """A fault in the launcher, by what it makes of it; the fuzz must find each."""
 

@@ -1,26 +1,28 @@
 #!/usr/bin/python3 -IS
-"""Caches compilers that ccache does not know and that can say what they read.
+"""Cache the compilers that ccache does not support and that can list their inputs.
 
     depcache.py nasm -f elf64 -I x86/ -o scale.o scale.asm
     depcache.py --install ~/bin nvcc     ~/bin/nvcc caches for the next nvcc on PATH
-    depcache.py --stats | --clear
+    depcache.py --stats | --clear | --version
 
-A result is found by the compiler (the bytes of the programs it is made of), its
-words, the working folder, the environment it reads, the source, and then by what
-the source includes, by content. What that is, the compiler itself said the first
-time: no preprocessor runs to find out, and a hit costs a few files read.
+This is a direct mode, as in ccache: the key of a call is the digest of the compiler (of all
+programs it consists of), the arguments, the working directory, the environment that the compiler
+reads, and the source. Under the key is a manifest. It lists the inputs of each result, as the
+compiler listed them on the miss, with their digests. A hit reads these files, and runs no
+preprocessor.
 
-    DEPCACHE_DIR       where results are kept (CCACHE_DIR/depcache, or ~/.cache/depcache)
-    DEPCACHE_MAXSIZE   bytes that they may take (512 MiB); the longest unused go first
-    DEPCACHE_TEMP      where digests of compilers are remembered (/tmp/depcache-UID)
-    DEPCACHE_LOG       a file that gets a line a call: hit, miss, unsafe or passed, and which
-    DEPCACHE_DISABLE   not empty: run the compiler, keep nothing
+    DEPCACHE_DIR       the store (CCACHE_DIR/depcache, or ~/.cache/depcache)
+    DEPCACHE_MAXSIZE   its largest size in bytes (512 MiB); the least recently used results go first
+    DEPCACHE_TEMP      a directory for the digests of compilers (/tmp/depcache-UID)
+    DEPCACHE_LOG       a log with a line for each call: hit, miss, uncacheable, bypass or failed,
+                       and the compiler
+    DEPCACHE_DISABLE   not empty: run the compiler, store nothing
 
-Whatever is not known to be safe goes to the compiler, nothing is kept of a compile
-that failed, and no fault of the cache is a fault of the build. See docs/launcher.md.
+A call with an argument that is not known to be safe bypasses the cache. A compile that failed is
+not stored, and a fault of the cache never fails a build. README.md says more.
 """
 
-# Python's start is most of a hit: what a hit does not need is imported where it is needed.
+# Most of a hit's time is Python's start, so modules that a hit does not need are imported late.
 import os
 import sys
 from os import path
@@ -36,103 +38,104 @@ else:
         from hashlib import sha256
 
 
+__version__ = "1.0.0"
 FORMAT = "depcache 1"
-"""Part of every key: a later format finds nothing of an earlier one."""
+"""Part of every key. It changes only if results of an earlier version could be wrong."""
 MAXSIZE = 512 << 20
 VARIANTS = 16
-"""How many sets of inputs are kept for one command, the latest first."""
+"""How many results a manifest lists, the latest first."""
 STALE_SECONDS = 3600
-"""An unfinished file that old is left over from a process that died."""
+"""The age at which an unfinished file counts as left behind by a process that died."""
 
 
-class PassError(Exception):
-    """This call is for the compiler alone; the message says why."""
+class BypassError(Exception):
+    """This call bypasses the cache; the message says why."""
 
 
 # --- compilers ----------------------------------------------------------------
 
 
-class Compile:
-    """One call of a compiler, read into what a cache must know of it.
+class CompileCommand:
+    """The arguments of one call of a compiler, parsed.
 
-    Only words that are known to change nothing but the output are let through.
+    Only arguments are accepted that are known to affect nothing but the output.
 
     Raises:
-        PassError: the call has other words, or not one source and one output.
+        BypassError: the call has other arguments, or not exactly one source and one output.
     """
 
     name = ""
     plain: "Sequence[str]" = ()
-    """Words that stand alone."""
+    """Arguments without a value."""
     prefixes: "Sequence[str]" = ()
-    """Beginnings of words that stand alone."""
+    """Beginnings of arguments without a value, such as `-O` of `-O2`."""
     valued: "Sequence[str]" = ()
-    """Words that take the next one, or are joined to their value."""
+    """Arguments whose value is the next argument."""
     joined: "Sequence[str]" = ()
-    """Those of them whose value may follow at once."""
+    """Arguments whose value may be a part of them, as in `-Idir`, or the next argument."""
     suffixes: "Sequence[str]" = ()
-    """How its sources' names end."""
+    """How the names of sources end."""
     environment: "Sequence[str]" = ()
-    """The variables that it reads."""
+    """The environment variables that the compiler reads."""
     unsafe: "Sequence[bytes]" = ()
-    """What in an input makes the output depend on more than inputs."""
+    """Texts of an input that make the result uncacheable, such as `__DATE__`."""
 
-    def __init__(self, compiler: str, words: "Sequence[str]") -> None:
-        """Read a call's words."""
+    def __init__(self, compiler: str, arguments: "Sequence[str]") -> None:
+        """Parse the arguments of a call."""
         self.compiler = compiler
-        self.words = list(words)
+        self.arguments = list(arguments)
         self.source = self.output = self.depfile = ""
-        self.folders: list[str] = []
-        """Where includes are looked for."""
+        self.directories: list[str] = []
+        """The directories of the search path."""
         self.targets: list[str] = []
-        """The GPUs that are compiled for, as words."""
+        """The arguments that select GPUs."""
         self._read()
 
     def _read(self) -> None:
-        rest = iter(self.words)
+        rest = iter(self.arguments)
         for word in rest:
             option = next((o for o in self.joined if word.startswith(o)), word)
             if option == "-o":
                 self._set("output", word[2:] or next(rest, ""))
             elif option == "-I":
-                self.folders.append(word[2:] or next(rest, ""))
+                self.directories.append(word[2:] or next(rest, ""))
             elif option in self.valued:
                 self._value(option, word[len(option) :] or next(rest, ""))
             elif not word.startswith(("-", "@")):
                 self._set("source", word)
             elif word not in self.plain and not word.startswith(tuple(self.prefixes)):
-                raise PassError(f"{word} is not known to be safe")
+                raise BypassError(f"{word} is not known to be safe")
         if not self.source.endswith(tuple(self.suffixes)) or not self.output:
-            raise PassError("not one source and one output")
+            raise BypassError("not one source and one output")
         self._check()
 
     def _set(self, name: str, value: str) -> None:
         if getattr(self, name) or not value or value.startswith("-"):
-            raise PassError(f"not exactly one {name}")
+            raise BypassError(f"not exactly one {name}")
         setattr(self, name, value)
 
     def _value(self, option: str, value: str) -> None:
-        """Take note of an option's value."""
+        """Handle the value of an option."""
 
     def _check(self) -> None:
-        """Refuse what no single word tells."""
+        """Refuse combinations of arguments."""
 
     def listing(self, target: str) -> "list[str]":  # noqa: ARG002
-        """Return the words that make the compiler list what it reads in a file."""
+        """Return the arguments with which the compiler lists its inputs in a file."""
         return []
 
     def inputs(self, target: str) -> "list[str]":
-        """Return what was read, from the list that the compiler has made."""
+        """Return the inputs from the list that the compiler wrote."""
         with open(self.depfile or target, encoding="utf-8", errors="surrogateescape") as file:
             return dependencies(file.read())
 
-    def tools(self, memory: "Memory") -> "Iterable[str]":  # noqa: ARG002
-        """Return the files that make the compiler what it is."""
+    def tools(self, memo: "ToolMemo") -> "Iterable[str]":  # noqa: ARG002
+        """Return the files that the compiler consists of."""
         return [self.compiler]
 
 
-class Nasm(Compile):
-    """NASM: -MD lists files of macros, -P files and incbin's; 2.16.01's leaves them out."""
+class Nasm(CompileCommand):
+    """NASM. Its -MD lists includes, -P files and incbin's files; 2.16.01's leaves them out."""
 
     name = "nasm"
     plain = ("-g", "-MP")
@@ -152,39 +155,47 @@ class Nasm(Compile):
         if option == "-MD":
             self._set("depfile", value)
         elif option == "-i":
-            self.folders.append(value)
+            self.directories.append(value)
 
     def _check(self) -> None:
         if os.environ.get("NASMENV"):
-            raise PassError("NASMENV holds further words")
-        if self.depfile and "-MF" in self.words:
-            raise PassError("two names for the list of inputs")
+            raise BypassError("NASMENV has more arguments")
+        if self.depfile and "-MF" in self.arguments:
+            raise BypassError("two names for the list of inputs")
 
     def listing(self, target: str) -> "list[str]":
         """Return -MD where the caller has none; -MF alone has NASM write nothing."""
         return [] if self.depfile else ["-MD", target]
 
-    def tools(self, memory: "Memory") -> "Iterable[str]":
-        """Return the one program, once it has shown that its lists are whole."""
-        if memory.known_of(self.compiler, "lists includes", self._lists_includes) != "yes":
-            raise PassError("its -MD leaves includes out")
+    def tools(self, memo: "ToolMemo") -> "Iterable[str]":
+        """Return the program, if its lists of inputs are complete."""
+        if memo.fact(self.compiler, "lists includes", self._lists_includes) != "yes":
+            raise BypassError("its -MD leaves includes out")
         return [self.compiler]
 
     def _lists_includes(self) -> str:
         import tempfile  # noqa: PLC0415 # slow
 
-        with tempfile.TemporaryDirectory() as folder:
-            source, include = path.join(folder, "a.asm"), path.join(folder, "b.inc")
+        with tempfile.TemporaryDirectory() as directory:
+            source, include = path.join(directory, "a.asm"), path.join(directory, "b.inc")
             write(include, b"nop\n")
             write(source, b'%include "b.inc"\n')
-            words = ["-f", "elf64", f"-I{folder}/", "-MD", f"{folder}/a.d", "-o", f"{folder}/a.o"]
-            said(self.compiler, *words, source)
-            with open(f"{folder}/a.d", encoding="utf-8") as file:
+            arguments = [
+                "-f",
+                "elf64",
+                f"-I{directory}/",
+                "-MD",
+                f"{directory}/a.d",
+                "-o",
+                f"{directory}/a.o",
+            ]
+            output_of(self.compiler, *arguments, source)
+            with open(f"{directory}/a.d", encoding="utf-8") as file:
                 return "yes" if include in dependencies(file.read()) else "no"
 
 
-class Nvcc(Compile):
-    """CUDA's compiler where it yields device code alone; -MD goes over every target."""
+class Nvcc(CompileCommand):
+    """CUDA's compiler, for device code only. Its -MD lists the inputs of all targets."""
 
     name = "nvcc"
     modes = ("--fatbin", "-fatbin", "--cubin", "-cubin", "--ptx", "-ptx")
@@ -215,40 +226,40 @@ class Nvcc(Compile):
         if option == "-MF":
             self._set("depfile", value)
         elif option == "-isystem":
-            self.folders.append(value)
+            self.directories.append(value)
 
     def _check(self) -> None:
-        if not set(self.modes) & set(self.words):
-            raise PassError("more than device code")
-        if ("-MD" in self.words) != bool(self.depfile):
-            raise PassError("-MD or -MF alone")
+        if not set(self.modes) & set(self.arguments):
+            raise BypassError("more than device code")
+        if ("-MD" in self.arguments) != bool(self.depfile):
+            raise BypassError("-MD or -MF alone")
 
     def listing(self, target: str) -> "list[str]":
         """Return -MD where the caller has none."""
         return [] if self.depfile else ["-MD", "-MF", target]
 
-    def tools(self, memory: "Memory") -> "Iterator[str]":
-        """Return what nvcc says it would run, the bitcode it links, and cc1plus."""
+    def tools(self, memo: "ToolMemo") -> "Iterator[str]":
+        """Return the programs of `nvcc --dryrun`, the bitcode it links, and cc1plus."""
         yield self.compiler
-        folders = os.environ.get("PATH", "")
-        for line in said(self.compiler, "--dryrun", *self.words).splitlines():
+        directories = os.environ.get("PATH", "")
+        for line in output_of(self.compiler, "--dryrun", *self.arguments).splitlines():
             name, is_value, value = line.removeprefix("#$ ").partition("=")
             if name == "PATH":
-                folders = value
+                directories = value
             elif name == "NVVMIR_LIBRARY_DIR":
                 yield from (path.join(value, file) for file in sorted(os.listdir(value)))
             elif not is_value or " " in name:
                 word = name.partition(" ")[0].strip('"')
-                program = find(word, folders)
+                program = find(word, directories)
                 yield program
                 if path.basename(word).startswith(("g++", "gcc", "c++", "cc")):
-                    yield memory.asked(program, "-print-prog-name=cc1plus")
+                    yield memo.query(program, "-print-prog-name=cc1plus")
         profile = path.join(path.dirname(self.compiler), "nvcc.profile")
         yield from [profile] if path.exists(profile) else []
 
 
-class Hipcc(Compile):
-    """HIP's compiler where it yields a code object alone (--genco)."""
+class Hipcc(CompileCommand):
+    """HIP's compiler, for code objects only (--genco)."""
 
     name = "hipcc"
     plain = ("--genco", "-w", "-nogpuinc", "-nogpulib", "-g", "-munsafe-fp-atomics")
@@ -268,26 +279,26 @@ class Hipcc(Compile):
 
     def _value(self, option: str, value: str) -> None:
         if option == "-isystem":
-            self.folders.append(value)
+            self.directories.append(value)
         elif option == "-x" and value != "hip":
-            raise PassError("not HIP")
+            raise BypassError("not HIP")
 
     def _check(self) -> None:
-        self.targets = [word for word in self.words if word.startswith("--offload-arch=")]
-        if "--genco" not in self.words or not self.targets:
-            raise PassError("more than device code, or for no GPU by name")
+        self.targets = [word for word in self.arguments if word.startswith("--offload-arch=")]
+        if "--genco" not in self.arguments or not self.targets:
+            raise BypassError("more than device code, or for no GPU by name")
         if "--offload-arch=native" in self.targets:
-            raise PassError("a GPU to be found out")
-        if any(word.startswith(("-Wl,", "-Wp,", "-Wa,")) for word in self.words):
-            raise PassError("words for other programs")
+            raise BypassError("the GPU is detected at run time")
+        if any(word.startswith(("-Wl,", "-Wp,", "-Wa,")) for word in self.arguments):
+            raise BypassError("arguments for other programs")
 
     def inputs(self, target: str) -> "list[str]":
-        """Return what each target's preprocessor opens: hipcc has no -MD for several."""
+        """Return the files that are preprocessed for each GPU; hipcc's -MD lists one GPU's."""
         found: dict[str, None] = {}
-        words: list[str] = [word for word in self.words if word not in self.targets]
-        words[words.index("-o") + 1] = target
+        arguments: list[str] = [word for word in self.arguments if word not in self.targets]
+        arguments[arguments.index("-o") + 1] = target
         for gpu in self.targets:
-            said(self.compiler, *words, gpu, "-E")
+            output_of(self.compiler, *arguments, gpu, "-E")
             with open(target, encoding="utf-8", errors="surrogateescape") as file:
                 for line in file:
                     if line.startswith("# ") and '"' in line:
@@ -295,100 +306,102 @@ class Hipcc(Compile):
                         found |= {name: None} if not name.startswith("<") else {}
         return list(found)
 
-    def tools(self, memory: "Memory") -> "Iterator[str]":
-        """Return the programs and the bitcode that the driver names, and clang's libraries."""
+    def tools(self, memo: "ToolMemo") -> "Iterator[str]":
+        """Return the programs and the bitcode of `hipcc -###`, and clang's libraries."""
         yield self.compiler
-        for quoted in said(self.compiler, *self.words, "-###").split('"'):
+        for quoted in output_of(self.compiler, *self.arguments, "-###").split('"'):
             if quoted.startswith("/") and path.isfile(quoted):
                 yield quoted
                 if os.access(quoted, os.X_OK):
                     real = path.realpath(quoted)
-                    words = memory.known_of(real, "libraries", lambda: libraries(real)).split()  # noqa: B023
-                    yield from (word for word in words if word.startswith("/") and "lib" in word)
+                    arguments = memo.fact(real, "libraries", lambda: libraries(real)).split()  # noqa: B023
+                    yield from (
+                        word for word in arguments if word.startswith("/") and "lib" in word
+                    )
 
 
-COMPILERS = {kind.name: kind for kind in (Nasm, Nvcc, Hipcc)}
+COMPILERS = {command.name: command for command in (Nasm, Nvcc, Hipcc)}
 
 
 def dependencies(text: str) -> "list[str]":
     r"""Return the inputs of a make rule: `a.o : a.asm b\ c.inc`.
 
     Raises:
-        PassError: it is no such rule.
+        BypassError: the text is not such a rule.
     """
     text = text.replace("\\\r\n", " ").replace("\\\n", " ")
-    words: list[str] = []
+    arguments: list[str] = []
     word, at = "", 0
     while at < len(text):
         letter, following = text[at], text[at + 1 : at + 2]
         if (letter == "\\" and following in (" ", "#", ":", "\\")) or (letter == following == "$"):
-            # Compilers leave a backslash that stands before nothing of these alone.
+            # A backslash before any other character is not an escape.
             word, at = word + following, at + 2
         elif letter.isspace():
-            words, word, at = [*words, word] if word else words, "", at + 1
-            if letter == "\n" and words:
+            arguments, word, at = [*arguments, word] if word else arguments, "", at + 1
+            if letter == "\n" and arguments:
                 break
         else:
             word, at = word + letter, at + 1
-    words = [*words, word] if word else words
-    ends = [n for n, word in enumerate(words) if word == ":" or word.endswith(":")]
+    arguments = [*arguments, word] if word else arguments
+    ends = [n for n, word in enumerate(arguments) if word == ":" or word.endswith(":")]
     if not ends or ends[0] > 1:
-        raise PassError("the compiler's list of inputs cannot be read")
-    return list(dict.fromkeys(words[ends[0] + 1 :]))
+        raise BypassError("the compiler's list of inputs cannot be read")
+    return list(dict.fromkeys(arguments[ends[0] + 1 :]))
 
 
 # --- programs -------------------------------------------------------------------
 
 
-def find(name: str, folders: str) -> str:
-    """Return the program of that name in folders joined by colons, but never a launcher.
+def find(name: str, directories: str) -> str:
+    """Return the program of that name in a search path, skipping copies of depcache.
 
-    Two copies of it on PATH would else call each other without end.
+    Two copies on PATH would otherwise call each other without end.
 
     Raises:
-        PassError: there is none.
+        BypassError: there is no such program.
     """
     own = path.realpath(__file__)
-    for folder in [""] if "/" in name else folders.split(":"):
-        program = path.join(folder, name)
+    for directory in [""] if "/" in name else directories.split(":"):
+        program = path.join(directory, name)
         real = path.realpath(program)
         launcher = real == own or path.basename(real).startswith("depcache")
         if os.access(program, os.X_OK) and path.isfile(program) and not launcher:
             return program
-    raise PassError(f"no program {name}")
+    raise BypassError(f"no program {name}")
 
 
-def said(*command: str) -> str:
-    """Return all that a program says.
+def output_of(*command: str) -> str:
+    """Return the output of a program, both streams.
 
     Raises:
-        PassError: it failed.
+        BypassError: the program failed.
     """
     import subprocess  # noqa: PLC0415 # slow
 
     done = subprocess.run(command, capture_output=True, check=False)
     if done.returncode:
-        raise PassError(f"{command[0]} ended with code {done.returncode}")
+        raise BypassError(f"{command[0]} ended with code {done.returncode}")
     return (done.stdout + done.stderr).decode(errors="surrogateescape")
 
 
 def libraries(program: str) -> str:
-    """Return what the loader says of a program, in one line."""
-    return " ".join(said("/usr/bin/ldd", program).split())
+    """Return the output of ldd for a program, in one line."""
+    return " ".join(output_of("/usr/bin/ldd", program).split())
 
 
-class Memory:
+class ToolMemo:
     """Digests of programs, which are large and do not change within a build step.
 
-    A file is known again by its place, size and times, to the nanosecond.
+    A program is identified by its path, inode, size and times, to the nanosecond.
     """
 
-    def __init__(self, folder: str) -> None:
-        """Read what is remembered in a folder of this user's own."""
-        os.makedirs(folder, mode=0o700, exist_ok=True)
-        if os.stat(folder).st_uid != os.getuid():
-            raise PassError(f"{folder} is somebody else's")
-        self.file = path.join(folder, "memory")
+    def __init__(self, directory: str) -> None:
+        """Read the memo in a directory that belongs to this user."""
+        os.makedirs(directory, mode=0o700, exist_ok=True)
+        if os.stat(directory).st_uid != os.getuid():
+            raise BypassError(f"{directory} belongs to another user")
+        self.file = path.join(directory, "memory")
         self.known: dict[str, str] = {}
         try:
             with open(self.file, encoding="utf-8", errors="surrogateescape") as file:
@@ -403,7 +416,7 @@ class Memory:
         times = f"{stat.st_mtime_ns} {stat.st_ctime_ns}"
         return f"{stat.st_dev} {stat.st_ino} {stat.st_size} {times} {path.realpath(name)}"
 
-    def _keep(self, key: str, value: str) -> str:
+    def _add(self, key: str, value: str) -> str:
         self.known[key] = value
         if "\n" not in key + value and "\t" not in value:
             append(self.file, f"{value}\t{key}\n")
@@ -416,17 +429,17 @@ class Memory:
             import hashlib  # noqa: PLC0415 # OpenSSL's, which is faster for what is large
 
             with open(name, "rb") as file:
-                self._keep(key, hashlib.file_digest(file, "sha256").hexdigest())
+                self._add(key, hashlib.file_digest(file, "sha256").hexdigest())
         return self.known[key]
 
-    def asked(self, program: str, word: str) -> str:
-        """Return what a program says to one word, in one line."""
-        return self.known_of(program, word, lambda: " ".join(said(program, word).split()))
+    def query(self, program: str, argument: str) -> str:
+        """Return the output of a program for one argument, in one line."""
+        return self.fact(program, argument, lambda: " ".join(output_of(program, argument).split()))
 
-    def known_of(self, program: str, what: str, find_out: "Callable[[], str]") -> str:
-        """Return something of a program, found out once."""
-        key = f"{self._stamp(program)} {what}"
-        return self.known.get(key) or self._keep(key, find_out())
+    def fact(self, program: str, name: str, find_out: "Callable[[], str]") -> str:
+        """Return a fact about a program, which is determined once."""
+        key = f"{self._stamp(program)} {name}"
+        return self.known.get(key) or self._add(key, find_out())
 
 
 def digest(name: str) -> str:
@@ -436,7 +449,7 @@ def digest(name: str) -> str:
 
 
 def append(name: str, text: str) -> None:
-    """Add to a file in one write, which no other process's falls into."""
+    """Append to a file in one write, so that lines of several processes do not mix."""
     file = os.open(name, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
     try:
         os.write(file, text.encode(errors="surrogateescape"))
@@ -445,7 +458,7 @@ def append(name: str, text: str) -> None:
 
 
 def write(name: str, content: bytes) -> None:
-    """Write a file whole or not at all."""
+    """Write a file completely or not at all."""
     part = f"{name}.{os.urandom(8).hex()}.part"
     try:
         with open(part, "xb") as file:
@@ -461,24 +474,24 @@ def write(name: str, content: bytes) -> None:
 
 
 class Result:
-    """What a compile left: two files and two streams of bytes."""
+    """The result of a compile: two files and two streams."""
 
     def __init__(self, parts: "Sequence[bytes]") -> None:
-        """Take the parts in their order."""
+        """Take the four parts in order."""
         self.parts = list(parts)
-        """Output, list of inputs, standard output, standard error."""
+        """The object, the list of inputs, standard output, standard error."""
 
     def pack(self) -> bytes:
-        """Return it as a file with its own digest."""
+        """Return the content of a file, which begins with its own digest."""
         body = b" ".join(b"%d" % len(part) for part in self.parts) + b"\n" + b"".join(self.parts)
         return sha256(body).hexdigest().encode() + b"\n" + body
 
     @classmethod
     def unpack(cls, packed: bytes) -> "Result":
-        """Read such a file.
+        """Parse the content of such a file.
 
         Raises:
-            ValueError: it is damaged.
+            ValueError: the content is damaged.
         """
         seal, _, body = packed.partition(b"\n")
         if sha256(body).hexdigest().encode() != seal:
@@ -492,21 +505,21 @@ class Result:
 
 
 class Store:
-    """The folder of results: by command the sets of inputs, by these the results."""
+    """The directory of manifests, by the key of a call, and of results, by their inputs."""
 
-    def __init__(self, folder: str) -> None:
-        """Take the folder, which is made when there is something to keep."""
-        self.folder = folder
+    def __init__(self, directory: str) -> None:
+        """Use a directory, which is created with the first result."""
+        self.directory = directory
 
-    def place(self, key: str) -> str:
-        """Return the file of a key."""
-        return path.join(self.folder, key[:2], key[2:])
+    def path_of(self, key: str) -> str:
+        """Return the path of a key."""
+        return path.join(self.directory, key[:2], key[2:])
 
-    def variants(self, key: str) -> "list[tuple[str, list[list[str]]]]":
-        """Return a command's results, each with its inputs as (kind, digest, name)."""
+    def manifest(self, key: str) -> "list[tuple[str, list[list[str]]]]":
+        """Return the results of a key, each with its inputs as (kind, digest, name)."""
         found: list[tuple[str, list[list[str]]]] = []
         try:
-            with open(self.place(key), encoding="utf-8", errors="surrogateescape") as file:
+            with open(self.path_of(key), encoding="utf-8", errors="surrogateescape") as file:
                 lines = file.read().split("\n")
         except FileNotFoundError:
             return found
@@ -518,35 +531,35 @@ class Store:
                 found[-1][1].append(fields)
         return found
 
-    def keep(self, key: str, inputs: "list[list[str]]", result: Result) -> None:
-        """Keep a result; it is found once its inputs are listed, which is last."""
+    def add(self, key: str, inputs: "list[list[str]]", result: Result) -> None:
+        """Store a result, and then list it in the manifest."""
         lines = [" ".join(fields) for fields in inputs]
         name = sha256("\n".join([key, *lines]).encode(errors="surrogateescape")).hexdigest()
         for each in (key, name):
-            os.makedirs(path.dirname(self.place(each)), exist_ok=True)
-        write(self.place(name), result.pack())
-        others = [variant for variant in self.variants(key) if variant[0] != name]
+            os.makedirs(path.dirname(self.path_of(each)), exist_ok=True)
+        write(self.path_of(name), result.pack())
+        others = [entry for entry in self.manifest(key) if entry[0] != name]
         text = [f"result {name}", *lines]
         for other, fields in others[: VARIANTS - 1]:
             text += [f"result {other}", *(" ".join(field) for field in fields)]
-        write(self.place(key), ("\n".join(text) + "\n").encode(errors="surrogateescape"))
+        write(self.path_of(key), ("\n".join(text) + "\n").encode(errors="surrogateescape"))
         if int(name[:2], 16) % 16 == 0:
             self.trim(int(os.environ.get("DEPCACHE_MAXSIZE") or MAXSIZE))
 
     def files(self) -> "list[tuple[float, int, str]]":
-        """Return (time of last use, bytes, name) of every file, the oldest first."""
+        """Return (time of last use, bytes, path) of every file, the least recently used first."""
         found = []
-        for folder, _, names in os.walk(self.folder):
+        for directory, _, names in os.walk(self.directory):
             for name in names:
                 try:
-                    stat = os.stat(path.join(folder, name))
+                    stat = os.stat(path.join(directory, name))
                 except FileNotFoundError:
                     continue
-                found.append((stat.st_mtime, stat.st_size, path.join(folder, name)))
+                found.append((stat.st_mtime, stat.st_size, path.join(directory, name)))
         return sorted(found)
 
     def trim(self, most: int) -> None:
-        """Remove the longest unused until a fifth is free, where there is more than `most`."""
+        """If the store exceeds `most` bytes, remove old results until a fifth is free."""
         import time  # noqa: PLC0415 # rare
 
         files = self.files()
@@ -565,73 +578,75 @@ class Store:
 # --- one call -------------------------------------------------------------------
 
 
-def shadows(inputs: "Iterable[str]", folders: "Iterable[str]") -> "list[str]":
-    """Return the files that could take an input's place, being in another folder of the path.
+def shadows(inputs: "Iterable[str]", directories: "Iterable[str]") -> "list[str]":
+    """Return the files with the name of an input in other directories of the search path.
 
-    One that comes or goes may change what an include means, though no input did.
+    If one is added or removed, an include may mean another file, though no input changed.
     """
     inputs = list(inputs)
     names = set()
     for name in inputs:
         parts = name.split("/")
         names |= {"/".join(parts[at:]) for at in range(len(parts)) if parts[at]}
-    places = {path.join(folder, name) for folder in folders for name in names}
+    places = {path.join(directory, name) for directory in directories for name in names}
     return sorted(place for place in places - set(inputs) if path.isfile(place))
 
 
 class Call:
-    """One call that may be answered out of the store."""
+    """One call, for which the store may have a result."""
 
-    def __init__(self, asked: Compile, store: Store, memory: Memory) -> None:
-        """Find the key of what is asked.
+    def __init__(self, command: CompileCommand, store: Store, memo: ToolMemo) -> None:
+        """Determine the key.
 
         Raises:
-            PassError: it cannot be known for sure.
+            BypassError: the call cannot be cached safely.
         """
-        self.asked, self.store = asked, store
+        self.command, self.store = command, store
         self.digests: dict[str, str] = {}
-        sink = asked.output
+        sink = command.output
         if path.lexists(sink) and (path.islink(sink) or not path.isfile(sink)):
-            raise PassError("the output is no ordinary file")
-        tools = sorted({f"{path.realpath(t)} {memory.digest(t)}" for t in asked.tools(memory)})
-        environment = [f"{name}={os.environ.get(name)}" for name in asked.environment]
-        words = [FORMAT, asked.name, os.getcwd(), self.digest(asked.source), *tools, *environment]
-        text = "\0".join([*words, str(len(asked.words)), *asked.words])
+            raise BypassError("the output is not a regular file")
+        tools = sorted({f"{path.realpath(t)} {memo.digest(t)}" for t in command.tools(memo)})
+        environment = [f"{name}={os.environ.get(name)}" for name in command.environment]
+        parts = [FORMAT, command.name, os.getcwd(), self.digest(command.source), *tools]
+        text = "\0".join([*parts, *environment, str(len(command.arguments)), *command.arguments])
         self.key = sha256(text.encode(errors="surrogateescape")).hexdigest()
-        folders = ["", path.dirname(asked.source), *asked.folders]
-        self.folders = list(dict.fromkeys(folders))
+        directories = ["", path.dirname(command.source), *command.directories]
+        self.directories = list(dict.fromkeys(directories))
 
     def digest(self, name: str) -> str:
-        """Return the digest of an input, read once a call."""
+        """Return the digest of an input, which is read once."""
         if name not in self.digests:
             self.digests[name] = digest(name)
         return self.digests[name]
 
-    def _holds(self, inputs: "list[list[str]]") -> bool:
+    def _matches(self, inputs: "list[list[str]]") -> bool:
         try:
             if any(self.digest(name) != was for kind, was, name in inputs if kind == "in"):
                 return False
         except OSError:
             return False
         there = [name for kind, _, name in inputs if kind == "shadow"]
-        return shadows((name for kind, _, name in inputs if kind == "in"), self.folders) == there
+        return (
+            shadows((name for kind, _, name in inputs if kind == "in"), self.directories) == there
+        )
 
-    def answer(self) -> bool:
-        """Write the output from the store; False where it has none."""
-        for name, inputs in self.store.variants(self.key):
-            if not self._holds(inputs):
+    def hit(self) -> bool:
+        """Write the stored result; return False if there is none."""
+        for name, inputs in self.store.manifest(self.key):
+            if not self._matches(inputs):
                 continue
-            place = self.store.place(name)
+            place = self.store.path_of(name)
             try:
                 with open(place, "rb") as file:
                     output, depfile, out, err = Result.unpack(file.read()).parts
                 os.utime(place)
-                os.utime(self.store.place(self.key))
+                os.utime(self.store.path_of(self.key))
             except (OSError, ValueError):
                 continue
-            write(self.asked.output, output)
-            if self.asked.depfile:
-                write(self.asked.depfile, depfile)
+            write(self.command.output, output)
+            if self.command.depfile:
+                write(self.command.depfile, depfile)
             for stream, text in ((sys.stdout, out), (sys.stderr, err)):
                 stream.buffer.write(text)
                 stream.flush()
@@ -639,18 +654,18 @@ class Call:
         return False
 
     def compile(self) -> "tuple[int, str]":
-        """Run the compiler and keep what it made; return its code and what became of it."""
+        """Run the compiler and store its result; return the exit code and the outcome."""
         import shutil  # noqa: PLC0415 # slow
         import subprocess  # noqa: PLC0415
         import tempfile  # noqa: PLC0415
         import time  # noqa: PLC0415
 
-        asked, start = self.asked, time.time_ns()
-        folder = tempfile.mkdtemp(prefix="depcache-")
+        command, start = self.command, time.time_ns()
+        directory = tempfile.mkdtemp(prefix="depcache-")
         try:
-            target = path.join(folder, "inputs")
+            target = path.join(directory, "inputs")
             done = subprocess.run(
-                [asked.compiler, *asked.words, *asked.listing(target)],
+                [command.compiler, *command.arguments, *command.listing(target)],
                 capture_output=True, check=False,
             )  # fmt: skip
             for stream, text in ((sys.stdout, done.stdout), (sys.stderr, done.stderr)):
@@ -659,88 +674,88 @@ class Call:
             if done.returncode:
                 return done.returncode if done.returncode > 0 else 128 - done.returncode, "failed"
             try:
-                inputs = self._inputs(asked.inputs(target), start)
-                with open(asked.output, "rb") as file:
+                inputs = self._inputs(command.inputs(target), start)
+                with open(command.output, "rb") as file:
                     output = file.read()
                 depfile = b""
-                if asked.depfile:
-                    with open(asked.depfile, "rb") as file:
+                if command.depfile:
+                    with open(command.depfile, "rb") as file:
                         depfile = file.read()
                 parts = [output, depfile, done.stdout, done.stderr]
-                self.store.keep(self.key, inputs, Result(parts))
-            except (PassError, OSError):
-                return 0, "unsafe"
+                self.store.add(self.key, inputs, Result(parts))
+            except (BypassError, OSError):
+                return 0, "uncacheable"
             return 0, "miss"
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            shutil.rmtree(directory, ignore_errors=True)
 
     def _inputs(self, names: "Sequence[str]", start: int) -> "list[list[str]]":
-        """Return what a result depends on.
+        """Return the inputs of a result, and the files that could be used instead of them.
 
         Raises:
-            PassError: an input changed meanwhile, or holds what is unsafe.
+            BypassError: an input changed during the compile, or makes the result uncacheable.
         """
         found = []
         for name in names:
             if "\n" in name:
-                raise PassError("a line break in a name")
+                raise BypassError("a line break in a name")
             stat = os.stat(name)
             if max(stat.st_mtime_ns, stat.st_ctime_ns) >= start:
-                raise PassError(f"{name} changed meanwhile")
+                raise BypassError(f"{name} changed meanwhile")
             with open(name, "rb") as file:
                 content = file.read()
-            if any(word in content for word in self.asked.unsafe):
-                raise PassError(f"{name} says what no input tells")
+            if any(word in content for word in self.command.unsafe):
+                raise BypassError(f"{name} makes the result depend on more than its inputs")
             found.append(["in", sha256(content).hexdigest(), name])
-        return found + [["shadow", "-", name] for name in shadows(names, self.folders)]
+        return found + [["shadow", "-", name] for name in shadows(names, self.directories)]
 
 
 def home() -> str:
-    """Return the folder of results."""
+    """Return the directory of the store."""
     ccache = os.environ.get("CCACHE_DIR")
     default = path.join(ccache, "depcache") if ccache else path.expanduser("~/.cache/depcache")
     return os.environ.get("DEPCACHE_DIR") or default
 
 
-def run(name: str, words: "Sequence[str]") -> int:
-    """Answer a call of a compiler, or run it; return its code."""
+def run(name: str, arguments: "Sequence[str]") -> int:
+    """Use the cached result of a call, or run the compiler; return the exit code."""
     log = os.environ.get("DEPCACHE_LOG")
     base = path.basename(name)
 
-    def tell(outcome: str) -> None:
+    def report(outcome: str) -> None:
         if log:
             append(log, f"{outcome} {base}\n")
 
     try:
         compiler = find(name, os.environ.get("PATH", ""))
-    except PassError as error:
+    except BypassError as error:
         sys.stderr.write(f"depcache: {error} on PATH\n")
         return 127
     temp = os.environ.get("DEPCACHE_TEMP") or f"/tmp/depcache-{os.getuid()}"  # noqa: S108
     if os.environ.get("DEPCACHE_DISABLE") or base not in COMPILERS:
-        os.execv(compiler, [compiler, *words])
+        os.execv(compiler, [compiler, *arguments])
     try:
-        call = Call(COMPILERS[base](compiler, words), Store(home()), Memory(temp))
-        answered = call.answer()
-    except (PassError, OSError, UnicodeError):
-        tell("passed")
-        os.execv(compiler, [compiler, *words])
-    if answered:
-        tell("hit")
+        call = Call(COMPILERS[base](compiler, arguments), Store(home()), ToolMemo(temp))
+        is_hit = call.hit()
+    except (BypassError, OSError, UnicodeError):
+        report("bypass")
+        os.execv(compiler, [compiler, *arguments])
+    if is_hit:
+        report("hit")
         return 0
     try:
         code, outcome = call.compile()
-    except OSError:  # no room for the list of inputs, say
-        tell("passed")
-        os.execv(compiler, [compiler, *words])
-    tell(outcome)
+    except OSError:  # for example, no free space for the list of inputs
+        report("bypass")
+        os.execv(compiler, [compiler, *arguments])
+    report(outcome)
     return code
 
 
-def install(folder: str, names: "Sequence[str]") -> None:
-    """Put a launcher into a folder under the names of compilers.
+def install(directory: str, names: "Sequence[str]") -> None:
+    """Install depcache in a directory, under the names of compilers.
 
-    It is this file, translated to bytecode, which Python would else do at every call.
+    It is a zip application of bytecode, as Python would compile a script anew at each call.
     """
     import marshal  # noqa: PLC0415 # all of them rare
     import zipfile  # noqa: PLC0415
@@ -754,33 +769,36 @@ def install(folder: str, names: "Sequence[str]") -> None:
     packed.seek(0, 2)
     with zipfile.ZipFile(packed, "a") as archive:
         archive.writestr("__main__.pyc", code)
-    os.makedirs(folder, exist_ok=True)
-    launcher = path.join(folder, "depcache.pyz")
+    os.makedirs(directory, exist_ok=True)
+    launcher = path.join(directory, "depcache.pyz")
     write(launcher, packed.getvalue())
     os.chmod(launcher, 0o755)  # noqa: S103 # it is a program
     for name in names:
         part = f"{launcher}.{name}"
         os.symlink("depcache.pyz", part)
-        os.replace(part, path.join(folder, name))
+        os.replace(part, path.join(directory, name))
 
 
-def main(words: "Sequence[str]") -> int:
-    """Act as the compiler by whose name this was called, or as the command says."""
-    name = path.basename(words[0])
+def main(arguments: "Sequence[str]") -> int:  # noqa: PLR0911 # one for each command
+    """Act as the compiler with the name of this program, or run a command."""
+    name = path.basename(arguments[0])
     if not name.startswith("depcache"):
-        return run(name, words[1:])
-    if words[1:] == ["--stats"]:
+        return run(name, arguments[1:])
+    if arguments[1:] == ["--version"]:
+        print(f"depcache {__version__}")
+        return 0
+    if arguments[1:] == ["--stats"]:
         files = Store(home()).files()
         print(f"{home()}: {len(files)} files, {sum(size for _, size, _ in files)} bytes")
         return 0
-    if words[1:] == ["--clear"]:
+    if arguments[1:] == ["--clear"]:
         Store(home()).trim(-1)
         return 0
-    if len(words) > 3 and words[1] == "--install":  # noqa: PLR2004
-        install(words[2], words[3:])
+    if len(arguments) > 3 and arguments[1] == "--install":  # noqa: PLR2004
+        install(arguments[2], arguments[3:])
         return 0
-    if len(words) > 1 and not words[1].startswith("-"):
-        return run(words[1], words[2:])
+    if len(arguments) > 1 and not arguments[1].startswith("-"):
+        return run(arguments[1], arguments[2:])
     sys.stderr.write(__doc__ or "")
     return 2
 

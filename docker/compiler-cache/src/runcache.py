@@ -1,16 +1,15 @@
 #!/usr/bin/python3 -IS
-"""Keeps what a command leaves in its working folder, by all the files that it could read.
+"""Cache the files that a command writes, by the content of all the files that it could read.
 
     find /usr /etc -print0 | runcache.py ./configure --prefix=/usr
 
-For commands that look for files which are not there, so that no list of what they read
-can be had: configure and its like. The names of everything within their reach come on
-standard input, each with a zero byte behind it. A result is found by the command, its
-working folder, the environment, and the kind, mode and content of everything named: a
-file more, less or changed makes another key. The working folder must not hold files yet.
+This is for commands such as configure, which look for files that may not exist, so that no list
+of what they read is complete. Standard input is a list of all files within their reach, each
+followed by a zero byte. The key is the command, the working directory, the environment, and the
+type, mode and content of every file in the list. The working directory must have no files.
 
-The store is depcache.py's, with its variables; see docs/launcher.md. What the command
-said is repeated, and nothing is kept of a command that failed.
+The store and its variables are depcache.py's. A hit prints the command's output again, and a
+command that failed is not stored. README.md says more.
 """
 
 import io
@@ -30,19 +29,19 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from depcache import Result, Store, append, home
 
 FORMAT = "runcache 1"
-"""Part of every key: a later format finds nothing of an earlier one."""
+"""Part of every key. It changes only if results of an earlier version could be wrong."""
 PIECE = 1 << 16
-"""Bytes read at once; most files have less."""
+"""Bytes that are read at once; most files are smaller."""
 TOGETHER = 256
-"""Files that a thread takes at once: handing one over takes longer than most take to read."""
+"""Files for a thread at once, as passing one to a thread takes longer than reading most files."""
 FREE = ("DEPCACHE_", "CCACHE_", "HOSTNAME=", "OLDPWD=", "_=")
-"""Beginnings of what in the environment changes no result."""
+"""How variables begin that affect no result."""
 
 
 def entry(name: bytes) -> bytes:
-    """Return what a file is to those that read it: kind, mode, content.
+    """Return the type, mode and content of a file, for the key.
 
-    What cannot be read is nothing that the command could read either.
+    A file that cannot be read here cannot be read by the command, either.
     """
     found = os.lstat(name)
     what = b""
@@ -69,12 +68,12 @@ def digest(name: bytes) -> bytes:
 
 
 def entries(names: Sequence[bytes]) -> bytes:
-    """Return what some files are."""
+    """Return the entries of some files."""
     return b"".join(map(entry, names))
 
 
 def key(command: Sequence[str], names: Iterable[bytes]) -> str:
-    """Return what a command's result is kept under."""
+    """Return the key of a command."""
     machine = os.uname()
     environment = (f"{name}={value}" for name, value in os.environ.items())
     words = [FORMAT, str(Path.cwd()), machine.sysname, machine.machine, str(len(command)), *command]
@@ -82,14 +81,14 @@ def key(command: Sequence[str], names: Iterable[bytes]) -> str:
     total = sha256("\0".join(words).encode(errors="surrogateescape"))
     found = sorted(set(names))
     pieces = [found[at : at + TOGETHER] for at in range(0, len(found), TOGETHER)]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # a digest lets other threads run
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # hashing releases the interpreter's lock
         for some in pool.map(entries, pieces):
             total.update(some)
     return total.hexdigest()
 
 
 def packed() -> bytes:
-    """Return all that is in the working folder."""
+    """Return an archive of the working directory."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=1) as archive:
         archive.add(".")
@@ -97,62 +96,62 @@ def packed() -> bytes:
 
 
 def unpack(archive: bytes) -> None:
-    """Put it back, as made now: what make builds from it would else be older."""
+    """Extract an archive with the current time, so that make does not see older files."""
     now = int(time.time())
     with tarfile.open(fileobj=io.BytesIO(archive)) as files:
         for member in files:
             files.extract(member.replace(mtime=now), filter="tar")
 
 
-def say(out: bytes, err: bytes) -> None:
-    """Repeat what a command said."""
+def replay(out: bytes, err: bytes) -> None:
+    """Print the output of a command."""
     for stream, text in ((sys.stdout, out), (sys.stderr, err)):
         stream.buffer.write(text)
         stream.flush()
 
 
-def answer(store: Store, name: str) -> bool:
-    """Answer from the store; False where it has nothing whole."""
-    for result, _ in store.variants(name):
-        place = store.place(result)
+def restore(store: Store, name: str) -> bool:
+    """Restore a stored result; return False if there is none that is intact."""
+    for result, _ in store.manifest(name):
+        path = store.path_of(result)
         try:
-            archive, out, err = Result.unpack(Path(place).read_bytes()).parts
-            for used in (place, store.place(name)):
+            archive, out, err = Result.unpack(Path(path).read_bytes()).parts
+            for used in (path, store.path_of(name)):
                 os.utime(used)
         except (OSError, ValueError):
             continue
         unpack(archive)
-        say(out, err)
+        replay(out, err)
         return True
     return False
 
 
 def main(command: Sequence[str]) -> int:
-    """Answer a command, or run it; return its code."""
+    """Use the cached result of a command, or run it; return the exit code."""
     if not command or command[0].startswith("-"):
         sys.stderr.write(__doc__ or "")
         return 2
     log = os.environ.get("DEPCACHE_LOG")
     names = sys.stdin.buffer.read().split(b"\0")[:-1]
     store = Store(home())
-    outcome, code, name = "passed", 0, ""
+    outcome, code, name = "bypass", 0, ""
     try:
         if not os.environ.get("DEPCACHE_DISABLE") and not any(file for _, _, file in os.walk(".")):
             name = key(command, names)
-        if name and answer(store, name):
+        if name and restore(store, name):
             outcome = "hit"
-    except OSError:  # a file that is gone again, a store that cannot be read
+    except OSError:  # for example, a file that was removed, or an unreadable store
         name = ""
     if outcome != "hit":
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
-        say(done.stdout, done.stderr)
+        replay(done.stdout, done.stderr)
         code = done.returncode if done.returncode >= 0 else 128 - done.returncode
         try:
             if name and not code:
-                store.keep(name, [], Result([packed(), done.stdout, done.stderr]))
+                store.add(name, [], Result([packed(), done.stdout, done.stderr]))
                 outcome = "miss"
-        except OSError:  # no room, say: the command has done its work
-            outcome = "unsafe"
+        except OSError:  # for example, no free space; the command itself succeeded
+            outcome = "uncacheable"
     if log:
         append(log, f"{outcome} {Path(command[0]).name}\n")
     return code

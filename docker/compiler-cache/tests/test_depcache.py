@@ -12,9 +12,7 @@ from types import ModuleType
 
 import pytest
 
-from scripts.core.paths import ROOT
-
-LAUNCHER = ROOT / "docker" / "launcher" / "depcache.py"
+LAUNCHER = Path(__file__).parents[1] / "src" / "depcache.py"
 
 # An assembler: copies the source with what it includes, says so to -MD and to stderr.
 NASM = f"""#!{sys.executable}
@@ -207,7 +205,7 @@ def test_an_assembler_that_leaves_includes_out_of_its_lists_is_not_cached(bench:
     """As NASM 2.16.01 does: its -MD names the source alone."""
     bench.program("nasm", NASM.replace("name in seen]", "name in seen[:1]]"))
     assert [bench.run().returncode for _ in range(2)] == [0, 0]
-    assert bench.outcomes() == ["passed", "passed"]
+    assert bench.outcomes() == ["bypass", "bypass"]
     assert not bench.store.exists()
 
 
@@ -225,7 +223,7 @@ def test_what_depends_on_more_than_inputs_is_compiled_each_time(bench: Bench, un
     """The time of day, or a variable, is in no digest."""
     bench.write("inc/b.inc", unsafe)
     assert [bench.run().returncode for _ in range(2)] == [0, 0]
-    assert bench.outcomes() == ["unsafe", "unsafe"]
+    assert bench.outcomes() == ["uncacheable", "uncacheable"]
 
 
 @pytest.mark.parametrize(
@@ -246,7 +244,7 @@ def test_words_not_known_to_be_safe_go_to_the_compiler(
 ) -> None:
     """They are passed as they are, and nothing is kept."""
     bench.run(*words)
-    assert bench.outcomes() == ["passed"]
+    assert bench.outcomes() == ["bypass"]
     assert bench.compiles == 1
     assert not bench.store.exists()
 
@@ -270,7 +268,7 @@ def test_a_store_that_cannot_be_written_is_no_fault_of_the_build(bench: Bench) -
     bench.store.write_text("")
     assert bench.run().returncode == 0
     assert (bench.tree / "a.o").exists()
-    assert bench.outcomes() == ["passed"]
+    assert bench.outcomes() == ["bypass"]
 
 
 def test_an_input_that_changes_while_it_is_compiled_is_not_kept(bench: Bench) -> None:
@@ -278,7 +276,7 @@ def test_an_input_that_changes_while_it_is_compiled_is_not_kept(bench: Bench) ->
     late = "import os; os.utime('inc/b.inc')\n"
     bench.program("nasm", NASM + late)
     bench.run()
-    assert bench.outcomes() == ["unsafe"]
+    assert bench.outcomes() == ["uncacheable"]
 
 
 def test_many_at_once_keep_and_find_whole_results(bench: Bench) -> None:
@@ -402,7 +400,7 @@ def test_lists_of_inputs_are_read_as_make_does(rule: str, names: list[str]) -> N
 
 def test_a_list_that_cannot_be_read_keeps_nothing() -> None:
     """Better no result than one that depends on too little."""
-    with pytest.raises(depcache.PassError):
+    with pytest.raises(depcache.BypassError):
         depcache.dependencies("not a rule")
 
 
@@ -420,7 +418,7 @@ def test_a_list_that_cannot_be_read_keeps_nothing() -> None:
 )
 def test_nvcc_is_answered_for_one_kernel_file_alone(words: str) -> None:
     """Host code, several outputs, options files: all of these are nvcc's own."""
-    with pytest.raises(depcache.PassError):
+    with pytest.raises(depcache.BypassError):
         depcache.Nvcc("/usr/bin/nvcc", words.split())
 
 
@@ -436,7 +434,7 @@ def test_nvcc_is_answered_for_one_kernel_file_alone(words: str) -> None:
 )
 def test_hipcc_is_answered_for_named_gpus_alone(words: str) -> None:
     """Host code goes through ccache, and a GPU that is found out is no input."""
-    with pytest.raises(depcache.PassError):
+    with pytest.raises(depcache.BypassError):
         depcache.Hipcc("/usr/bin/hipcc", words.split())
 
 
@@ -447,7 +445,7 @@ def test_the_words_of_the_builds_are_known() -> None:
     assert (nasm.source, nasm.output, nasm.depfile) == ("x.asm", "x.o", "x.d")
     words = "--fatbin -gencode=arch=compute_75,code=sm_75 a.cu -o a.f -I ./src -DX"
     nvcc = depcache.Nvcc("nvcc", words.split())
-    assert (nvcc.source, nvcc.output, nvcc.folders) == ("a.cu", "a.f", ["./src"])
+    assert (nvcc.source, nvcc.output, nvcc.directories) == ("a.cu", "a.f", ["./src"])
     words = "-gencode arch=compute_60,code=sm_60 -O2 -std=c++11 -m64 -ptx -c -o a.ptx a.cu"
     assert depcache.Nvcc("nvcc", words.split()).output == "a.ptx"
     words = "--genco --offload-arch=gfx90a -O3 -I x -o a.co a.hip"

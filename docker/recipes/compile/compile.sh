@@ -46,6 +46,7 @@ report_caches() {
 }
 
 # Move the files that only a compiler reads from $out/runtime to $out/dev.
+# shellcheck disable=SC2154 # the recipe sets $out
 split_dev() {
     mkdir -p "$out/dev/usr/local/lib"
     mv "$out/runtime/usr/local/include" "$out/dev/usr/local/"

@@ -10,10 +10,11 @@ lib=/in/oneapi/runtime/$oneapi/lib
 program=/out/sycl-smoke/runtime/usr/local/libexec/vmaf/sycl-smoke
 mkdir -p "$(dirname $program)" && cd /build
 cp /src/sycl-smoke.cpp .
-# The first definition silences a warning that is meant for SYCL's own compiler.
+# The first definition silences a warning that is meant for SYCL's own compiler. The prefix map has
+# messages name the headers by their path in the SDK.
 ccache g++ -std=c++20 -O2 -Wall -Wextra -fPIE -DSYCL_DISABLE_FSYCL_SYCLHPP_WARNING \
     -DCL_TARGET_OPENCL_VERSION=300 -isystem /in/oneapi/dev/$oneapi/include \
-    -c sycl-smoke.cpp -o sycl-smoke.o
+    -ffile-prefix-map=/in/oneapi/dev= -c sycl-smoke.cpp -o sycl-smoke.o
 # shellcheck disable=SC2086 # a list of flags
 g++ -pie -s $LDFLAGS sycl-smoke.o $lib/libsycl.so.* -lOpenCL -o $program
 report_caches

@@ -74,5 +74,7 @@ def _reads(step: Step, path: str) -> bool:
     name = path.rpartition("/")[2]
     words = (word.rpartition("/")[2] for word in re.findall(r"[\w.*/-]+", step.text))
     return path in {script.file for script in step.scripts} or any(
-        fnmatch(name, word) for word in words if len(word.strip("*.")) > 2  # noqa: PLR2004
+        fnmatch(name, word)
+        for word in words
+        if len(word.strip("*.")) > 2  # noqa: PLR2004
     )

@@ -51,7 +51,8 @@ def test_mutants_come_with_everything_else(runs: list[Sequence[str]]) -> None:
     """The `tests` and `mutants` sessions are this one with other folders."""
     main(["verify", "cpu", "--suite=all"])
     main(["verify", "cpu", "--suite=mutants"])
-    folders = ["tests/unit", "tests/builder", "tests/images", "tests/server", "tests/mutants"]
+    folders = ["tests/unit", "docker/compiler-cache/tests", "tests/builder", "tests/images"]
+    folders += ["tests/server", "tests/mutants"]
     assert runs == [[*folders, "--image=cpu"], ["tests/mutants", "--table", "--image=cpu"]]
 
 

@@ -51,7 +51,7 @@ def test_a_step_prints_the_counts_of_its_own_log(tmp_path: Path) -> None:
 
 
 def test_a_step_without_compiler_calls_prints_no_depcache_line(tmp_path: Path) -> None:
-    """ccache's counts are always printed, and depcache's only if a step used it."""
+    """Ccache's counts are always printed, and depcache's only if a step used it."""
     assert measures(tmp_path, "", "") == {
         "ccache": {"direct_cache_hit": 0, "preprocessed_cache_hit": 0, "cache_miss": 0}
     }

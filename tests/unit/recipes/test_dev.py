@@ -59,7 +59,7 @@ def run(
 def test_gpu_check_finds_a_vendors_gpu(
     tmp_path: Path, vendor: str, files: dict[str, str], message: str
 ) -> None:
-    """gpu-check exits with 3 if the kernel has no GPU of the vendor, and names a service that fits."""
+    """gpu-check exits with 3 without a GPU of the vendor, and names a service that fits."""
     for name, content in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(content)

@@ -118,7 +118,7 @@ def _built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Built:
 
 
 def test_flags_are_canonical(built: Built) -> None:
-    """Each flag is passed once, gcc's own directories are dropped, and the libraries' are optional."""
+    """Each flag is passed once, without gcc's own directories; the libraries' are optional."""
     lines = built.mak.read_text().splitlines()
     assert lines[:5] == [
         "CPPFLAGS=-DX",
@@ -153,7 +153,7 @@ def test_config_asm_keeps_the_mentioned_macros(built: Built) -> None:
 def test_object_gets_the_macros_that_its_source_reaches(
     built: Built, stem: str, macros: set[str]
 ) -> None:
-    """A copy has the macros of the source, of its includes at any depth, and of put-together names."""
+    """A copy has the macros of the source, of all its includes, and of put-together names."""
     found = {line.split()[1] for line in built.copy(stem).splitlines()}
     assert found == {*macros, "CC_IDENT"}
 
@@ -220,7 +220,7 @@ needs_gcc = pytest.mark.skipif(not shutil.which("gcc"), reason="needs gcc")
 
 @needs_gcc
 def test_preprocessed_text_is_the_same(built: Built) -> None:
-    """Preprocessing a source with the reduced headers gives the same text as with the complete ones."""
+    """Reduced headers give the same preprocessed text as the complete ones."""
     assert broken(built) == set()
     assert _module().gcc_directories()
 

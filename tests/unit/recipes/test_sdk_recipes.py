@@ -79,7 +79,7 @@ def test_another_hip_in_amds_image_is_refused(tmp_path: Path, major: str, found:
 
 
 def toolkit(folder: Path, release: str = "2026.1") -> Path:
-    """Create the directories of Intel's toolkit image; return the one of the compiler's libraries."""
+    """Create the directories of Intel's image; return the one of the compiler's libraries."""
     for component in ("compiler", "tbb", "tcm", "umf"):
         here = folder / "oneapi-given" / component
         (here / release / "lib").mkdir(parents=True)
@@ -108,7 +108,7 @@ def test_a_library_is_taken_once_under_all_of_its_names(tmp_path: Path) -> None:
     (tmp_path / "libraries.sh").write_text(parts)
     ran = run("sdk/vendor/oneapi-vendor.sh", tmp_path, {})
     assert "oneapi-vendor.sh: intel/image:1.2.3 has no libur_loader.so.0" in ran.stderr
-    kept = tmp_path / "out" / "runtime" / "opt" / "intel" / "oneapi" / "lib"
+    kept = tmp_path / "out" / "oneapi" / "runtime" / "opt" / "intel" / "oneapi" / "lib"
     assert {path.name: path.is_symlink() for path in kept.iterdir()} == {
         "libsycl.so.8": False,
         "libsycl.so.9": True,

@@ -47,12 +47,12 @@ def vendor() -> Mapping[str, Any]:
     return targets()
 
 
-@pytest.mark.parametrize(("image", "sdk"), IMAGES.items())
+@pytest.mark.parametrize(("name", "sdk"), IMAGES.items())
 def test_image_uses_the_vendors_sdk_and_no_other(
-    vendor: Mapping[str, Any], image: str, sdk: str
+    vendor: Mapping[str, Any], name: str, sdk: str
 ) -> None:
     """An image replaces its own SDK only, as each replacement pulls an image of gigabytes."""
-    assert vendor[image]["contexts"] == {f"{sdk}-devel": f"target:{sdk}-from-vendor"}
+    assert vendor[name]["contexts"] == {f"{sdk}-devel": f"target:{sdk}-from-vendor"}
 
 
 def test_cpu_image_uses_no_sdk(vendor: Mapping[str, Any]) -> None:
@@ -102,7 +102,7 @@ def test_overlay_changes_only_contexts_and_arguments(vendor: Mapping[str, Any]) 
 
 
 def test_shared_stages_use_the_vendors_sdks(vendor: Mapping[str, Any]) -> None:
-    """nvcc in an image is the one that compiled its kernels."""
+    """The nvcc in an image is the one that compiled its kernels."""
     assert vendor["all-backends"]["contexts"]["cuda-devel"] == "target:cuda-devel"
     expected = {
         "cuda-devel": {"cuda-devel"},
