@@ -49,7 +49,7 @@ MUTANTS = (
     Mutant(
         "no-home-for-other-users",
         test_dev.test_workbench_works_for_any_user,
-        "cannot touch '/home/vmaf/file': Permission denied",
+        "cannot touch '//file': Permission denied",
         wrap("workbench", 'exec "$@"'),
         base="dev",
         params={"user": "1234:1234"},
@@ -85,7 +85,7 @@ MUTANTS = (
     Mutant(
         "no-ccache-directory-on-the-path",
         test_dev.test_compilers_use_ccache,
-        "assert {'cache_miss': '0', 'direct_cache_hit': '0'} == ",
+        "{'cache_miss': '0'} != {'cache_miss': '3'}",
         as_root("rm -r /usr/lib/ccache"),
         base="dev",
     ),
@@ -106,7 +106,7 @@ MUTANTS = (
     Mutant(
         "cache-volume-owned-by-root",
         test_dev.test_compose_keeps_the_compiler_cache,
-        "/ccache.*Permission denied",
+        r"workbench: .*/ccache",
         as_root("chown root:root /ccache"),
         base="dev",
     ),

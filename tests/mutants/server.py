@@ -7,7 +7,7 @@ MUTANTS = (
     Mutant(
         "libvmaf-changed-after-linking",
         test_server.test_server_uses_the_libvmaf_it_was_linked_with,
-        "assert 'sha256:[0-9a-f]{64}' == 'sha256:",
+        r"\+ sha256:[0-9a-f]{64}",
         as_root("printf x >>/usr/local/lib/libvmaf.so"),
         base="go-server",
     ),
@@ -36,7 +36,7 @@ MUTANTS = (
     Mutant(
         "server-only-executable-by-its-owner",
         test_server.test_server_scores_locked_down,
-        '(?i)exec: "vmaf-server": permission denied',
+        "exec /usr/local/bin/vmaf-server: permission denied",
         as_root("chown -R vmaf /usr/local/bin && chmod 700 /usr/local/bin/vmaf-server"),
         base="go-server",
         params={"user": "65534:65534"},

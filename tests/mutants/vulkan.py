@@ -34,7 +34,7 @@ MUTANTS = (
     Mutant(
         "no-vulkan-loader",
         test_vulkan.test_ffmpeg_reports_a_missing_vulkan_device,
-        "libvulkan.so.9",
+        "Unable to open the libvulkan library",
         base="vulkan",
         patches={LIBAVUTIL: patches.rename("libvulkan.so.1", "libvulkan.so.9")},
     ),
