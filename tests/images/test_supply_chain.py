@@ -1,4 +1,4 @@
-"""The components of the image: its SBOM and its licences ([details](supply-chain.md))."""
+"""The SBOM and the licences."""
 
 from scripts.contents import inventory, sbom
 from tests.support.subject import Subject
