@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from scripts.core.paths import ROOT
-from tests.support.subject import Ran, Subject
+from tests.support.subject import ProgramResult, Subject
 
 LAUNCHER = ROOT / "docker" / "compiler-cache" / "src" / "depcache.py"
 FUZZ = ROOT / "docker" / "compiler-cache" / "tests" / "fuzz.py"
@@ -49,7 +49,7 @@ GPUS = {
 pytestmark = [pytest.mark.needs("workbench"), pytest.mark.timeout(300)]
 
 
-def fuzz(image: Subject, launcher: Path, seconds: int, *, succeeds: bool) -> Ran:
+def fuzz(image: Subject, launcher: Path, seconds: int, *, succeeds: bool) -> ProgramResult:
     """Play edits to a launcher and to NASM, in the image."""
     mounts = {launcher: "/run/depcache.py", FUZZ: "/run/fuzz.py"}
     options = [f"--mount=type=bind,source={s},target={t},readonly" for s, t in mounts.items()]

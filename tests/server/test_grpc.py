@@ -11,8 +11,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
 )
 
 from scripts.core import clips
-from tests.server.conftest import Footage
-from tests.server.test_scores import planes
+from tests.support.footage import Footage, planes
 from tests.support.serving import PATIENCE, Server, eventually, serving
 from tests.support.subject import Subject
 

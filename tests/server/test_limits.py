@@ -159,7 +159,7 @@ LONG_REQUEST = {"reference": "long.y4m", "distorted": "long.y4m"}
 
 def test_a_client_that_leaves_while_we_score(image: Subject, long_video: Path) -> None:
     """The rest of its work is not done."""
-    with serving(image, folder=long_video) as server:
+    with serving(image, directory=long_video) as server:
         with pytest.raises(requests.Timeout):
             requests.post(server.url + SCORE, json=LONG_REQUEST, timeout=0.5)
         eventually(lambda: outcomes(server, "cancelled"), 1)

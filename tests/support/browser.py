@@ -1,55 +1,56 @@
-"""A browser without a screen, driven from here: what the server's page is tested with.
+"""A headless browser for tests of HTML pages.
 
-Playwright's own Chromium comes from a place that a machine may not reach;
-Debian's comes from the mirror that all else is made of. It runs in a container,
-on the host's network, where the server's loopback port is.
+Chromium comes from the Debian mirror, like everything else here, because Playwright's own
+downloads are not reachable from every machine. It runs in a container on the host's
+network, where it reaches the server's loopback port.
 """
 
 import re
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import tenacity
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.support.derived import Derived
 from tests.support.subject import Subject, docker
 
-PATIENCE = 30
-"""Seconds that it may take to start."""
+START_SECONDS = 30
 
-WORDS = (
-    "--no-sandbox",  # the container is one
-    "--disable-dev-shm-usage",  # and its /dev/shm is small
+ARGUMENTS = (
+    "--no-sandbox",  # the container is the sandbox
+    "--disable-dev-shm-usage",  # a container's /dev/shm is small
     "--remote-debugging-port=0",
 )
 
 
 @contextmanager
 def browsing(image: Subject) -> Iterator[Browser]:
-    """Yield a browser; skips the test where no Debian mirror answers."""
+    """Yield a browser; skip the test if no Debian mirror is reachable."""
     derived = Derived("chromium-headless-shell")
-    started = ""
+    container = ""
     try:
         tag = derived(image).tag
         options = ("--init", "--network=host", "--entrypoint=chromium-headless-shell")
-        done = docker("run", "--detach", *options, tag, *WORDS)
-        assert done.returncode == 0, done.stderr
-        started = done.stdout.strip()
+        started = docker("run", "--detach", *options, tag, *ARGUMENTS)
+        assert started.returncode == 0, started.stderr
+        container = started.stdout.strip()
         with sync_playwright() as playwright:
-            yield playwright.chromium.connect_over_cdp(_address(started))
+            yield playwright.chromium.connect_over_cdp(_address(container))
     finally:
-        docker("rm", "--force", started)
+        docker("rm", "--force", container)
         derived.close()
 
 
+@tenacity.retry(
+    retry=tenacity.retry_if_exception_type(AssertionError),
+    stop=tenacity.stop_after_delay(START_SECONDS),
+    wait=tenacity.wait_fixed(0.1),
+    reraise=True,
+)
 def _address(container: str) -> str:
-    """Return where it wants to be driven, once it says so."""
-    end = time.monotonic() + PATIENCE
-    log = ""
-    while time.monotonic() < end:
-        log = docker("logs", container).stderr
-        if said := re.search(r"DevTools listening on ws://([\w.:]+)/", log):
-            return f"http://{said[1]}"
-        time.sleep(0.1)
-    raise AssertionError(f"the browser did not start in {PATIENCE} s:\n{log}")
+    """Wait until the browser is up, and return the address that Playwright connects to."""
+    log = docker("logs", container).stderr
+    listening = re.search(r"DevTools listening on ws://([\w.:]+)/", log)
+    assert listening, f"the browser did not start in {START_SECONDS} s:\n{log}"
+    return f"http://{listening[1]}"

@@ -1,17 +1,18 @@
-"""Images under test with Debian packages added: what a test needs and no image should carry.
+"""Copies of the images under test with a Debian package added, for tests that need it.
 
-One layer on top, the way a user of the image would add it.
+The package is one more layer, installed the way that a user of the image would install it.
 """
 
 import os
 import re
-import subprocess
 import uuid
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from scripts.core.paths import ROOT
-from scripts.images.overlay import proxies
+from scripts.images.build import proxies
 from tests.support.subject import Subject, docker
 
 DOCKERFILE = """\
@@ -20,7 +21,7 @@ ARG TARGETARCH
 USER root
 RUN --mount=type=cache,id=vmaf-apt-cache-trixie-$TARGETARCH,target=/var/cache/apt,sharing=locked \\
     --mount=type=cache,id=vmaf-apt-lib-trixie-$TARGETARCH,target=/var/lib/apt,sharing=locked \\
-    --mount=type=bind,source=docker/recipes/lib/apt.sh,target=/run/recipes/apt.sh \\
+    --mount=type=bind,source={apt},target=/run/recipes/apt.sh \\
     /run/recipes/apt.sh install {package}
 USER vmaf
 """
@@ -28,37 +29,44 @@ USER vmaf
 UNREACHABLE = re.compile(
     r"(?:Could not (?:connect|resolve)|Temporary failure resolving|E: Failed to fetch).*"
 )
-"""What apt says where no Debian mirror answers, and its cache mount has not all of it."""
+"""apt's message when it reaches no Debian mirror and its cache mount lacks a package."""
+
+
+def _apt() -> Path:
+    """Return the recipe that installs packages, relative to the repository."""
+    (recipe,) = (ROOT / "docker" / "recipes").rglob("apt.sh")
+    return recipe.relative_to(ROOT)
 
 
 class Derived:
-    """Derives images that have a package, and removes them in the end."""
+    """Builds images that have a package, and removes them in the end."""
 
     def __init__(self, package: str) -> None:
-        """Begin with none."""
+        """Take the name of the package."""
         self.package = package
         self._derived: dict[str, Subject] = {}
 
     def __call__(self, image: Subject) -> Subject:
-        """Return the image with the package added; skips the test where no mirror answers."""
+        """Return the image with the package added; skip the test if no mirror is reachable."""
         if image.tag not in self._derived:
-            tag = f"vmaf-derived:{uuid.uuid4().hex}"
-            command = ["docker", "buildx", "build", "--load", "--progress=plain", f"--tag={tag}"]
-            command += [f"--build-arg={name}" for name in proxies(os.environ)]
-            done = subprocess.run(
-                [*command, "--file=-", str(ROOT)],
-                input=DOCKERFILE.format(tag=image.tag, package=self.package),
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            if done.returncode and (said := UNREACHABLE.search(done.stderr)):
-                pytest.skip(f"no Debian mirror has {self.package} for us: {said[0]}")
-            assert not done.returncode, f"{self.package} cannot be added:\n{done.stderr}"
-            self._derived[image.tag] = image.derived(tag)
+            self._derived[image.tag] = image.derived(self._build(image.tag))
         return self._derived[image.tag]
 
+    def _build(self, base: str) -> str:
+        tag = f"vmaf-derived:{uuid.uuid4().hex}"
+        arguments = [f"--build-arg={name}" for name in proxies(os.environ)]
+        with TemporaryDirectory() as directory:
+            # buildx leaves a Dockerfile that it reads from stdin in the temporary directory.
+            file = Path(directory) / "Dockerfile"
+            file.write_text(DOCKERFILE.format(tag=base, apt=_apt(), package=self.package))
+            command = ("buildx", "build", "--load", "--progress=plain", f"--tag={tag}")
+            built = docker(*command, *arguments, f"--file={file}", str(ROOT), timeout=280)
+        if built.returncode and (reason := UNREACHABLE.search(built.stderr)):
+            pytest.skip(f"no Debian mirror is reachable for {self.package}: {reason[0]}")
+        assert not built.returncode, f"{self.package} cannot be added:\n{built.stderr}"
+        return tag
+
     def close(self) -> None:
-        """Remove what was derived."""
+        """Remove the images that were built."""
         if tags := [subject.tag for subject in self._derived.values()]:
             docker("image", "rm", "--force", *tags)

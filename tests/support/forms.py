@@ -1,4 +1,4 @@
-"""Forms put together by hand: such as no client library sends, or not so slowly."""
+"""Multipart forms put together by hand: malformed or slow, as no client library sends them."""
 
 import threading
 from collections.abc import Iterable, Iterator
@@ -11,9 +11,9 @@ from scripts.core import clips
 from tests.support.serving import PATIENCE, SCORE, Server
 
 VIDEO = clips.y4m()
-"""A good one."""
+"""A valid video."""
 FRAME = len(b"FRAME\n") + clips.WIDTH * clips.HEIGHT * 3 // 2
-"""The bytes of one of its frames."""
+"""The size of one of its frames, in bytes, with the frame's header."""
 
 FORM = {"Content-Type": "multipart/form-data; boundary=b"}
 BOUNDARY = b"--b\r\n"
@@ -21,18 +21,18 @@ END = b"--b--\r\n"
 
 
 def part(name: str, content: bytes = VIDEO) -> bytes:
-    """Return a part of a form."""
-    words = f'Content-Disposition: form-data; name="{name}"; filename="f"\r\n\r\n'
-    return BOUNDARY + words.encode() + content + b"\r\n"
+    """Return one part of a form."""
+    header = f'Content-Disposition: form-data; name="{name}"; filename="f"\r\n\r\n'
+    return BOUNDARY + header.encode() + content + b"\r\n"
 
 
 def post(server: Server, body: bytes | Iterable[bytes], path: str = SCORE) -> requests.Response:
-    """Send a form; one in pieces goes without its length."""
+    """Send a form. An iterable of pieces is sent in chunks, without Content-Length."""
     return requests.post(server.url + path, data=body, headers=FORM, timeout=PATIENCE)
 
 
 def problem(answer: requests.Response, status: int, name: str) -> str:
-    """Hold an answer to be that problem, and return what it says."""
+    """Check that an answer is the problem document `name`, and return its detail."""
     assert answer.status_code == status, answer.text
     assert answer.headers["Content-Type"] == "application/problem+json"
     document = answer.json()
@@ -45,15 +45,15 @@ def problem(answer: requests.Response, status: int, name: str) -> str:
 
 
 class Slow:
-    """An upload that stops in the middle of its second video, until it is let go on."""
+    """An upload that pauses in its second video until `go_on` is set."""
 
     def __init__(self) -> None:
-        """Begin with nothing sent."""
+        """Create the event; `uploading` sets the answer."""
         self.go_on = threading.Event()
         self.answer: Future[requests.Response]
 
     def __iter__(self) -> Iterator[bytes]:
-        """Yield the form, in two pieces."""
+        """Yield the form in two pieces."""
         form = part("reference") + part("distorted") + END
         yield form[: -2 * FRAME]
         self.go_on.wait()
@@ -62,7 +62,7 @@ class Slow:
 
 @contextmanager
 def uploading(server: Server) -> Iterator[Slow]:
-    """Send a slow upload beside what the test does; it is over when the test is done."""
+    """Send a slow upload from another thread; it is finished when the context ends."""
     slow = Slow()
     with ThreadPoolExecutor(1) as pool:
         slow.answer = pool.submit(post, server, slow)

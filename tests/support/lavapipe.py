@@ -1,8 +1,7 @@
-"""A Vulkan device that every machine has: Mesa's lavapipe, which computes on the CPU.
+"""Mesa's lavapipe, a Vulkan device that computes on the CPU, added to the image under test.
 
-It is in no image, as it would cost 245 MB, more than half of that for LLVM. So
-the tests add it to the image under test, the way its users add the driver of
-their GPU (docs/images.md): one layer of Debian packages.
+No image has it, as it takes 245 MB, most of that for LLVM. The tests add it the way that
+users add the driver of their GPU (docs/images.md): as one layer of Debian packages.
 """
 
 from _pytest.capture import CaptureManager
@@ -10,18 +9,18 @@ from _pytest.capture import CaptureManager
 from tests.support.derived import Derived
 
 DEVICE = "llvmpipe"
-"""What Vulkan calls it."""
+"""The start of the device's name in Vulkan."""
 
 
 class Lavapipe(Derived):
-    """Derives images that have the device, and tells what came of a run on it."""
+    """Builds images that have the device, and shows the results of runs on it."""
 
     def __init__(self, capture: CaptureManager) -> None:
-        """Begin with none."""
+        """Take pytest's capture, which hides the output of tests that pass."""
         super().__init__("mesa-vulkan-drivers")
         self._capture = capture
 
-    def tell(self, result: str) -> None:
-        """Print what came of a run, which nobody would see of a test that passes."""
+    def show(self, result: str) -> None:
+        """Print the result of a run beside the test's name, although the test passes."""
         with self._capture.global_and_fixture_disabled():
             print(f" {result}", end=" ", flush=True)

@@ -1,4 +1,4 @@
-"""The images under test, and everything a property may ask about one."""
+"""The images under test, and everything that a test may query about one."""
 
 import json
 import subprocess
@@ -9,24 +9,38 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
+import pytest
 import testinfra
 
 from scripts.contents import elf, inventory, sbom
 from scripts.contents.archive import Archive, Layer, Saved
+from scripts.core import process
 from scripts.core.paths import ROOT
+from scripts.images import catalogue
 from scripts.images.catalogue import Image
 
-OURS = "/usr/local/"
-"""Where everything that we build is installed."""
+PREFIX = "/usr/local/"
+"""Where everything that the project builds is installed."""
+VERSIONS = PREFIX + "share/vmaf/versions.json"
+CUDA = PREFIX + "cuda/"
+"""NVIDIA's tools, which are below PREFIX and are not built by the project."""
 COMPOSE = ROOT / "dev" / "compose.yaml"
-"""How the workbench is run."""
-CUDA = OURS + "cuda/"
-"""Where NVIDIA's tools are, which are not ours."""
+LOCKED_DOWN = (
+    "--read-only",
+    "--network=none",
+    "--cap-drop=ALL",
+    "--security-opt=no-new-privileges",
+)
+"""Options of `docker run` for a container that may write nowhere and reach nothing."""
+VIDEO = ("-f", "lavfi", "-i", "testsrc2=d=0.4:s=320x192:r=25")
+"""FFmpeg's input options for ten generated frames."""
+LIBVMAF_PATCH = "libvmaf.patch"
+"""The project's patch of libvmaf. versions.json names it where libvmaf was built with it."""
 
 
 @dataclass(frozen=True)
-class Ran:
-    """A program that ended in a container."""
+class ProgramResult:
+    """The exit status and the output of a program that ran in a container."""
 
     command: str
     code: int
@@ -34,37 +48,62 @@ class Ran:
     stderr: str
 
     @property
-    def killed(self) -> bool:
-        """Whether a signal ended it: a shell and docker report 128 and the signal's number."""
-        return 128 < self.code < 128 + 32
+    def signal(self) -> int:
+        """The signal that ended the program, or 0.
+
+        A shell and docker report such a program with 128 and the signal's number.
+        """
+        return self.code - 128 if 128 < self.code < 128 + 32 else 0
 
     def __str__(self) -> str:
-        """Tell what a person needs to see of it."""
+        """Show the command, its exit status and the output that explains it."""
         return f"`{self.command}` ended with {self.code}:\n{self.stderr or self.stdout}"
+
+    def assert_refused(self, message: str) -> None:
+        """Check that the program ended by itself, with an error and a message on stderr."""
+        assert self.code, f"a success, although it cannot work here: {self}"
+        assert not self.signal, f"killed by signal {self.signal}: {self}"
+        assert message in self.stderr, f"no {message!r} in the message: {self}"
 
 
 def docker(
-    *words: str, timeout: float = 120, cwd: Path | None = None
+    *arguments: str,
+    timeout: float = 120,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Run the docker client: whatever engine its user has chosen is the one asked."""
-    return subprocess.run(
-        ["docker", *words],
-        capture_output=True,
-        text=True,
-        errors="replace",
-        timeout=timeout,
-        cwd=cwd,
-        check=False,
-    )
+    """Run the docker client, on the engine that its user has chosen."""
+    return process.run("docker", *arguments, timeout=timeout, cwd=cwd, env=env)
+
+
+def image_tags(config: pytest.Config) -> Mapping[str, str]:
+    """Return the tag under which each image is tested, `--as` considered."""
+    tags = {image.name: image.tag for image in catalogue.images().values()}
+    return tags | dict(pair.split("=", 1) for pair in config.getoption("as_images"))
+
+
+def has_project_patch(manifest: Mapping[str, Any]) -> bool:
+    """Return whether versions.json says that libvmaf was built with the project's patch.
+
+    The crate that carries libvmaf is patched. A tree given with `--libvmaf` is built as it is,
+    and its source is `directory NAME` or `git URL COMMIT`.
+    """
+    source: str = manifest["libvmaf"]["source"]
+    return source.startswith("crate ") and source.endswith(f" with {LIBVMAF_PATCH}")
 
 
 class Store:
-    """The images under test: saved once and together, as they share most of their layers."""
+    """The images under test. They are saved together, as they share most of their layers."""
 
-    def __init__(self, images: Mapping[str, Image], folder: Path) -> None:
-        """Take the images, by the tag that each is tested under, and a folder for the archive."""
+    def __init__(self, images: Mapping[str, Image], directory: Path) -> None:
+        """Take the images by the tag that each is tested under.
+
+        Args:
+            images: the images of the bake file, by tag.
+            directory: where the archive is written.
+        """
         self.subjects = {tag: Subject(image, tag, self) for tag, image in images.items()}
-        self._folder = folder
+        self._directory = directory
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -76,24 +115,24 @@ class Store:
             subject.close()
         if "archive" in self.__dict__:
             self.archive.close()
-            (self._folder / "images.tar").unlink()
+            (self._directory / "images.tar").unlink()
 
     @cached_property
     def archive(self) -> Archive:
-        """All of them, as `docker save` writes them."""
-        path = self._folder / "images.tar"
+        """The images as `docker save` writes them."""
+        path = self._directory / "images.tar"
         saved = docker("save", f"--output={path}", *self.subjects, timeout=600)
         assert saved.returncode == 0, saved.stderr
         return Archive(path)
 
 
 class Subject:
-    """One image under test. What costs time is got when first asked for, and kept."""
+    """One image under test. Everything that takes time is computed once, on first use."""
 
     def __init__(self, image: Image, tag: str, store: Store) -> None:
-        """Test what is called `tag` as the image of the bake file that it claims to be."""
+        """Test the image tagged `tag` as the image `image` of the bake file."""
         self.image, self.tag = image, tag
-        self._store = store
+        self.store = store
         self._container = ""
 
     def close(self) -> None:
@@ -102,10 +141,10 @@ class Subject:
             docker("rm", "--force", self._container)
 
     def derived(self, tag: str) -> Self:
-        """Return what is called `tag`, made from this one, to be run as this one is."""
-        return type(self)(self.image, tag, self._store)
+        """Return the image tagged `tag`, which was built on top of this one."""
+        return type(self)(self.image, tag, self.store)
 
-    # What it says of itself
+    # Its configuration
 
     @cached_property
     def config(self) -> Mapping[str, Any]:
@@ -126,21 +165,21 @@ class Subject:
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """The environment it gives a program."""
+        """The environment variables that it sets."""
         return dict(pair.split("=", 1) for pair in self.config.get("Env") or ())
 
     @cached_property
     def manifest(self) -> Mapping[str, Any]:
-        """Its versions.json: what went into it."""
-        manifest: Mapping[str, Any] = json.loads(self.read(OURS + "share/vmaf/versions.json"))
+        """Its versions.json: the components that it was built from."""
+        manifest: Mapping[str, Any] = json.loads(self.read(VERSIONS))
         return manifest
 
-    # What is in it, without running it
+    # Its files, read without running it
 
     @cached_property
     def saved(self) -> Saved:
         """Its layers and its merged file system."""
-        return self._store.archive.image(self.tag)
+        return self.store.archive.image(self.tag)
 
     @property
     def layers(self) -> Sequence[Layer]:
@@ -148,11 +187,11 @@ class Subject:
         return self.saved.layers
 
     def exists(self, path: str) -> bool:
-        """Whether `path` leads to something, links followed."""
+        """Return whether `path` is in the image, symbolic links followed."""
         return self.saved.resolve(path) in self.saved.merged
 
     def read(self, path: str) -> bytes:
-        """Return a file's content, links followed."""
+        """Return a file's content, symbolic links followed."""
         return self.saved.read(path)
 
     @cached_property
@@ -161,101 +200,109 @@ class Subject:
         return list(self._elves("/"))
 
     @cached_property
-    def our_elves(self) -> Sequence[elf.Elf]:
-        """Those that we built; never empty, so that no property holds for want of a file."""
-        ours = [one for one in self._elves(OURS) if not one.path.startswith(CUDA)]
-        assert ours, f"{self.tag} has no program and no library under {OURS}"
-        return ours
+    def project_elves(self) -> Sequence[elf.Elf]:
+        """The programs and libraries that the project built.
 
-    def _elves(self, folder: str) -> Iterator[elf.Elf]:
+        An image without any fails, so that no property holds for lack of a file.
+        """
+        built = [file for file in self._elves(PREFIX) if not file.path.startswith(CUDA)]
+        assert built, f"{self.tag} has no program and no library under {PREFIX}"
+        return built
+
+    def _elves(self, directory: str) -> Iterator[elf.Elf]:
         for path, (_, entry) in self.saved.merged.items():
-            if path.startswith(folder) and entry.is_file:
+            if path.startswith(directory) and entry.is_file:
                 content = self.read(path)
-                one = elf.read(path, content) if content.startswith(elf.MAGIC) else None
-                if one:
-                    yield one
+                file = elf.read(path, content) if content.startswith(elf.MAGIC) else None
+                if file:
+                    yield file
 
     @cached_property
     def sbom(self) -> str:
-        """Its SBOM, not yet held against the schema."""
+        """Its SBOM, not yet checked against the schema."""
         return sbom.document(self.tag, inventory.read(self.saved))
 
     @property
     def components(self) -> Sequence[Mapping[str, Any]]:
-        """What its SBOM names."""
+        """The components of its SBOM."""
         components: Sequence[Mapping[str, Any]] = json.loads(self.sbom)["components"]
         return components
 
-    # What it does
+    # Its programs
 
     def run(
         self,
-        *words: str,
+        *arguments: str,
         program: str = "",
         options: Iterable[str] = (),
-        folder: Path | None = None,
+        directory: Path | None = None,
         succeeds: bool = True,
-    ) -> Ran:
-        """Run the image's entry point, or `program`, in a container of its own.
+        timeout: float = 120,
+    ) -> ProgramResult:
+        """Run the image's entry point, or `program`, in a new container.
 
         Args:
-            words: the arguments.
-            program: what to run instead of the entry point.
-            options: for `docker run`: `--read-only`.
-            folder: mounted as the folder that the program works in.
-            succeeds: fail the test where the program does not.
+            arguments: its arguments.
+            program: the program to run instead of the entry point.
+            options: for `docker run`, such as `--read-only`.
+            directory: mounted as the image's working directory.
+            succeeds: fail the test if the program fails.
+            timeout: seconds after which the test fails.
         """
         name = f"vmaf-verify-{uuid.uuid4().hex}"
         command = ["run", "--rm", f"--name={name}", *options]
         command += [f"--entrypoint={program}"] if program else []
-        if folder:
-            command += [f"--mount=type=bind,source={folder},target={self.config['WorkingDir']}"]
+        if directory:
+            command += [f"--mount=type=bind,source={directory},target={self.config['WorkingDir']}"]
+        shown = " ".join((program or self.image.entry, *arguments))
         try:
-            done = docker(*command, self.tag, *words)
+            done = docker(*command, self.tag, *arguments, timeout=timeout)
         except subprocess.TimeoutExpired as late:
             docker("rm", "--force", name)
-            raise AssertionError(f"{program} {words} did not end: {late}") from late
-        shown = " ".join((program or "vmaf", *words))
-        ran = Ran(shown, done.returncode, done.stdout, done.stderr)
-        assert ran.code == 0 or not succeeds, str(ran)
-        return ran
+            raise AssertionError(f"`{shown}` did not end: {late}") from late
+        result = ProgramResult(shown, done.returncode, done.stdout, done.stderr)
+        assert result.code == 0 or not succeeds, str(result)
+        return result
 
     def ffmpeg(
         self,
-        *words: str,
+        *arguments: str,
         options: Iterable[str] = (),
-        folder: Path | None = None,
+        directory: Path | None = None,
         succeeds: bool = True,
-    ) -> Ran:
-        """Run its ffmpeg; what it prints is errors alone, and nothing on success."""
+    ) -> ProgramResult:
+        """Run its ffmpeg, which prints only errors."""
         quiet = ("-hide_banner", "-nostdin", "-loglevel", "error", "-y")
-        command = (*quiet, *words)
         return self.run(
-            *command, program="ffmpeg", options=options, folder=folder, succeeds=succeeds
+            *(*quiet, *arguments),
+            program="ffmpeg",
+            options=options,
+            directory=directory,
+            succeeds=succeeds,
         )
 
     def score(
         self,
-        folder: Path,
+        directory: Path,
         reference: str,
         distorted: str,
-        *words: str,
+        *arguments: str,
         options: Iterable[str] = (),
     ) -> Sequence[float]:
         """Return the VMAF score of every frame, by its vmaf program and its default model."""
         pair = (f"--reference={reference}", f"--distorted={distorted}")
         self.run(
-            *(*pair, "--json", "--output=score.json", *words),
+            *(*pair, "--json", "--output=score.json", *arguments),
             program="vmaf",
             options=options,
-            folder=folder,
+            directory=directory,
         )
-        frames = json.loads((folder / "score.json").read_text())["frames"]
+        frames = json.loads((directory / "score.json").read_text())["frames"]
         return [frame["metrics"]["vmaf"] for frame in frames]
 
     @cached_property
     def host(self) -> Any:  # noqa: ANN401 (testinfra has no types)
-        """A testinfra host: a container of the image that stays until the tests end."""
+        """A testinfra host: a container of the image that runs until the tests end."""
         started = docker("run", "--detach", "--entrypoint=sleep", self.tag, "infinity")
         assert started.returncode == 0, started.stderr
         self._container = started.stdout.strip()
