@@ -1,4 +1,4 @@
-"""The launcher before real compilers: what it answers is what they would have made."""
+"""Tests of depcache with real compilers: a hit has the results that the compiler would have."""
 
 from pathlib import Path
 
@@ -7,23 +7,23 @@ import pytest
 from scripts.core.paths import ROOT
 from tests.support.subject import ProgramResult, Subject
 
-LAUNCHER = ROOT / "docker" / "compiler-cache" / "src" / "depcache.py"
+DEPCACHE = ROOT / "docker" / "compiler-cache" / "src" / "depcache.py"
 FUZZ = ROOT / "docker" / "compiler-cache" / "tests" / "fuzz.py"
 SECONDS = 15
 SEED = 1
-"""The way there is the same each time, so that a fault is found again."""
+"""The fuzzer makes the same edits each time, so that a fault is found again."""
 
 MUTANTS = {
-    "includes are not looked at": ("if any(self.digest(name) != was", "if any(False and was"),
-    "another file in an include's place": ("if path.isfile(place))", "if False)"),
-    "words are not in the key": ("str(len(command.arguments)), *command.arguments", '""'),
+    "includes are not checked": ("if any(self.digest(name) != was", "if any(False and was"),
+    "new file earlier in the include path": ("if path.isfile(place))", "if False)"),
+    "arguments are not in the key": ("str(len(command.arguments)), *command.arguments", '""'),
     "messages are lost": ("(sys.stderr, err)", '(sys.stderr, b"")'),
     "half the list of inputs": (
         "self.command.depfile, depfile)",
         "self.command.depfile, depfile[5:])",
     ),
 }
-"""A fault in the launcher, by what it makes of it; the fuzz must find each."""
+"""Faults to plant in depcache: the text to replace and its replacement, by description."""
 
 KERNEL = """
 #if ARCH >= 850
@@ -41,46 +41,48 @@ HIP_ARCH = """#include <hip/hip_runtime.h>
 #endif"""
 GPUS = {
     "cuda": (NVCC, "k.cu", "#define ARCH __CUDA_ARCH__", "cmp"),
-    # hipcc names temporary files in what it makes, so that no two outputs are equal
+    # hipcc's output contains the names of temporary files, so that no two outputs are equal
     "hip": (HIPCC, "k.hip", HIP_ARCH, "true"),
 }
-"""By capability: the command, the source, how it knows its GPU, how outputs compare."""
+"""By capability: the command, the source, the lines that define ARCH, the comparison."""
 
 pytestmark = [pytest.mark.needs("workbench"), pytest.mark.timeout(300)]
 
 
-def fuzz(image: Subject, launcher: Path, seconds: int, *, succeeds: bool) -> ProgramResult:
-    """Play edits to a launcher and to NASM, in the image."""
-    mounts = {launcher: "/run/depcache.py", FUZZ: "/run/fuzz.py"}
+def fuzz(image: Subject, depcache: Path, seconds: int, *, succeeds: bool) -> ProgramResult:
+    """Run the fuzzer with a depcache and NASM in the image."""
+    mounts = {depcache: "/run/depcache.py", FUZZ: "/run/fuzz.py"}
     options = [f"--mount=type=bind,source={s},target={t},readonly" for s, t in mounts.items()]
     command = ("python3", "/run/fuzz.py", "/run/depcache.py", str(seconds), str(SEED))
     return image.run(*command, options=options, succeeds=succeeds)
 
 
-def test_launcher_answers_as_the_assembler(image: Subject) -> None:
-    """Over random edits, NASM's outcome and the launcher's are equal to the byte."""
-    ran = fuzz(image, LAUNCHER, SECONDS, succeeds=True)
-    assert "'hit'" in ran.stdout
-    assert "'miss'" in ran.stdout
+def test_depcache_has_the_results_of_nasm(image: Subject) -> None:
+    """Over random edits, the results of depcache equal those of NASM, byte for byte."""
+    result = fuzz(image, DEPCACHE, SECONDS, succeeds=True)
+    assert "'hit'" in result.stdout
+    assert "'miss'" in result.stdout
 
 
 @pytest.mark.parametrize("fault", MUTANTS)
-def test_fuzz_finds_a_faulty_launcher(image: Subject, tmp_path: Path, fault: str) -> None:
-    """A launcher that answers wrongly is told apart."""
+def test_fuzzer_finds_each_planted_fault(image: Subject, tmp_path: Path, fault: str) -> None:
+    """The fuzzer finds each planted fault in depcache."""
     old, new = MUTANTS[fault]
-    text = LAUNCHER.read_text()
-    assert text.count(old) == 1, f"the launcher no longer has what this mutant changes: {old}"
+    text = DEPCACHE.read_text()
+    assert text.count(old) == 1, (
+        f"depcache no longer contains the text that this mutant changes: {old}"
+    )
     (tmp_path / "depcache.py").write_text(text.replace(old, new))
     tmp_path.chmod(0o755)
     (tmp_path / "depcache.py").chmod(0o755)
-    ran = fuzz(image, tmp_path / "depcache.py", 4 * SECONDS, succeeds=False)
-    assert ran.code == 1, ran
-    assert ran.stdout.startswith("differs"), ran
+    result = fuzz(image, tmp_path / "depcache.py", 4 * SECONDS, succeeds=False)
+    assert result.code == 1, result
+    assert result.stdout.startswith("differs"), result
 
 
 @pytest.mark.parametrize("gpu", GPUS)
-def test_device_code_is_answered_for_each_gpu(image: Subject, gpu: str) -> None:
-    """A second compile is a hit, to the bit; a header of one GPU alone is an input too."""
+def test_device_code_is_cached_for_several_gpus(image: Subject, gpu: str) -> None:
+    """A second compile is a hit with identical results, and a header that only one GPU uses is an input."""
     compiler, source, arch, same = GPUS[gpu]
     name = compiler.split()[0]
     script = f"""
@@ -100,6 +102,6 @@ EOT
         {compiler} {source} -o first && ! cmp -s first kept
         cut -d' ' -f1 /tmp/log | tr '\\n' ' '
     """
-    mount = f"--mount=type=bind,source={LAUNCHER},target=/run/depcache.py,readonly"
-    ran = image.run("sh", "-euc", script, options=(mount,))
-    assert ran.stdout.split() == ["miss", "hit", "hit", "miss"], ran
+    mount = f"--mount=type=bind,source={DEPCACHE},target=/run/depcache.py,readonly"
+    result = image.run("sh", "-euc", script, options=(mount,))
+    assert result.stdout.split() == ["miss", "hit", "hit", "miss"], result

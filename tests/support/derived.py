@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from scripts.core.paths import ROOT
-from scripts.images.build import proxies
+from scripts.images.overlay import proxies
 from tests.support.subject import Subject, docker
 
 DOCKERFILE = """\

@@ -1,11 +1,12 @@
-"""Plays a day's edits to the launcher and to NASM itself, and compares what they make.
+"""Compare depcache with NASM itself over random edits.
 
-    launcher_fuzz.py LAUNCHER SECONDS [SEED]
+    fuzz.py DEPCACHE SECONDS [SEED]
 
-Standard library alone, as it runs inside an image. Files, folders and words change
-at random; after each change both compile, and the exit code, the messages, the object
-and the list of inputs must be the same to the byte. Prints one line of counts, or the
-first difference and the way there, with code 1.
+It runs inside an image and uses the standard library only. Files, directories and arguments
+change at random. After each change both compile, and the exit status, the messages, the object
+and the list of inputs must be identical. It prints one line of counts; or the first difference
+with the edits that led to it, and exits with 1.
+
 """
 
 import os
@@ -35,10 +36,10 @@ NAMES = ("a.inc", "b.inc", "deep/c.inc")
 
 
 class Tree:
-    """A folder of sources that changes at random."""
+    """A directory of sources that changes at random."""
 
     def __init__(self, chance: random.Random) -> None:
-        """Begin with a source that includes what may or may not be there."""
+        """Write a source that includes a file which may or may not exist."""
         self.chance = chance
         self.old: list[tuple[Path, str]] = []
         self.defines, self.folders, self.debug, self.pre = "1", ["one/", "two/"], False, False
@@ -51,13 +52,13 @@ class Tree:
             self.write(Path("two", name), "db 1")
 
     def write(self, path: Path, text: str) -> None:
-        """Write a file and remember what it was."""
+        """Write a file and store its content for a later revert."""
         if path.exists():
             self.old.append((path, path.read_text()))
         path.write_text(f"{text}\n")
 
     def edit(self) -> None:
-        """Give an include another body, which may include others."""
+        """Give an include another body, which may include other files."""
         name = self.chance.choice(NAMES)
         body = self.chance.choice(WRONG if self.chance.random() < 1 / 20 else BODIES)
         if (later := NAMES[NAMES.index(name) + 1 :]) and self.chance.random() < 1 / 2:
@@ -65,53 +66,53 @@ class Tree:
         self.write(Path(self.chance.choice(FOLDERS), name), body)
 
     def revert(self) -> None:
-        """Give a file a content that it had before."""
+        """Restore an earlier content of a file."""
         if self.old:
             path, text = self.chance.choice(self.old)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
 
     def remove(self) -> None:
-        """Take an include away: another of its name may come in its place."""
+        """Remove an include, so that another file of its name may be found."""
         there = [Path(f, n) for f in FOLDERS for n in NAMES if f != "two" and Path(f, n).exists()]
         if there:
             self.chance.choice(there).unlink()
 
     def source(self) -> None:
-        """Have the source include something else."""
+        """Make the source include another file."""
         name, body = self.chance.choice(NAMES), self.chance.choice(BODIES[:3])
         self.write(Path("main.asm"), f'section .data\n%include "{name}"\n{body}')
 
     def data(self) -> None:
-        """Change what incbin reads."""
+        """Change the file that incbin reads."""
         Path("data.bin").write_bytes(bytes(self.chance.choices(range(4), k=2)))
 
-    def words(self) -> None:
-        """Change a word of the command."""
+    def arguments(self) -> None:
+        """Change an argument of the command."""
         self.defines = self.chance.choice("12")
         self.chance.shuffle(self.folders)
         self.debug = self.chance.random() < 1 / 2
         self.pre = self.chance.random() < 1 / 2
 
     def command(self) -> list[str]:
-        """Return the words for the assembler."""
-        words = ["-f", "elf64", *(f"-I{folder}" for folder in self.folders), "-D"]
-        words += [f"VALUE={self.defines}", *(["-g", "-F", "dwarf"] if self.debug else [])]
-        words += ["-Ppre.inc"] if self.pre else []
-        return [*words, "-MD", "main.d", "-o", "main.o", "main.asm"]
+        """Return the arguments of the assembler."""
+        arguments = ["-f", "elf64", *(f"-I{folder}" for folder in self.folders), "-D"]
+        arguments += [f"VALUE={self.defines}", *(["-g", "-F", "dwarf"] if self.debug else [])]
+        arguments += ["-Ppre.inc"] if self.pre else []
+        return [*arguments, "-MD", "main.d", "-o", "main.o", "main.asm"]
 
 
-def made(program: str, words: list[str]) -> tuple[object, ...]:
-    """Assemble, and return all that came of it."""
+def assemble(program: str, arguments: list[str]) -> tuple[object, ...]:
+    """Assemble, and return all results."""
     for name in ("main.o", "main.d"):
         Path(name).unlink(missing_ok=True)
-    done = subprocess.run([program, *words], capture_output=True, check=False)
+    done = subprocess.run([program, *arguments], capture_output=True, check=False)
     files = [Path(n).read_bytes() if Path(n).exists() else None for n in ("main.o", "main.d")]
     return done.returncode, done.stdout, done.stderr, *files
 
 
 def main(launcher: Path, seconds: float, seed: int) -> int:
-    """Go on until the time is over or a difference is found."""
+    """Edit and compare until the time is over or a difference is found."""
     chance = random.Random(seed)  # noqa: S311 # not for secrets
     nasm = shutil.which("nasm", path="/usr/bin") or "nasm"
     folder = Path(tempfile.mkdtemp())
@@ -125,17 +126,17 @@ def main(launcher: Path, seconds: float, seed: int) -> int:
     (folder / "tree").mkdir()
     os.chdir(folder / "tree")
     tree = Tree(chance)
-    changes = [tree.edit, tree.revert, tree.remove, tree.source, tree.data, tree.words]
+    changes = [tree.edit, tree.revert, tree.remove, tree.source, tree.data, tree.arguments]
     history, end = [], time.monotonic() + seconds
     while time.monotonic() < end:
         for change in chance.choices(changes, k=chance.choice((1, 1, 2))):
             change()
             history.append(change.__name__)
-        words = tree.command()
-        expected = made(nasm, words)
-        found = made(str(folder / "nasm"), words)
+        arguments = tree.command()
+        expected = assemble(nasm, arguments)
+        found = assemble(str(folder / "nasm"), arguments)
         if found != expected:
-            sys.stdout.write(f"differs after {len(history)} changes: {history[-5:]} {words}\n")
+            sys.stdout.write(f"differs after {len(history)} changes: {history[-5:]} {arguments}\n")
             sys.stdout.write(f"NASM: {expected[:3]}\nlauncher: {found[:3]}\n")
             return 1
     outcomes = [line.split()[0] for line in Path(folder, "log").read_text().splitlines()]

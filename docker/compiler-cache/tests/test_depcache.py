@@ -1,4 +1,4 @@
-"""The launcher, called as a build calls it, before a compiler that counts its calls."""
+"""Tests of depcache, called as a build calls it, with a compiler that counts its calls."""
 
 import importlib.util
 import os
@@ -14,7 +14,7 @@ import pytest
 
 LAUNCHER = Path(__file__).parents[1] / "src" / "depcache.py"
 
-# An assembler: copies the source with what it includes, says so to -MD and to stderr.
+# An assembler that copies the source and its includes, and lists them for -MD and on stderr.
 NASM = f"""#!{sys.executable}
 import os, sys
 from pathlib import Path
@@ -67,10 +67,10 @@ depcache = _module()
 
 
 class Bench:
-    """A source tree, a compiler and a cache of their own."""
+    """A source tree, a compiler and a cache."""
 
     def __init__(self, folder: Path) -> None:
-        """Lay out a source that includes another, and the launcher before the compiler."""
+        """Write a source that includes a file, and put depcache in front of the compiler."""
         self.tree, self.store = folder / "tree", folder / "store"
         self.launchers, self.programs = folder / "launchers", folder / "programs"
         for path in (self.tree / "inc", self.launchers, self.programs):
@@ -94,16 +94,16 @@ class Bench:
         (self.programs / name).chmod(0o755)
 
     def write(self, name: str, text: str) -> None:
-        """Write an input, a second ago: what changes during a compile is not kept."""
+        """Write an input with a date one second ago, as newer inputs are not cached."""
         (self.tree / name).write_text(text)
         self.settle()
 
     def settle(self) -> None:
-        """Let the clock of the file system go on: a file's times are coarse."""
+        """Wait until the file system's clock has advanced, as its resolution is coarse."""
         time.sleep(0.02)
 
     def run(self, *words: str, name: str = "nasm") -> subprocess.CompletedProcess[str]:
-        """Call the launcher by a compiler's name."""
+        """Call depcache under the name of a compiler."""
         words = words or ("-f", "elf64", "-Iinc", "-MD", "a.d", "-o", "a.o", "a.asm")
         return subprocess.run(
             [sys.executable, "-IS", str(self.launchers / name), *words],
@@ -115,26 +115,26 @@ class Bench:
         )
 
     def outcomes(self) -> list[str]:
-        """Return what became of each call."""
+        """Return the logged result of each call."""
         return [line.split()[0] for line in self.log.read_text().splitlines()]
 
     @property
     def compiles(self) -> int:
-        """How often the compiler was called, but for what the launcher asks it to find out."""
+        """Return how often the compiler compiled, without depcache's own queries."""
         calls = self.calls.read_text().splitlines() if self.calls.exists() else []
         return sum(not call.startswith("/") for call in calls)
 
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
-    """Yield a bench, and see that no unfinished file is left."""
+    """Yield a bench, and check afterwards that no temporary file is left."""
     yield Bench(tmp_path)
     leftovers = [*tmp_path.rglob("*.part")]
     assert not leftovers
 
 
-def test_a_second_call_is_answered_alike(bench: Bench) -> None:
-    """Output, list of inputs and warnings are those of the first, without a compile."""
+def test_hit_has_the_same_results(bench: Bench) -> None:
+    """A hit gives the same output, list of inputs and warnings as the miss, without a compile."""
     bench.write("a.asm", '%include "b.inc"\n%warning')
     first = bench.run()
     made = {name: (bench.tree / name).read_bytes() for name in ("a.o", "a.d")}
@@ -147,8 +147,8 @@ def test_a_second_call_is_answered_alike(bench: Bench) -> None:
     assert bench.outcomes() == ["miss", "hit"]
 
 
-def test_inputs_are_listed_where_the_caller_does_not_ask(bench: Bench) -> None:
-    """An edit of an include is seen without -MD in the call, and no list is left behind."""
+def test_inputs_are_tracked_without_md(bench: Bench) -> None:
+    """An edited include is a miss even if the call has no -MD, and no list is left behind."""
     words = ("-f", "elf64", "-Iinc", "-o", "a.o", "a.asm")
     bench.run(*words)
     bench.write("inc/b.inc", "two")
@@ -159,8 +159,8 @@ def test_inputs_are_listed_where_the_caller_does_not_ask(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("edited", ["a.asm", "inc/b.inc"])
-def test_an_edit_is_compiled_and_both_versions_are_kept(bench: Bench, edited: str) -> None:
-    """Going back and forth between two versions of a file compiles each once."""
+def test_both_versions_of_a_file_are_cached(bench: Bench, edited: str) -> None:
+    """Alternating between two versions of a file compiles each of them once."""
     before = (bench.tree / edited).read_text()
     for text in (before, before + "\nnop", before, before + "\nnop"):
         bench.write(edited, text)
@@ -169,8 +169,8 @@ def test_an_edit_is_compiled_and_both_versions_are_kept(bench: Bench, edited: st
     assert bench.outcomes() == ["miss", "miss", "hit", "hit"]
 
 
-def test_a_file_that_takes_an_includes_place_is_seen(bench: Bench) -> None:
-    """The include is unchanged, but another of its name now comes first."""
+def test_new_file_earlier_in_the_include_path_is_a_miss(bench: Bench) -> None:
+    """A new file that is found before an unchanged include is a miss."""
     bench.run()
     bench.write("b.inc", "other")
     bench.run()
@@ -179,8 +179,8 @@ def test_a_file_that_takes_an_includes_place_is_seen(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("changed", ["compiler", "words", "folder", "format"])
-def test_what_else_makes_an_output_is_in_the_key(bench: Bench, changed: str) -> None:
-    """Another compiler, other words, another folder: none of them is answered."""
+def test_compiler_arguments_and_directory_are_in_the_key(bench: Bench, changed: str) -> None:
+    """Another compiler, other arguments and another directory are misses."""
     bench.run()
     if changed == "compiler":
         bench.program("nasm", NASM + "\n# newer\n")
@@ -201,16 +201,16 @@ def test_what_else_makes_an_output_is_in_the_key(bench: Bench, changed: str) -> 
     assert bench.compiles == 2
 
 
-def test_an_assembler_that_leaves_includes_out_of_its_lists_is_not_cached(bench: Bench) -> None:
-    """As NASM 2.16.01 does: its -MD names the source alone."""
+def test_incomplete_lists_of_inputs_are_not_trusted(bench: Bench) -> None:
+    """An assembler whose -MD lists only the source, such as NASM 2.16.01, is not cached."""
     bench.program("nasm", NASM.replace("name in seen]", "name in seen[:1]]"))
     assert [bench.run().returncode for _ in range(2)] == [0, 0]
     assert bench.outcomes() == ["bypass", "bypass"]
     assert not bench.store.exists()
 
 
-def test_nothing_is_kept_of_a_failure(bench: Bench) -> None:
-    """A failed compile fails again, with its own code, until it is mended."""
+def test_failures_are_not_cached(bench: Bench) -> None:
+    """A failed compile fails again with the same status until its input is fixed."""
     bench.write("inc/b.inc", "%error")
     assert [bench.run().returncode for _ in range(2)] == [3, 3]
     assert not any(path.is_file() for path in bench.store.rglob("*"))
@@ -219,8 +219,8 @@ def test_nothing_is_kept_of_a_failure(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("unsafe", ["__DATE__", "__?TIME?__", "%!HOME", "%pathsearch x 'y'"])
-def test_what_depends_on_more_than_inputs_is_compiled_each_time(bench: Bench, unsafe: str) -> None:
-    """The time of day, or a variable, is in no digest."""
+def test_uncacheable_inputs_are_compiled_each_time(bench: Bench, unsafe: str) -> None:
+    """A source that uses the time or an environment variable is compiled each time."""
     bench.write("inc/b.inc", unsafe)
     assert [bench.run().returncode for _ in range(2)] == [0, 0]
     assert bench.outcomes() == ["uncacheable", "uncacheable"]
@@ -239,18 +239,16 @@ def test_what_depends_on_more_than_inputs_is_compiled_each_time(bench: Bench, un
         ("-f", "elf64", "-E", "-o", "a.i", "a.asm"),
     ],
 )
-def test_words_not_known_to_be_safe_go_to_the_compiler(
-    bench: Bench, words: tuple[str, ...]
-) -> None:
-    """They are passed as they are, and nothing is kept."""
+def test_unknown_arguments_bypass_the_cache(bench: Bench, words: tuple[str, ...]) -> None:
+    """A call with an unknown argument is passed on unchanged, and its result is not cached."""
     bench.run(*words)
     assert bench.outcomes() == ["bypass"]
     assert bench.compiles == 1
     assert not bench.store.exists()
 
 
-def test_a_damaged_store_is_no_fault_of_the_build(bench: Bench) -> None:
-    """What is cut short or overwritten is compiled again and mended."""
+def test_damaged_results_are_compiled_again(bench: Bench) -> None:
+    """A truncated or overwritten result is compiled again and replaced."""
     bench.run()
     good = (bench.tree / "a.o").read_bytes()
     for damage in (b"", b"result\nin\n", b"\xff\x00 damaged"):
@@ -263,24 +261,24 @@ def test_a_damaged_store_is_no_fault_of_the_build(bench: Bench) -> None:
     assert bench.outcomes()[-1] == "hit"
 
 
-def test_a_store_that_cannot_be_written_is_no_fault_of_the_build(bench: Bench) -> None:
-    """A file stands where the store's folder should be."""
+def test_unwritable_cache_does_not_fail_the_build(bench: Bench) -> None:
+    """The build succeeds if a file is in the place of the cache directory."""
     bench.store.write_text("")
     assert bench.run().returncode == 0
     assert (bench.tree / "a.o").exists()
     assert bench.outcomes() == ["bypass"]
 
 
-def test_an_input_that_changes_while_it_is_compiled_is_not_kept(bench: Bench) -> None:
-    """Else the old output would be found by the new input."""
+def test_input_changed_during_the_compile_is_not_cached(bench: Bench) -> None:
+    """The result of an input that changes during the compile is not cached under the new input."""
     late = "import os; os.utime('inc/b.inc')\n"
     bench.program("nasm", NASM + late)
     bench.run()
     assert bench.outcomes() == ["uncacheable"]
 
 
-def test_many_at_once_keep_and_find_whole_results(bench: Bench) -> None:
-    """Concurrent calls over one store all make the right output."""
+def test_concurrent_calls_get_complete_results(bench: Bench) -> None:
+    """Concurrent calls with one cache all get the right output."""
     for n in range(8):
         bench.write(f"{n}.asm", f'%include "b.inc"\n{n}')
     command = [sys.executable, "-IS", str(bench.launchers / "nasm"), "-f", "elf64", "-Iinc"]
@@ -301,8 +299,8 @@ def test_many_at_once_keep_and_find_whole_results(bench: Bench) -> None:
     assert bench.outcomes()[16:] == ["hit"] * 16
 
 
-def test_the_longest_unused_goes_first(tmp_path: Path) -> None:
-    """The cap holds, and what was used of late stays."""
+def test_least_recently_used_results_are_evicted(tmp_path: Path) -> None:
+    """The cache stays below its limit, and results that were used recently stay."""
     for age, name in enumerate(["new", "middle", "old"]):
         (tmp_path / name).write_bytes(bytes(100))
         os.utime(tmp_path / name, (1e9 - age, 1e9 - age))
@@ -313,8 +311,8 @@ def test_the_longest_unused_goes_first(tmp_path: Path) -> None:
     assert {Path(name).name for _, _, name in store.files()} == {"new", "middle"}
 
 
-def test_unfinished_files_of_the_dead_are_removed(tmp_path: Path) -> None:
-    """One that is being written stays."""
+def test_stale_temporary_files_are_removed(tmp_path: Path) -> None:
+    """Temporary files of processes that ended are removed; a file that is being written stays."""
     for name, age in {"dead.part": 7200, "alive.part": 0}.items():
         (tmp_path / name).touch()
         os.utime(tmp_path / name, (time.time() - age, time.time() - age))
@@ -322,8 +320,8 @@ def test_unfinished_files_of_the_dead_are_removed(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["alive.part"]
 
 
-def test_it_can_be_switched_off(bench: Bench) -> None:
-    """DEPCACHE_DISABLE leaves the compiler alone."""
+def test_disable_variable(bench: Bench) -> None:
+    """DEPCACHE_DISABLE=1 calls the compiler directly."""
     bench.environment["DEPCACHE_DISABLE"] = "1"
     bench.run()
     bench.run()
@@ -331,8 +329,8 @@ def test_it_can_be_switched_off(bench: Bench) -> None:
     assert not bench.store.exists()
 
 
-def test_two_copies_do_not_call_each_other(bench: Bench) -> None:
-    """A build's own launcher before a machine's."""
+def test_two_installations_do_not_call_each_other(bench: Bench) -> None:
+    """An installation in the build and one on the machine do not call each other."""
     other = bench.launchers.parent / "other"
     other.mkdir()
     shutil.copy2(LAUNCHER, other / "depcache.py")
@@ -343,8 +341,8 @@ def test_two_copies_do_not_call_each_other(bench: Bench) -> None:
     assert bench.outcomes() == ["miss"]
 
 
-def test_installed_it_is_a_program_of_its_own(bench: Bench) -> None:
-    """One file in bytecode under the names of compilers; a second time it takes their place."""
+def test_install_replaces_an_earlier_installation(bench: Bench) -> None:
+    """--install writes one bytecode archive, and replaces an earlier installation."""
     for _ in range(2):
         done = subprocess.run(
             [sys.executable, "-IS", LAUNCHER, "--install", bench.launchers, "nasm", "nvcc"],
@@ -360,8 +358,8 @@ def test_installed_it_is_a_program_of_its_own(bench: Bench) -> None:
     assert bench.compiles == 1
 
 
-def test_without_the_compiler_it_says_so(bench: Bench) -> None:
-    """As a shell would: 127."""
+def test_missing_compiler_has_the_status_of_a_shell(bench: Bench) -> None:
+    """A compiler that is not installed gives status 127, as in a shell."""
     (bench.programs / "nasm").unlink()
     bench.environment["PATH"] = str(bench.launchers)
     done = bench.run()
@@ -369,8 +367,8 @@ def test_without_the_compiler_it_says_so(bench: Bench) -> None:
     assert done.stderr == "depcache: no program nasm on PATH\n"
 
 
-def test_help_and_statistics(bench: Bench) -> None:
-    """Called by its own name it explains itself, counts and clears."""
+def test_help_statistics_and_clear(bench: Bench) -> None:
+    """Under its own name, depcache prints its help, its statistics, and clears the cache."""
 
     def own(*words: str) -> subprocess.CompletedProcess[str]:
         (bench.launchers / "depcache.py").unlink(missing_ok=True)
@@ -393,13 +391,13 @@ def test_help_and_statistics(bench: Bench) -> None:
         ("a.o : a.cu \\\n    /usr/a.h \\\r\n    /usr/b.h\n", ["a.cu", "/usr/a.h", "/usr/b.h"]),
     ],
 )
-def test_lists_of_inputs_are_read_as_make_does(rule: str, names: list[str]) -> None:
-    """Spaces, dollars, hashes, lines that go on."""
+def test_dependency_files_are_read_as_make_reads_them(rule: str, names: list[str]) -> None:
+    """Spaces, dollar signs, hashes and continued lines are read as make reads them."""
     assert depcache.dependencies(rule) == names
 
 
-def test_a_list_that_cannot_be_read_keeps_nothing() -> None:
-    """Better no result than one that depends on too little."""
+def test_malformed_dependency_file_is_not_cached() -> None:
+    """A result whose list of inputs cannot be read is not cached."""
     with pytest.raises(depcache.BypassError):
         depcache.dependencies("not a rule")
 
@@ -416,8 +414,8 @@ def test_a_list_that_cannot_be_read_keeps_nothing() -> None:
         "--fatbin a.cu -odir out",
     ],
 )
-def test_nvcc_is_answered_for_one_kernel_file_alone(words: str) -> None:
-    """Host code, several outputs, options files: all of these are nvcc's own."""
+def test_nvcc_is_cached_for_single_kernel_files_only(words: str) -> None:
+    """Calls of nvcc with host code, several outputs or option files bypass the cache."""
     with pytest.raises(depcache.BypassError):
         depcache.Nvcc("/usr/bin/nvcc", words.split())
 
@@ -432,14 +430,14 @@ def test_nvcc_is_answered_for_one_kernel_file_alone(words: str) -> None:
         "--genco --offload-arch=gfx90a -Wp,-MD,x a.hip -o a.co",
     ],
 )
-def test_hipcc_is_answered_for_named_gpus_alone(words: str) -> None:
-    """Host code goes through ccache, and a GPU that is found out is no input."""
+def test_hipcc_is_cached_for_named_gpus_only(words: str) -> None:
+    """Calls of hipcc with host code, or for the machine's own GPU, bypass the cache."""
     with pytest.raises(depcache.BypassError):
         depcache.Hipcc("/usr/bin/hipcc", words.split())
 
 
-def test_the_words_of_the_builds_are_known() -> None:
-    """What libvmaf, its fork and FFmpeg call is read as it is meant."""
+def test_arguments_of_the_builds_are_supported() -> None:
+    """The compiler calls of libvmaf, its fork and FFmpeg are parsed as intended."""
     words = "-f elf64 -I./ -Isrc/ -Pconfig.asm -MD x.d -o x.o x.asm"
     nasm = depcache.Nasm("nasm", words.split())
     assert (nasm.source, nasm.output, nasm.depfile) == ("x.asm", "x.o", "x.d")

@@ -1,4 +1,4 @@
-"""The keeper of what configure leaves, called as the recipe calls it."""
+"""Tests of runcache, called as the recipe calls it, with a configure that counts its runs."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ import pytest
 
 LAUNCHERS = Path(__file__).parents[1] / "src"
 
-# A configure: it looks for a header, and leaves a file, a link, a program and words.
+# A configure script that looks for a header, writes a file, a link and a program, and prints.
 CONFIGURE = """#!/bin/sh
 echo called >>"$CALLS"
 [ ! -f "$REACH/fail" ] || { echo no >config.log; exit 3; }
@@ -26,7 +26,7 @@ printf '#!/bin/sh\\n' >build/run.sh && chmod 755 build/run.sh
 
 @dataclass
 class Trial:
-    """A folder with a configure, what it can reach, and a store."""
+    """A directory with a configure script, its inputs, and a cache."""
 
     folder: Path
     tool: Path = LAUNCHERS / "runcache.py"
@@ -37,7 +37,7 @@ class Trial:
     work: Path = Path()
 
     def __post_init__(self) -> None:
-        """Write configure."""
+        """Write the configure script."""
         self.reach = self.folder / "reach"
         (self.reach / "include").mkdir(parents=True)
         self.configure = self.reach / "configure"
@@ -46,17 +46,17 @@ class Trial:
 
     @property
     def calls(self) -> int:
-        """How often configure itself has run."""
+        """Return how often configure itself has run."""
         file = self.folder / "calls"
         return len(file.read_text().splitlines()) if file.exists() else 0
 
     @property
     def log(self) -> list[str]:
-        """What the tool said of its calls."""
+        """Return the logged result of each call."""
         return (self.folder / "log").read_text().splitlines()
 
     def run(self, *words: str, within: str = "", names: Iterable[Path] | None = None) -> int:
-        """Call configure through the tool, in an empty folder."""
+        """Call configure through runcache, in an empty directory."""
         self.runs += 1
         self.work = self.folder / "work" / within
         subprocess.run(["rm", "-rf", self.folder / "work"], check=True)
@@ -81,7 +81,7 @@ class Trial:
         return done.returncode
 
     def left(self) -> dict[str, tuple[int, str]]:
-        """Return what is in the working folder: mode, and content or target."""
+        """Return the files in the working directory: mode, and content or link target."""
         return {
             str(path.relative_to(self.work)): (
                 path.lstat().st_mode,
@@ -98,8 +98,8 @@ def _trial(tmp_path: Path) -> Trial:
     return Trial(tmp_path)
 
 
-def test_second_run_leaves_and_says_the_same(trial: Trial) -> None:
-    """Files, links, modes, empty folders and both streams come back without a run."""
+def test_hit_restores_files_and_output(trial: Trial) -> None:
+    """A hit restores files, links, modes, empty directories and both output streams."""
     assert trial.run("--with") == 0
     first = (trial.left(), trial.out, trial.err)
     assert trial.run("--with") == 0
@@ -109,8 +109,8 @@ def test_second_run_leaves_and_says_the_same(trial: Trial) -> None:
     assert trial.log == ["miss configure", "hit configure"]
 
 
-def test_files_come_back_as_new(trial: Trial) -> None:
-    """What make has built from must not be older than what it builds from it."""
+def test_restored_files_are_new(trial: Trial) -> None:
+    """Restored files have the current time, so that make does not take them for outdated."""
     trial.run()
     source = trial.folder / "source"
     source.touch()
@@ -150,7 +150,7 @@ CHANGES: Sequence[Callable[[Trial], None]] = (
 
 
 def stale(trial: Trial, change: Callable[[Trial], None]) -> bool:
-    """Whether a run is answered from the store though something has changed."""
+    """Return whether a run is a hit although an input has changed."""
     (trial.reach / "tool").write_text("x")
     (trial.reach / "link").symlink_to("configure")
     trial.run()
@@ -160,12 +160,12 @@ def stale(trial: Trial, change: Callable[[Trial], None]) -> bool:
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_change_within_reach_runs_it_again(trial: Trial, change: Callable[[Trial], None]) -> None:
-    """A file that comes, changes its content, mode or target; a folder; a variable."""
+def test_changed_input_is_a_miss(trial: Trial, change: Callable[[Trial], None]) -> None:
+    """A new file, a changed content, mode, link, directory or variable is a miss."""
     assert not stale(trial, change)
 
 
-# Faults, and the change that each of them makes the tool overlook.
+# Faults in runcache, and the change that runcache overlooks with each of them.
 MUTANTS = {
     "content": ("return total.digest()", 'return b""', _content),
     "mode": ("name, found.st_mode, what", "name, 0, what", _mode),
@@ -176,7 +176,7 @@ MUTANTS = {
 
 
 @pytest.mark.parametrize("fault", MUTANTS)
-def test_a_faulty_tool_is_found(tmp_path: Path, fault: str) -> None:
+def test_each_fault_makes_the_property_fail(tmp_path: Path, fault: str) -> None:
     """Each planted fault makes the property above fail."""
     text = (LAUNCHERS / "runcache.py").read_text()
     before, after, change = MUTANTS[fault]
@@ -186,32 +186,32 @@ def test_a_faulty_tool_is_found(tmp_path: Path, fault: str) -> None:
     assert stale(Trial(tmp_path / "trial", tmp_path / "runcache.py"), change)
 
 
-def test_words_and_folder_are_part_of_the_key(trial: Trial) -> None:
-    """Another option, the same words cut elsewhere, another folder."""
+def test_arguments_and_directory_are_in_the_key(trial: Trial) -> None:
+    """Another option, arguments split in another way, and another directory are misses."""
     trial.run("--a", "b")
     trial.run("--a b")
     trial.run("--a", "b", within="deeper")
     assert trial.calls == 3
 
 
-def test_order_of_names_is_none(trial: Trial) -> None:
-    """A folder is listed in the order of its file system."""
+def test_order_of_the_input_list_is_ignored(trial: Trial) -> None:
+    """The order in which a file system lists its files does not matter."""
     names = [*trial.reach.rglob("*")]
     trial.run(names=names)
     trial.run(names=[*reversed(names), *names])
     assert trial.calls == 1
 
 
-def test_caches_own_variables_change_nothing(trial: Trial) -> None:
-    """Where a cache is and what a container is called are no inputs."""
+def test_variables_of_the_cache_are_ignored(trial: Trial) -> None:
+    """The directory of the cache and the name of the container are not inputs."""
     trial.run()
     trial.environment = {"CCACHE_DIR": "/elsewhere", "HOSTNAME": "other"}
     trial.run()
     assert trial.calls == 1
 
 
-def test_failure_is_passed_on_and_not_kept(trial: Trial) -> None:
-    """The code and the log are those of the command; the next run is a run."""
+def test_failures_are_not_cached(trial: Trial) -> None:
+    """A failed command gives its own status and output, and runs again the next time."""
     (trial.reach / "fail").touch()
     assert trial.run() == 3
     assert (trial.work / "config.log").read_text() == "no\n"
@@ -220,8 +220,8 @@ def test_failure_is_passed_on_and_not_kept(trial: Trial) -> None:
     assert trial.log == ["bypass configure"] * 2
 
 
-def test_working_folder_with_files_is_left_to_the_command(trial: Trial) -> None:
-    """What is there already may be an input."""
+def test_nonempty_directory_bypasses_the_cache(trial: Trial) -> None:
+    """In a directory that has files, the command runs, as they may be inputs."""
     for _ in range(2):
         trial.work = trial.folder
         subprocess.run(
@@ -236,8 +236,8 @@ def test_working_folder_with_files_is_left_to_the_command(trial: Trial) -> None:
     assert trial.calls == 2
 
 
-def test_disabled(trial: Trial) -> None:
-    """The variable of the other launcher switches it off, too."""
+def test_disable_variable(trial: Trial) -> None:
+    """DEPCACHE_DISABLE=1 disables runcache, too."""
     trial.environment["DEPCACHE_DISABLE"] = "1"
     trial.run()
     trial.run()
@@ -245,8 +245,8 @@ def test_disabled(trial: Trial) -> None:
     assert trial.log == ["bypass configure"] * 2
 
 
-def test_damaged_result_is_run_past(trial: Trial) -> None:
-    """A file of the store that lost its end is none."""
+def test_truncated_result_is_a_miss(trial: Trial) -> None:
+    """A stored result that is truncated is a miss."""
     trial.run()
     for path in (trial.folder / "store").rglob("*"):
         if path.is_file() and path.stat().st_size > 300:
@@ -256,21 +256,21 @@ def test_damaged_result_is_run_past(trial: Trial) -> None:
     assert "config.h" in str(trial.left())
 
 
-def test_store_that_cannot_be_written(trial: Trial) -> None:
-    """The command has done its work."""
+def test_unwritable_cache_does_not_fail_the_command(trial: Trial) -> None:
+    """The command succeeds if its result cannot be stored."""
     (trial.folder / "store").write_text("a file")
     assert trial.run() == 0
     assert trial.log == ["bypass configure"]
 
 
-def test_name_that_is_gone(trial: Trial) -> None:
-    """Something that vanished while it was listed: the command runs, nothing is kept."""
+def test_vanished_input_is_not_cached(trial: Trial) -> None:
+    """If a listed file vanishes, the command runs and nothing is stored."""
     assert trial.run(names=[trial.reach / "gone"]) == 0
     assert trial.log == ["bypass configure"]
 
 
-def test_no_command_is_explained(trial: Trial) -> None:
-    """Without a command there is help."""
+def test_help_without_a_command(trial: Trial) -> None:
+    """Without a command, runcache prints its help."""
     done = subprocess.run(
         [sys.executable, str(trial.tool)], capture_output=True, text=True, check=False
     )
