@@ -13,6 +13,7 @@ from scripts.buildkit import records
 from scripts.buildkit.records import Record, Stage
 from scripts.caches import mounts
 from scripts.caches.mounts import Kept, Named
+from scripts.cli import cache
 from scripts.cli.__main__ import main
 from scripts.core.console import UserError
 from scripts.dockerfile import project
@@ -334,8 +335,8 @@ def test_rows_are_what_is_there_and_what_is_not_yet() -> None:
 def engine_has(monkeypatch: pytest.MonkeyPatch) -> list[Kept]:
     """Return what the engine has, to be filled; there is none."""
     have: list[Kept] = []
-    monkeypatch.setattr(mounts, "kept", lambda: list(have))
-    monkeypatch.setattr(mounts, "named", lambda _: WANTED)
+    monkeypatch.setattr(cache, "kept", lambda: list(have))
+    monkeypatch.setattr(cache, "named", lambda _: WANTED)
     monkeypatch.setattr(project, "of_repository", lambda: None)
     monkeypatch.setattr(records, "records", lambda: [record(1, compiled("f", 1, 30, 0))])
     return have
@@ -440,7 +441,7 @@ def test_statistics_are_shown(
     words: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Under the mount's id and the program's name."""
-    monkeypatch.setattr(mounts, "statistics", lambda *_, **__: {"m": {"ccache": "{}"}})
+    monkeypatch.setattr(cache, "statistics", lambda *_, **__: {"m": {"ccache": "{}"}})
     assert main(["cache", *words]) == 0
     assert capsys.readouterr().out == said
 

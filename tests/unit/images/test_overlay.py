@@ -94,7 +94,7 @@ def test_stages_of_fork_backends_exist() -> None:
 
 
 def test_package_indexes_are_secrets(tmp_path: Path) -> None:
-    """pip's index and Go's proxy become secret files that no other user can read.
+    """The index of pip and Go's proxy become secret files that no other user can read.
 
     Their addresses may contain passwords. The other settings of pip are not passed on.
     """
