@@ -367,7 +367,7 @@ def test_json_has_all_of_it(engine_has: list[Kept], capsys: pytest.CaptureFixtur
 def test_words_that_mean_nothing(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is asked of the engine, and the message says what would do."""
     monkeypatch.setattr(mounts, "_buildx", lambda *_: pytest.fail("buildx was run"))
-    with pytest.raises(UserError, match="prune --older-than 7d"):
+    with pytest.raises(UserError, match="prune"):
         main(["cache", *words])
 
 
