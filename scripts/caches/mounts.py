@@ -423,7 +423,7 @@ def statistics(namespace: str, *, as_json: bool) -> dict[str, dict[str, str]]:
         (folder / "look.json").write_text(json.dumps({"target": {"look": target}}))
         # The toolchain stage may have to be built, which uses the network.
         machine = write_overlay(folder, environment=os.environ, base_source=base_source)
-        files = [ROOT / file for file in (*bases.OVERLAYS[base_source], machine)]
+        files = [*(ROOT / file for file in bases.OVERLAYS[base_source]), machine]
         words = [f"--file={file}" for file in (*files, folder / "look.json")]
         words += ["--progress=plain", f"--set=look.output=type=local,dest={folder / 'out'}"]
         _buildx("look into the mounts", "bake", *words, "look")

@@ -370,12 +370,21 @@ def test_json_has_all_of_it(engine_has: list[Kept], capsys: pytest.CaptureFixtur
     assert first["use"]["hits"]["ccache"] == [30, 30]
 
 
-@pytest.mark.parametrize("words", [["prune"], ["prune", "--older-than", "all"], ["purge"]])
-def test_words_that_mean_nothing(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is asked of the engine, and the message says what would do."""
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["prune"], "prune --older-than 7d"),
+        (["prune", "--older-than", "all"], "prune --older-than 7d"),
+        (["purge"], "choose from .*prune.*stats"),
+    ],
+)
+def test_invalid_arguments_change_nothing(
+    arguments: list[str], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Invalid arguments run no buildx command, and the message shows valid ones."""
     monkeypatch.setattr(mounts, "_buildx", lambda *_: pytest.fail("buildx was run"))
-    with pytest.raises(UserError, match="prune"):
-        main(["cache", *words])
+    with pytest.raises(UserError, match=message):
+        main(["cache", *arguments])
 
 
 def test_prune_asks_for_ours_alone_and_tells_what_went(
