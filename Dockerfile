@@ -1,34 +1,41 @@
 # syntax=docker/dockerfile:1.7
 # check=error=true
 
-# All backends in one image: FFmpeg with what the GPU images have apart, libvmaf with
-# CUDA, and CUDA's compiler. Built by `nox -s build-all-backends`, or `docker buildx
-# bake all-backends`: every name here that is no stage of this file is a stage of
-# docker/Dockerfile.production-gpu, given as a named context by docker-bake.hcl.
-# Such a name has no tag, and hadolint does not know it:
-# hadolint global ignore=DL3006,DL3022
+# All backends in one image: FFmpeg with the features of all GPU images, libvmaf with CUDA, and
+# CUDA's compiler. Build it with `nox -s build-all-backends` or `docker buildx bake all-backends`:
+# docker-bake.hcl passes stages of docker/Dockerfile.production-gpu as named contexts, which
+# replace the placeholders here. Without bake the first placeholder ends the build.
 
-# needs-buildkit stops the classic builder before it has made a layer, and is built by no other
+# needs-buildkit makes the classic builder fail at once; BuildKit skips it, as nothing uses it
 FROM scratch AS needs-buildkit
 RUN --mount=type=tmpfs,target=/tmp true
 
-# all-backends is the image to start from where one is to have everything
+# runtime has the user, the working directory and the entry point
+FROM scratch AS runtime
+LABEL error="${not_baked:?Build this with: docker buildx bake all-backends}"
+# cuda-devel has nvcc and its headers
+FROM runtime AS cuda-devel
+# bundle-all-backends has FFmpeg, libvmaf, oneAPI, and the list of packages that they need
+FROM runtime AS bundle-all-backends
+
+# all-backends is the base for builds and images that need every backend
 FROM runtime AS all-backends
 ARG TARGETARCH
-# g++-13 is the newest host compiler that CUDA 12.4 takes. Opened by name at run
-# time: VA-API's driver, libvpl's runtime, Level Zero.
+# g++-13 is the newest host compiler that CUDA 12.4 supports. No ELF file names the packages that
+# are opened at run time: VA-API's driver, libvpl's runtime, Level Zero.
 RUN --mount=type=cache,id=vmaf-apt-cache-trixie-$TARGETARCH,target=/var/cache/apt,sharing=locked \
     --mount=type=cache,id=vmaf-apt-lib-trixie-$TARGETARCH,target=/var/lib/apt,sharing=locked \
-    --mount=type=bind,source=docker/recipes/apt.sh,target=/run/recipes/apt.sh \
-    --mount=type=bind,from=parts-all,source=/packages,target=/run/packages \
-    xargs /run/recipes/apt.sh install g++-13 intel-media-va-driver libmfx-gen1.2 libze1 </run/packages
+    --mount=type=bind,source=docker/recipes/lib/apt.sh,target=/run/recipes/apt.sh \
+    --mount=type=bind,from=bundle-all-backends,source=/packages,target=/run/packages \
+    xargs /run/recipes/apt.sh install \
+        g++-13 intel-media-va-driver libmfx-gen1.2 libze1 </run/packages
 COPY --from=cuda-devel /usr/local/cuda/ /usr/local/cuda/
-COPY --from=parts-all /oneapi/ /
-COPY --from=parts-all /ffmpeg/ /
-COPY --from=parts-all /libvmaf/ /
-COPY --from=parts-all /versions.json /usr/local/share/vmaf/versions.json
+COPY --from=bundle-all-backends /oneapi/ /
+COPY --from=bundle-all-backends /ffmpeg/ /
+COPY --from=bundle-all-backends /libvmaf/ /
+COPY --from=bundle-all-backends /versions.json /usr/local/share/vmaf/versions.json
 RUN ldconfig && rm -r /var/cache/ldconfig && ffmpeg -version && vmaf --version
-# what docker-bake.vendor.hcl has nvcc add to its words
+# Extra nvcc flags, set by docker-bake.vendor.hcl.
 ARG NVCC_APPEND_FLAGS
 ENV PATH=/usr/local/cuda/bin:$PATH \
     NVCC_PREPEND_FLAGS="-ccbin g++-13" \

@@ -1,20 +1,25 @@
-// The one list of images. A target with a tag is an image; the sessions, the
-// tests and CI read this list through `docker buildx bake --print`.
+// The list of images. A target with a tag is an image; the sessions, the tests and CI read this
+// list through `docker buildx bake --print`. `docker buildx bake cpu` builds an image without nox.
 //
-// Labels are what an image says of itself, and the tests hold it to them:
+// The tests check an image against its labels:
 //   vmaf.backends   libvmaf's compute backends
-//   vmaf.parent     the image whose capabilities, and so tests, it inherits
-//   vmaf.provides   the capabilities it adds; a test names those it needs
-//   vmaf.entry      the program that the arguments of `docker run` go to
+//   vmaf.parent     the image whose capabilities it inherits, and with them its tests
+//   vmaf.provides   the capabilities it adds; each test names the capabilities it needs
+//   vmaf.entry      the program that `docker run` passes its arguments to
 
 variable "REVISION" {
   default = "unknown" // this repository's commit, set by the build sessions
 }
 
-// The libvmaf in the images; the build sessions set both from the source tree
-// they are given.
+// The version of libvmaf in the images; the build sessions set it for a --libvmaf tree.
 variable "LIBVMAF_VERSION" {
   default = "3.2.0"
+}
+
+// 0 compiles FFmpeg with the complete config.h everywhere; docs/caching.md says when to do that.
+// It has no default, as an argument that is set is part of the cache keys.
+variable "VMAF_SPLIT_CONFIG" {
+  default = null
 }
 
 // The user of vmaf:dev.
@@ -43,6 +48,7 @@ target "_common" {
 target "_production" {
   inherits   = ["_common"]
   dockerfile = "docker/Dockerfile.production-gpu"
+  args       = { VMAF_SPLIT_CONFIG = VMAF_SPLIT_CONFIG }
   labels     = { "vmaf.entry" = "vmaf" }
 }
 
@@ -120,9 +126,9 @@ target "all-backends" {
   dockerfile = "Dockerfile"
   target     = "all-backends"
   contexts = {
-    runtime    = "target:runtime"
-    cuda-devel = "target:cuda-devel"
-    parts-all  = "target:parts-all"
+    runtime             = "target:runtime"
+    cuda-devel          = "target:cuda-devel"
+    bundle-all-backends = "target:bundle-all-backends"
   }
   tags = ["vmaf:all-backends"]
   labels = {
@@ -142,10 +148,10 @@ target "dev" {
   contexts = {
     base-testing  = "target:base-testing"
     cuda-devel    = "target:cuda-devel"
-    parts-dev     = "target:parts-dev"
+    bundle-dev    = "target:bundle-dev"
     toolchain-all = "target:toolchain-all"
   }
-  // whose user the workbench is; docs/dev.md says when to set them
+  // docs/dev.md says when to set these
   args = {
     VMAF_UID = VMAF_UID
     VMAF_GID = VMAF_GID
@@ -161,7 +167,7 @@ target "dev" {
   }
 }
 
-// The server is its own Dockerfile; all that is not Go comes from the other one.
+// The server has its own Dockerfile, which uses stages of the main one.
 target "_server" {
   inherits   = ["_common"]
   dockerfile = "Dockerfile.go-server"
@@ -187,21 +193,58 @@ target "go-server" {
   }
 }
 
-// Stages that other Dockerfiles take as named contexts. They are built as in the
-// production images, overlays included, and so out of the same layers.
+// Stages of the main Dockerfile that other Dockerfiles use as named contexts. They share the
+// layers of the images, with overlays, too.
 target "_stage" {
   name     = stage
   inherits = ["_production"]
   target   = stage
   matrix = {
     stage = [
-      "base-testing", "cuda-devel", "libvmaf-cpu", "libvmaf-source", "parts-all", "parts-dev",
-      "runtime", "toolchain", "toolchain-all",
+      "bundle-all-backends", "bundle-dev", "cuda-devel", "toolchain-all", "toolchain-hip",
     ]
   }
 }
 
-// Checks: built, never kept. `nox -s upstream-tests`.
+// These stages are below all SDKs. They do not inherit `_production`, so that the replacements of
+// SDKs in docker/Dockerfile.vendor can use them without a cycle.
+target "_base_stage" {
+  name       = stage
+  inherits   = ["_common"]
+  dockerfile = "docker/Dockerfile.production-gpu"
+  target     = stage
+  args       = { VMAF_SPLIT_CONFIG = VMAF_SPLIT_CONFIG }
+  matrix = {
+    stage = [
+      "base-testing", "libvmaf-cpu", "libvmaf-source", "runtime", "toolchain",
+      "toolchain-oneapi2026",
+    ]
+  }
+}
+
+// libvmaf with the GPU backends of forks. scripts/build.py replaces libvmaf-rocm6 and
+// libvmaf-oneapi2026 by these if the --libvmaf tree offers the backend.
+target "_fork" {
+  inherits   = ["_common"]
+  dockerfile = "docker/Dockerfile.vendor"
+}
+
+target "libvmaf-hip" {
+  inherits = ["_fork"]
+  target   = "libvmaf-hip"
+  contexts = {
+    base-testing  = "target:base-testing"
+    toolchain-hip = "target:toolchain-hip"
+  }
+}
+
+target "libvmaf-sycl" {
+  inherits = ["_fork"]
+  target   = "libvmaf-sycl"
+  contexts = { toolchain-oneapi2026 = "target:toolchain-oneapi2026" }
+}
+
+// Upstream's tests, which build on the caches and leave no image. `nox -s upstream-tests`.
 group "upstream-tests" {
   targets = ["libvmaf-tests", "ffmpeg-tests"]
 }
@@ -209,6 +252,7 @@ group "upstream-tests" {
 target "_check" {
   inherits   = ["_common"]
   dockerfile = "docker/Dockerfile.production-gpu"
+  args       = { VMAF_SPLIT_CONFIG = VMAF_SPLIT_CONFIG }
   output     = ["type=cacheonly"]
 }
 

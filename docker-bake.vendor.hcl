@@ -1,8 +1,8 @@
-// Overlay: a vendor's own image in the place of the stage that takes its SDK from
-// Debian's packages or from wheels. `VMAF_BASES=vendor` chooses it; it takes a
-// registry. docs/vendor-sdks.md says what each replaces and what was tried.
+// Overlay: SDKs from the vendors' own images instead of Debian's packages or wheels.
+// `VMAF_BASES=vendor` selects it; it needs a registry. docs/vendor-sdks.md says what each image
+// replaces and what was tried.
 
-// The same release of nvcc as Debian's: other releases know other GPUs.
+// The same release of nvcc as Debian's, as other releases support other GPUs.
 variable "CUDA_DEVEL" {
   default = "nvidia/cuda:12.4.1-devel-ubuntu22.04"
 }
@@ -12,25 +12,85 @@ variable "ROCM_DEVEL" {
   default = "rocm/dev-ubuntu-24.04:6.4.3"
 }
 
-// intel/oneapi-basekit ends at 2025.3.2; this is its successor's name.
+// The last release of intel/oneapi-basekit is 2025.3.2; this is the name of its successor.
 variable "ONEAPI_DEVEL" {
   default = "intel/oneapi:2026.1.0-devel-ubuntu24.04"
 }
 
 target "_production" {
+  // Debian's glibc and CUDA 12 declare some functions differently, which is an error only in
+  // headers that are not system headers. So nvcc's become system headers.
+  args = { NVCC_APPEND_FLAGS = "-isystem /usr/local/cuda/include" }
+}
+
+// A target has the replacements that it uses, as each of them pulls an image of some gigabytes.
+target "cuda12" {
+  contexts = { cuda-devel = "target:cuda-from-vendor" }
+}
+
+target "rocm6" {
+  contexts = { rocm-devel = "target:rocm-from-vendor" }
+}
+
+target "oneapi2026" {
+  contexts = { oneapi-devel = "target:oneapi-from-vendor" }
+}
+
+target "cuda-devel" {
+  contexts = { cuda-devel = "target:cuda-from-vendor" }
+}
+
+target "toolchain-hip" {
+  contexts = { rocm-devel = "target:rocm-from-vendor" }
+}
+
+target "bundle-all-backends" {
   contexts = {
-    "cuda-devel" = "docker-image://${CUDA_DEVEL}"
-    "rocm-sdk"   = "docker-image://${ROCM_DEVEL}"
-    "oneapi-sdk" = "docker-image://${ONEAPI_DEVEL}"
+    cuda-devel   = "target:cuda-from-vendor"
+    oneapi-devel = "target:oneapi-from-vendor"
   }
-  args = {
-    CUDA_DEVEL   = CUDA_DEVEL
-    ROCM         = "vendor"
-    ROCM_DEVEL   = ROCM_DEVEL
-    ONEAPI       = "vendor"
-    ONEAPI_DEVEL = ONEAPI_DEVEL
-    // Debian's glibc declares functions that CUDA 12 declares otherwise, which
-    // is an error only in ordinary headers: nvcc's become system headers.
-    NVCC_APPEND_FLAGS = "-isystem /usr/local/cuda/include"
+}
+
+target "bundle-dev" {
+  contexts = {
+    cuda-devel   = "target:cuda-from-vendor"
+    rocm-devel   = "target:rocm-from-vendor"
+    oneapi-devel = "target:oneapi-from-vendor"
   }
+}
+
+target "_vendor" {
+  inherits   = ["_common"]
+  dockerfile = "docker/Dockerfile.vendor"
+}
+
+target "cuda-from-vendor" {
+  inherits = ["_vendor"]
+  target   = "cuda-from-vendor"
+  contexts = { cuda-given = "docker-image://${CUDA_DEVEL}" }
+  args     = { CUDA_DEVEL = CUDA_DEVEL }
+}
+
+target "rocm-from-vendor" {
+  inherits = ["_vendor"]
+  target   = "rocm-from-vendor"
+  contexts = {
+    rocm-given   = "docker-image://${ROCM_DEVEL}"
+    base-testing = "target:base-testing"
+  }
+  args = { ROCM_DEVEL = ROCM_DEVEL }
+}
+
+target "oneapi-from-vendor" {
+  inherits = ["_vendor"]
+  target   = "oneapi-from-vendor"
+  contexts = {
+    oneapi-given = "docker-image://${ONEAPI_DEVEL}"
+    toolchain    = "target:toolchain"
+  }
+  args = { ONEAPI_DEVEL = ONEAPI_DEVEL }
+}
+
+target "libvmaf-sycl" {
+  contexts = { oneapi-given = "docker-image://${ONEAPI_DEVEL}" }
 }

@@ -1,15 +1,15 @@
 #!/bin/sh
-# Runs its arguments; without any, a shell that says what is in the box.
+# Run the arguments, or without any, a shell that lists the image's contents.
 set -eu
 
-# A user of the host's that this image does not know has neither home nor cache.
+# A user of the host that does not exist in this image has no home and no cache.
 if [ ! -w "${HOME:-/}" ]; then
     HOME=$(mktemp -d)
     export HOME
 fi
 if [ ! -w "$CCACHE_DIR" ]; then
     export CCACHE_DIR="$HOME/.ccache"
-    echo "workbench: user $(id -u) cannot write to /ccache: what is compiled is kept in $CCACHE_DIR" >&2
+    echo "workbench: user $(id -u) cannot write to /ccache: the compiler cache is in $CCACHE_DIR" >&2
 fi
 [ $# = 0 ] || exec "$@"
 

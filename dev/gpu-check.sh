@@ -1,6 +1,6 @@
 #!/bin/sh
-# Ends with 3 where the kernel has no GPU of the vendor, and says which service of
-# dev/compose.yaml fits the machine.
+# Exit with 3 if the kernel has no GPU of the vendor, and print which service of dev/compose.yaml
+# fits the machine.
 #
 #   gpu-check nvidia|amd|intel
 set -eu

@@ -1,30 +1,33 @@
-"""Which images are tested: a test that takes `image` runs once for each."""
+"""The choice of images: a test that takes `image` runs once for each chosen image."""
 
+import os
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from _pytest.capture import CaptureManager
 
-from scripts import bases, clips, matrix
-from scripts.paths import RECORDS, ROOT
-from scripts.verify import is_built
-from tests.images.lavapipe import Lavapipe
-from tests.images.subject import COMPOSE, Store, Subject, docker
+from scripts.core import clips
+from scripts.core.paths import ROOT
+from scripts.engine.client import has_image
+from scripts.images import bases, catalogue
+from scripts.images.overlay import write_overlay
+from tests.support.lavapipe import Lavapipe
+from tests.support.subject import COMPOSE, Store, Subject, docker, image_tags
 
-GPU = Path("/dev/nvidiactl")
-"""There where NVIDIA's driver is loaded."""
+NVIDIA_DEVICE = Path("/dev/nvidiactl")
+"""Exists where NVIDIA's driver is loaded."""
 
 RENDERERS = Path("/sys/class/drm")
-"""Where the kernel lists the other vendors' GPUs, each with its vendor's number."""
+"""Where the kernel lists the GPUs of other vendors, each with its vendor's PCI number."""
 
 PCI_VENDORS = {"amd": "0x1002", "intel": "0x8086"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Take the choice of images; `scripts.verify` passes on what its user said."""
+    """Add the options that choose images; `nox -s verify-images` passes its user's on."""
     group = parser.getgroup("images")
     group.addoption("--image", action="append", default=[], help="a bake name; default: all")
     group.addoption(
@@ -33,14 +36,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--require", choices=["all"], help="an image that is not built is a failure")
 
 
-def tags(config: pytest.Config) -> Mapping[str, str]:
-    """Return the tag under which each image is tested."""
-    named = {image.name: image.tag for image in matrix.images().values()}
-    return named | dict(pair.split("=", 1) for pair in config.getoption("as_images"))
-
-
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a property for each chosen image that provides what the property needs."""
+    """Run a property on each chosen image that provides what the property needs."""
     if "image" not in metafunc.fixturenames:
         return
     needs = {
@@ -48,7 +45,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     }
     chosen = [
         pytest.param(image, id=image.name)
-        for image in matrix.choose(metafunc.config.getoption("image"))
+        for image in catalogue.choose(metafunc.config.getoption("image"))
         if needs <= image.provides
     ]
     none = pytest.mark.skip(reason=f"no chosen image provides {' '.join(sorted(needs))}")
@@ -61,19 +58,19 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip what needs a GPU where there is none."""
+    """Skip tests that need a GPU on a machine without one."""
     mark = item.get_closest_marker("gpu")
     if mark and mark.args:
         (vendor,) = mark.args
-        found = {path.read_text().strip() for path in RENDERERS.glob("renderD*/device/vendor")}
-        if PCI_VENDORS[vendor] not in found:
+        present = {path.read_text().strip() for path in RENDERERS.glob("renderD*/device/vendor")}
+        if PCI_VENDORS[vendor] not in present:
             pytest.skip(f"no GPU of vendor {vendor} on this machine (see {RENDERERS})")
-    elif mark and not GPU.exists():
-        pytest.skip(f"no NVIDIA GPU on this machine ({GPU} is absent)")
+    elif mark and not NVIDIA_DEVICE.exists():
+        pytest.skip(f"no NVIDIA GPU on this machine ({NVIDIA_DEVICE} is absent)")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Tell each reason to skip once: an image that is not built skips dozens of tests."""
+    """Print each reason for skips once: an image that is not built skips dozens of tests."""
     reasons = Counter(
         report.longrepr[2].removeprefix("Skipped: ")
         for report in terminalreporter.stats.get("skipped", [])
@@ -85,9 +82,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 @pytest.fixture(scope="session")
 def store(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     """Return the chosen images that are built."""
-    chosen = matrix.choose(pytestconfig.getoption("image"))
-    tag = tags(pytestconfig)
-    present = {tag[image.name]: image for image in chosen if is_built(tag[image.name])}
+    chosen = catalogue.choose(pytestconfig.getoption("image"))
+    tags = image_tags(pytestconfig)
+    present = {tags[image.name]: image for image in chosen if has_image(tags[image.name])}
     with Store(present, tmp_path_factory.mktemp("store")) as store:
         yield store
 
@@ -95,10 +92,10 @@ def store(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory)
 @pytest.fixture(scope="session")
 def image(request: pytest.FixtureRequest, pytestconfig: pytest.Config, store: Store) -> Subject:
     """Return an image under test."""
-    wanted: matrix.Image = request.param
-    tag = tags(pytestconfig)[wanted.name]
+    requested: catalogue.Image = request.param
+    tag = image_tags(pytestconfig)[requested.name]
     if tag not in store.subjects:
-        missing = f"{tag} is not built: nox -s {wanted.session}"
+        missing = f"{tag} is not built: nox -s {requested.session}"
         if pytestconfig.getoption("require"):
             pytest.fail(missing, pytrace=False)
         pytest.skip(missing)
@@ -107,7 +104,7 @@ def image(request: pytest.FixtureRequest, pytestconfig: pytest.Config, store: St
 
 @pytest.fixture(scope="session")
 def lavapipe(pytestconfig: pytest.Config) -> Iterator[Lavapipe]:
-    """Return what adds a Vulkan device on the CPU to an image."""
+    """Return a function that adds a Vulkan device on the CPU to an image."""
     capture = pytestconfig.pluginmanager.get_plugin("capturemanager")
     assert isinstance(capture, CaptureManager)
     lavapipe = Lavapipe(capture)
@@ -116,8 +113,8 @@ def lavapipe(pytestconfig: pytest.Config) -> Iterator[Lavapipe]:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Return an empty folder that containers may write to, whoever they run as."""
+def directory(tmp_path: Path) -> Path:
+    """Return an empty directory that any user of a container may write to."""
     tmp_path.chmod(0o777)
     return tmp_path
 
@@ -129,16 +126,22 @@ def clip() -> Path:
 
 
 @pytest.fixture
-def libvmaf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return a copy of libvmaf's source that containers may write to, out of the build's cache."""
-    files = [f"--file={ROOT / file}" for file in bases.OVERLAYS[bases.choose()]]
-    machine = RECORDS / "machine.json"
-    files += [f"--file={machine}"] if machine.exists() else []
-    monkeypatch.setenv("BUILDX_NO_DEFAULT_LOAD", "1")  # the stand-ins for the bases stay behind
+def libvmaf(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """Return libvmaf's source, out of the build's cache, in a directory that anyone may write."""
+    base_source = bases.choose()
+    overlay = write_overlay(
+        tmp_path_factory.mktemp("overlay"), environment=os.environ, base_source=base_source
+    )
+    files = [f"--file={file}" for file in (*bases.OVERLAYS[base_source], overlay)]
+    # The overlay's substitutes for the base images are not to be loaded into the engine.
+    monkeypatch.setenv("BUILDX_NO_DEFAULT_LOAD", "1")
     output = f"--set=libvmaf-source.output=type=local,dest={tmp_path}"
     built = docker("buildx", "bake", *files, output, "libvmaf-source", cwd=ROOT)
     if built.returncode:
-        pytest.skip(f"libvmaf's source cannot be had: {built.stderr.strip().splitlines()[-1]}")
+        reason = built.stderr.strip().splitlines()[-1]
+        pytest.skip(f"libvmaf's source cannot be built: {reason}")
     for path in (tmp_path, *tmp_path.rglob("*")):
         path.chmod(path.stat().st_mode | (0o777 if path.is_dir() else 0o666))
     return tmp_path
@@ -146,10 +149,10 @@ def libvmaf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def compose() -> Iterator[str]:
-    """Return a compose project of our own; its volume and containers are removed afterwards."""
+    """Return the name of a new compose project; its containers and volume are removed later."""
     if docker("compose", "version").returncode:
         pytest.skip("the docker client has no compose plugin: nox -s engine")
     project = f"vmaf-verify-{uuid.uuid4().hex[:12]}"
     yield project
-    ours = ("compose", f"--file={COMPOSE}", f"--project-name={project}", "--profile=*")
-    docker(*ours, "down", "--volumes")
+    options = ("compose", f"--file={COMPOSE}", f"--project-name={project}", "--profile=*")
+    docker(*options, "down", "--volumes")

@@ -1,1 +1,1 @@
-"""The cache contract of ADR-0923, held by checks: `nox -s policy`, docs/policy.md."""
+"""The rules that check Dockerfiles and recipes against the cache contract."""

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from scripts.console import UserError
-from scripts.policy.dockerfile import Exemption, exemptions
-from scripts.policy.project import Project
+from scripts.core.console import UserError
+from scripts.dockerfile.parser import Exemption, exemptions
+from scripts.dockerfile.project import Project
 from scripts.policy.rule import UNUSED, Finding
 from scripts.policy.rules import RULES
 

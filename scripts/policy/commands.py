@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
-from scripts.policy.shell import Command
+from scripts.dockerfile.shell import Command
 
 if TYPE_CHECKING:
-    from scripts.policy.project import Step
+    from scripts.dockerfile.project import Step
 
 
 class Kind(Enum):

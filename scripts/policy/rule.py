@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from scripts.policy import shell
-from scripts.policy.dockerfile import Instruction
-from scripts.policy.project import Project, Step
+from scripts.dockerfile import shell
+from scripts.dockerfile.parser import Instruction
+from scripts.dockerfile.project import Project, Step
 
 
 @dataclass(frozen=True)

@@ -1,150 +1,166 @@
-"""What a builder's garbage collection takes, and what `nox -s cache -- prune` does.
+"""The garbage collection of a builder, and `nox -s cache -- prune`.
 
-Each test has a dockerd of its own, with the limits of the real one made small. It
-collects a second after it starts, and then once a minute: so it is filled with
-collection off, and started again on a copy of its data with the policy under test.
+Each test starts its own dockerd with the project's collection policy and a small limit. dockerd
+collects one second after its start and then once a minute. A first daemon without collection
+therefore makes the data, and each test starts a daemon on a copy of the data.
 """
 
 import os
 import re
 import shutil
-import subprocess
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from json import dumps
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from time import sleep
 from typing import Any
 
 import pytest
+from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
-from scripts import caches, engine
+from scripts.caches import mounts
+from scripts.core import process
+from scripts.engine.daemon import collection_policy
 
 pytestmark = pytest.mark.skipif(
     os.geteuid() != 0 or not shutil.which("dockerd") or not shutil.which("unshare"),
-    reason="starts a dockerd of its own, which takes root, dockerd and unshare",
+    reason="starting a dockerd needs root, dockerd and unshare",
 )
 
 MEGABYTES = 8
-"""What each mount and each layer of the test holds."""
+"""The size of each cache mount and of each layer."""
 LIMIT = 24
-"""How many MiB there is room for: the mounts and dd, and not the layers as well."""
+"""The limit in MB: enough for the cache mounts and dd, but not for the layers as well."""
 PATIENCE = 30
-COLLECTED = 90
-"""Seconds in which collection has come round twice."""
+"""Seconds that dockerd may take to answer, or to end."""
+COLLECTION_SECONDS = 90
+"""Seconds in which dockerd collects at least twice."""
 Environment = Mapping[str, str]
 
 
-def zeros(there: str, options: str = "") -> str:
+def write_zeros(directory: str, options: str = "") -> str:
     """Return an instruction that writes a file."""
-    words = ["/bin/dd", "if=/dev/zero", f"of={there}/file", "bs=1000000", f"count={MEGABYTES}"]
-    return f"RUN --network=none {options} {dumps(words)}"
+    command = [
+        *("/bin/dd", "if=/dev/zero", f"of={directory}/file", "bs=1000000", f"count={MEGABYTES}")
+    ]
+    return f"RUN --network=none {options} {dumps(command)}"
 
 
-def mounted(name: str) -> str:
+def fill_mount(name: str) -> str:
     """Return an instruction that fills a cache mount."""
-    return zeros("/mounted", f"--mount=type=cache,id={name},target=/mounted")
+    return write_zeros("/mounted", f"--mount=type=cache,id={name},target=/mounted")
 
 
 LAYERS = ("/bin", "/lib", "/etc")
-# The mounts come first and are used once: nothing is older, or of less use.
-STEPS = (mounted("vmaf-kept"), mounted("stranger"), *map(zeros, LAYERS))
+# The mounts are filled first and used once, so that no record is older or used less often.
+STEPS = (fill_mount("vmaf-kept"), fill_mount("stranger"), *map(write_zeros, LAYERS))
 
 
 @contextmanager
 def daemon(data: Path, collection: Mapping[str, Any]) -> Iterator[Environment]:
-    """Start a dockerd on this data, and end it; yields the environment of its clients.
+    """Run a dockerd with this data; yield the environment of its clients.
 
-    It has a network of its own: without a bridge it removes docker0, whosever that is.
-    Its folder is not pytest's, whose path is too long for a socket.
+    It has its own network namespace, because a dockerd without a bridge removes docker0 of
+    any other engine. Its directory is not pytest's, whose path is too long for a socket.
     """
     with TemporaryDirectory(prefix="vmaf-gc-") as name:
         yield from _daemon(Path(name), data, collection)
 
 
-def _daemon(folder: Path, data: Path, collection: Mapping[str, Any]) -> Iterator[Environment]:
-    socket = f"unix://{folder}/socket"
+def _daemon(directory: Path, data: Path, collection: Mapping[str, Any]) -> Iterator[Environment]:
+    socket = f"unix://{directory}/socket"
     settings = {
         "data-root": str(data),
-        "exec-root": str(folder),
-        "pidfile": str(folder / "pid"),
+        "exec-root": str(directory),
+        "pidfile": str(directory / "pid"),
         "hosts": [socket],
         "bridge": "none",
         "iptables": False,
         "ip6tables": False,
-        "containerd-namespace": folder.name,
-        "containerd-plugins-namespace": f"{folder.name}-plugins",
+        "containerd-namespace": directory.name,
+        "containerd-plugins-namespace": f"{directory.name}-plugins",
         "builder": {"gc": collection},
     }
-    config, log = folder / "daemon.json", folder / "log"
+    config, log = directory / "daemon.json", directory / "log"
     config.write_text(dumps(settings))
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            ["unshare", "--net", "--mount", "dockerd", "--config-file", str(config)],
-            stdout=output,
-            stderr=output,
-            env=engine.environment(),
-        )
-    # Its own builder, whatever has been chosen for the other engine.
+    started = process.start_daemon(
+        "unshare", "--net", "--mount", "dockerd", "--config-file", str(config), log=log
+    )
+    # The builder of this dockerd, whichever builder the user chose for another engine.
     environment = {**os.environ, "DOCKER_HOST": socket, "BUILDX_BUILDER": "default"}
+
+    def is_starting() -> bool:
+        return started.poll() is None and not answers(environment)
+
     try:
-        begin = time.monotonic()
-        while docker(environment, "version", check=False).returncode:
-            alive = process.poll() is None and time.monotonic() - begin < PATIENCE
-            assert alive, engine.last_lines(log)
-            time.sleep(0.1)
+        wait_while(is_starting, PATIENCE)
+        assert started.poll() is None, process.last_lines(log)
+        assert answers(environment), process.last_lines(log)
         yield environment
     finally:
-        process.terminate()
-        process.wait(PATIENCE)
+        started.terminate()
+        started.wait(PATIENCE)
 
 
-def docker(
-    environment: Environment, *words: str, check: bool = True
-) -> subprocess.CompletedProcess[str]:
-    """Run the client against a daemon."""
-    return subprocess.run(
-        ["docker", *words], env=environment, capture_output=True, text=True, check=check
+def wait_while(condition: Callable[[], bool], seconds: float) -> None:
+    """Wait until a condition is false, but no longer than so many seconds."""
+    attempts = Retrying(
+        retry=retry_if_result(bool), wait=wait_fixed(0.2), stop=stop_after_delay(seconds)
     )
+    with suppress(RetryError):
+        attempts(condition)
+
+
+def answers(environment: Environment) -> bool:
+    """Return whether a daemon answers its client."""
+    return process.run("docker", "version", env=environment).returncode == 0
+
+
+def docker(environment: Environment, *arguments: str) -> str:
+    """Run the docker client with a daemon and return its output; a failure fails the test."""
+    done = process.run("docker", *arguments, env=environment)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the data of a daemon that has built two cache mounts and three layers."""
-    folder = tmp_path_factory.mktemp("filled")
-    root = folder / "context" / "root"
-    needed = subprocess.run(["ldd", "/bin/dd"], capture_output=True, text=True, check=True).stdout
-    for file in ("/bin/dd", *re.findall(r"(/\S+) \(", needed)):
-        there = root / file.removeprefix("/")
-        there.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(file, there)
+    directory = tmp_path_factory.mktemp("filled")
+    root = directory / "context" / "root"
+    linked = process.output("ldd", "/bin/dd")
+    for file in ("/bin/dd", *re.findall(r"(/\S+) \(", linked)):
+        copy = root / file.removeprefix("/")
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, copy)
     lines = ("FROM scratch", "COPY root /", *STEPS)
-    (folder / "context" / "Dockerfile").write_text("\n".join(lines))
-    with daemon(folder / "data", {"enabled": False}) as environment:
-        # Not kept as an image, which would hold on to its layers.
-        docker(environment, "build", "--output=type=cacheonly", str(folder / "context"))
-    return folder / "data"
+    (directory / "context" / "Dockerfile").write_text("\n".join(lines))
+    with daemon(directory / "data", {"enabled": False}) as environment:
+        # An image would protect its layers from collection.
+        docker(environment, "build", "--output=type=cacheonly", str(directory / "context"))
+    return directory / "data"
 
 
 @pytest.fixture
 def data(filled: Path, tmp_path: Path) -> Path:
     """Return a copy of that data."""
-    subprocess.run(["cp", "-a", str(filled), str(tmp_path / "data")], check=True)
-    return tmp_path / "data"
+    copy = tmp_path / "data"
+    assert process.run("cp", "-a", str(filled), str(copy)).returncode == 0
+    return copy
 
 
-def ours() -> Sequence[dict[str, Any]]:
-    """Return the rules that the engine is given, their limits made small."""
-    return [{**rule, "keepStorage": f"{LIMIT}MB"} for rule in engine.collection(40)["policy"]]
+def project_rules() -> Sequence[dict[str, Any]]:
+    """Return the rules of the project's collection policy with a small limit."""
+    return [{**rule, "keepStorage": f"{LIMIT}MB"} for rule in collection_policy(40)["policy"]]
 
 
-def held(data: Path) -> int:
-    """Return the bytes of the files that the steps wrote and that are still there.
+def stored_bytes(data: Path) -> int:
+    """Return the size of the files that the steps wrote and that were not collected.
 
-    Read from the disk, as collection spares what a listing of the builder looks at, and
-    takes something else instead.
+    The size is read from the disk, as collection spares the records that a listing of the
+    builder has just read.
     """
     sizes = []
     for path in data.glob("overlay2/*/diff/**/file"):
@@ -153,40 +169,38 @@ def held(data: Path) -> int:
     return sum(sizes)
 
 
-def mounts_stay(data: Path, policy: Sequence[Mapping[str, Any]]) -> None:
-    """Assert that collection by these rules takes layers, and leaves both cache mounts."""
-    collection = {"enabled": True, "policy": policy}
-    with daemon(data, collection) as environment:
-        begin = time.monotonic()
-        while held(data) > LIMIT * 10**6:
-            assert time.monotonic() - begin < COLLECTED, f"nothing was collected: {held(data)}"
-            time.sleep(0.2)
-        time.sleep(1)  # until it is done
-        shown = docker(environment, "buildx", "du", "--verbose").stdout
-    left = {one.id for one in caches.read_du(shown)}
-    assert left == {"vmaf-kept", "stranger"}, f"collection took cache mounts:\n{shown}"
+def check_mounts_stay(data: Path, rules: Sequence[Mapping[str, Any]]) -> None:
+    """Assert that collection by these rules removes layers, but neither cache mount."""
+    with daemon(data, {"enabled": True, "policy": rules}) as environment:
+        wait_while(lambda: stored_bytes(data) > LIMIT * 10**6, COLLECTION_SECONDS)
+        size = stored_bytes(data)
+        assert size <= LIMIT * 10**6, f"collection did not reach the limit: {size} bytes"
+        sleep(1)  # until collection has ended
+        listing = docker(environment, "buildx", "du", "--verbose")
+    remaining = {mount.id for mount in mounts.read_du(listing)}
+    assert remaining == {"vmaf-kept", "stranger"}, f"collection removed cache mounts:\n{listing}"
 
 
-def test_cache_mounts_survive_collection(data: Path) -> None:
-    """The engine's limit is kept by dropping layers, which warm mounts rebuild quickly."""
-    mounts_stay(data, ours())
+def test_collection_removes_layers_and_no_cache_mount(data: Path) -> None:
+    """The project's policy reaches its limit by removing layers, which are rebuilt quickly."""
+    check_mounts_stay(data, project_rules())
 
 
 @pytest.mark.parametrize(
-    "policy",
+    "rules",
     [
-        pytest.param(ours()[1:], id="without-our-first-rule"),
-        # By default they go once they exceed 512 MB, though not for two days.
+        pytest.param(project_rules()[1:], id="without-the-first-rule"),
+        # The default rule removes them beyond 512 MB, though only after two days.
         pytest.param(
-            [{"filter": ["type=exec.cachemount"], "keepStorage": "1MB"}, *ours()],
-            id="the-engines-default",
+            [{"filter": ["type=exec.cachemount"], "keepStorage": "1MB"}, *project_rules()],
+            id="default-rule-of-the-engine",
         ),
     ],
 )
-def test_that_test_fails(policy: Sequence[Mapping[str, Any]], data: Path) -> None:
-    """Where nothing spares the mounts."""
-    with pytest.raises(AssertionError, match="collection took cache mounts"):
-        mounts_stay(data, policy)
+def test_other_rules_remove_cache_mounts(rules: Sequence[Mapping[str, Any]], data: Path) -> None:
+    """The check of the project's policy fails with rules that do not protect cache mounts."""
+    with pytest.raises(AssertionError, match="collection removed cache mounts"):
+        check_mounts_stay(data, rules)
 
 
 @pytest.mark.parametrize(
@@ -194,19 +208,18 @@ def test_that_test_fails(policy: Sequence[Mapping[str, Any]], data: Path) -> Non
     [(timedelta(hours=1), []), (timedelta(seconds=1), ["vmaf-kept"])],
     ids=str,
 )
-def test_prune_takes_our_old_mounts_and_nothing_else(
+def test_prune_removes_only_old_mounts_of_the_project(
     age: timedelta, expected: list[str], data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Layers and the mounts of other projects stay, and so do mounts in use of late."""
+    """Layers, mounts of other projects and mounts that were used recently stay."""
     with daemon(data, {"enabled": False}) as environment:
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
-        gone, stay = caches.prune(age)
-        shown = docker(environment, "buildx", "du", "--verbose").stdout
-    assert [one.id for one in gone] == expected
-    assert all(one.size >= MEGABYTES * 10**6 for one in gone)
-    left = {one.id for one in caches.read_du(shown)}
-    assert (
-        left == {"stranger", *(one.id for one in stay)} == {"stranger", "vmaf-kept"} - {*expected}
-    )
-    assert all(f"of={there}/file" in shown for there in LAYERS)
+        removed, retained = mounts.prune(age)
+        listing = docker(environment, "buildx", "du", "--verbose")
+    assert [mount.id for mount in removed] == expected
+    assert all(mount.size >= MEGABYTES * 10**6 for mount in removed)
+    remaining = {mount.id for mount in mounts.read_du(listing)}
+    assert remaining == {"stranger", *(mount.id for mount in retained)}
+    assert remaining == {"stranger", "vmaf-kept"} - {*expected}
+    assert all(f"of={directory}/file" in listing for directory in LAYERS)

@@ -1,11 +1,11 @@
-"""What an image says of itself is so, and it runs the way its users run it."""
+"""What the image declares about itself, and how it runs."""
 
 import re
 
 import pytest
 
-from scripts import elf
-from tests.images.subject import OURS, Subject
+from scripts.contents import elf
+from tests.support.subject import LOCKED_DOWN, PREFIX, Subject
 
 ENTRY_SYMBOLS = {
     "cpu": "vmaf_init",
@@ -13,18 +13,21 @@ ENTRY_SYMBOLS = {
     "sycl": "vmaf_sycl_state_init",
     "hip": "vmaf_hip_state_init",
 }
-"""The function that opens each backend of libvmaf."""
+"""The function of libvmaf's interface that opens each backend."""
 
 RUNTIMES = {"sycl": "libsycl.so.", "hip": "libamdhip64.so."}
-"""What a backend is linked with: a fork has its entry functions without it as well, to say no."""
+"""The library that a backend is linked with.
 
-BUILD_MACHINE = re.compile(
+A fork of libvmaf may export a backend's function without the backend, to report its absence.
+"""
+
+BUILD_SETTING = re.compile(
     r"proxy|token|secret|password|pip_|ssl_cert|cargo_http|ccache|sccache|makeflags|debian_frontend",
     re.IGNORECASE,
 )
 
 BUILT = {"ffmpeg": "ffmpeg", "server": "vmaf-server"}
-"""What we build ourselves besides libvmaf, by the capability of the images that have it."""
+"""Programs that the project builds besides libvmaf, by the capability of their images."""
 
 DIGEST = re.compile("sha256:[0-9a-f]{64}")
 
@@ -33,14 +36,7 @@ ENTRIES = {
     "ffmpeg": ("-filters", " libvmaf "),
     "vmaf-server": ("--help", "--grpc-address"),
 }
-"""What to ask a program that is an entry point, and what only it answers."""
-
-LOCKED_DOWN = (
-    "--read-only",
-    "--network=none",
-    "--cap-drop=ALL",
-    "--security-opt=no-new-privileges",
-)
+"""For each program that is an entry point, an argument and output that only it prints."""
 
 SCORE_OF_A_PATTERN = (
     *("-f", "lavfi", "-i", "testsrc2=d=0.2:s=320x192"),
@@ -49,97 +45,99 @@ SCORE_OF_A_PATTERN = (
 )
 
 
-def test_runs_as_vmaf(image: Subject) -> None:
-    """The user is vmaf, 1000:1000, so that mounted folders and cache mounts agree with it."""
-    assert image.config["User"] in ("vmaf", "1000", "1000:1000")
-    told = image.run("-c", "id -u; id -g; id -un", program="sh").stdout.split()
-    assert told == ["1000", "1000", "vmaf"]
+def test_user_is_vmaf(image: Subject) -> None:
+    """The user is vmaf, 1000:1000, so that files in mounted directories belong to that user."""
+    user = image.config["User"]
+    assert user in ("vmaf", "1000", "1000:1000"), f"the image's user is {user!r}"
+    identity = image.run("-c", "id -u; id -g; id -un", program="sh").stdout.split()
+    assert identity == ["1000", "1000", "vmaf"]
 
 
 @pytest.mark.needs("program")
-def test_works_in_data(image: Subject) -> None:
-    """`docker run -v $PWD:/data` is the way in, so a relative path must mean /data."""
+def test_working_directory_is_data(image: Subject) -> None:
+    """The working directory is /data, where users mount their files, and it is writable."""
     assert image.config["WorkingDir"] == "/data"
     image.run("-c", "touch written", program="sh")
 
 
 @pytest.mark.needs("program")
-def test_entry_point_is_declared(image: Subject) -> None:
-    """The arguments of `docker run IMAGE` go to the program that the label `vmaf.entry` names."""
+def test_entry_point_is_the_declared_program(image: Subject) -> None:
+    """`docker run IMAGE` passes its arguments to the program of the label `vmaf.entry`."""
     entry = image.image.entry
     assert (image.config.get("Entrypoint"), image.config.get("Cmd")) == ([entry], None)
-    question, answer = ENTRIES[entry]
-    told = image.run(question, succeeds=False)
-    assert answer in told.stdout + told.stderr, told
+    argument, output = ENTRIES[entry]
+    result = image.run(argument, succeeds=False)
+    assert output in result.stdout + result.stderr, f"{entry} lacks {output!r}: {result}"
 
 
-def test_labels_are_the_declared_ones(image: Subject) -> None:
-    """The image carries every label of the bake file, and those that its build decides."""
-    measured = {
+def test_labels_match_the_bake_file(image: Subject) -> None:
+    """The image has every label of the bake file, and those that its build determines."""
+    determined = {
         "org.opencontainers.image.version",
         "org.opencontainers.image.revision",
         "vmaf.backends",
     }
-    declared = {key: value for key, value in image.image.labels.items() if key not in measured}
+    declared = {key: value for key, value in image.image.labels.items() if key not in determined}
     assert {key: image.labels.get(key) for key in declared} == declared
-    assert all(image.labels.get(key) for key in measured), "version or revision is empty"
+    empty = sorted(key for key in determined if not image.labels.get(key))
+    assert not empty, f"empty labels: {empty}"
     assert image.image.backends <= set(image.labels["vmaf.backends"].split())
 
 
 @pytest.mark.needs("vmaf")
 def test_version_is_the_same_everywhere(image: Subject) -> None:
-    """The label, versions.json and the program name one version of libvmaf."""
-    told = image.run("--version", program="vmaf")
-    program = (told.stdout + told.stderr).strip().removeprefix("v")
+    """The image's label, versions.json and `vmaf --version` name the same version of libvmaf."""
+    result = image.run("--version", program="vmaf")
+    program = (result.stdout + result.stderr).strip().removeprefix("v")
     label = image.labels["org.opencontainers.image.version"]
     assert (label, image.manifest["libvmaf"]["version"]) == (program, program)
 
 
-def test_backends_are_in_the_library(image: Subject) -> None:
-    """The label `vmaf.backends` names the backends that libvmaf.so can open, and no other."""
-    library = OURS + "lib/libvmaf.so"
-    offered = elf.exports(image.read(library))
-    read = elf.read(library, image.read(library))
-    assert read, library
-    found = {
+def test_backends_label_matches_the_library(image: Subject) -> None:
+    """The label `vmaf.backends` lists exactly the backends that libvmaf.so can open."""
+    library = PREFIX + "lib/libvmaf.so"
+    exported = elf.exports(image.read(library))
+    file = elf.read(library, image.read(library))
+    assert file, library
+    backends = {
         backend
         for backend, symbol in ENTRY_SYMBOLS.items()
-        if symbol in offered
-        and any(needed.startswith(RUNTIMES.get(backend, "")) for needed in read.needed)
+        if symbol in exported
+        and any(needed.startswith(RUNTIMES.get(backend, "")) for needed in file.needed)
     }
-    assert set(image.labels["vmaf.backends"].split()) == found
+    assert set(image.labels["vmaf.backends"].split()) == backends
 
 
 @pytest.mark.needs("ffmpeg")
-def test_licence_is_that_of_the_configuration(image: Subject) -> None:
-    """GPL parts make FFmpeg GPL; a nonfree part makes it nobody's to give away."""
+def test_licence_label_matches_the_configuration(image: Subject) -> None:
+    """The licence label is nonfree if FFmpeg was configured with nonfree parts, otherwise GPL."""
     flags = image.manifest["ffmpeg"]["configure"].split()
     licence = image.labels["org.opencontainers.image.licenses"]
     if "--enable-nonfree" in flags:
-        assert licence == "LicenseRef-nonfree-not-redistributable"
+        assert licence == "LicenseRef-nonfree-not-redistributable", f"labelled {licence!r}"
     else:
         assert {"--enable-gpl", "--enable-version3"} <= set(flags)
-        assert licence.startswith("GPL-3.0-or-later")
+        assert licence.startswith("GPL-3.0-or-later"), f"labelled {licence!r}"
 
 
 @pytest.mark.needs("program")
-def test_environment_is_the_images_own(image: Subject) -> None:
-    """Settings of the build and of the build machine end with the build."""
-    found = [name for name in image.environment if BUILD_MACHINE.search(name)]
-    assert not found, f"the environment keeps {found}"
+def test_environment_contains_no_build_setting(image: Subject) -> None:
+    """The image's environment contains no setting of the build or of the build machine."""
+    settings = [name for name in image.environment if BUILD_SETTING.search(name)]
+    assert not settings, f"the environment contains {settings}"
 
 
 @pytest.mark.needs("vmaf", "ffmpeg", "program")
 @pytest.mark.parametrize("user", ["vmaf", "65534:65534"])
-def test_runs_locked_down(image: Subject, user: str) -> None:
-    """It scores as an ordinary or unknown user: nothing written, no network, no capability."""
+def test_vmaf_and_ffmpeg_run_locked_down(image: Subject, user: str) -> None:
+    """Both programs score as any user on a read-only root, without network or capabilities."""
     options = (*LOCKED_DOWN, f"--user={user}")
     image.run("--version", program="vmaf", options=options)
     image.run(*SCORE_OF_A_PATTERN, program="ffmpeg", options=options)
 
 
-def test_manifest_is_complete(image: Subject) -> None:
-    """versions.json names what we built, with the source and the digest of each."""
+def test_manifest_lists_every_component(image: Subject) -> None:
+    """versions.json lists all that the project built, with the source and digest of each."""
     built = {name for capability, name in BUILT.items() if capability in image.image.provides}
     built.add("libvmaf")
     assert built <= image.manifest.keys()
@@ -158,12 +156,12 @@ def test_manifest_is_complete(image: Subject) -> None:
 
 
 @pytest.mark.needs("ffmpeg")
-def test_manifest_is_true_of_ffmpeg(image: Subject) -> None:
-    """versions.json has the version and the configure flags that the program itself reports."""
-    told = image.run("-version", program="ffmpeg").stdout
-    version = told.split()[2]
-    configuration = told.partition("configuration: ")[2].splitlines()[0]
-    stated = image.manifest["ffmpeg"]
-    assert stated["version"] == version
-    differences = set(stated["configure"].split()) ^ set(configuration.split())
-    assert stated["configure"] == configuration, f"they differ in {differences}"
+def test_manifest_matches_ffmpeg(image: Subject) -> None:
+    """versions.json has the version and configure flags that `ffmpeg -version` reports."""
+    output = image.run("-version", program="ffmpeg").stdout
+    version = output.split()[2]
+    configuration = output.partition("configuration: ")[2].splitlines()[0]
+    entry = image.manifest["ffmpeg"]
+    assert entry["version"] == version
+    differences = set(entry["configure"].split()) ^ set(configuration.split())
+    assert entry["configure"] == configuration, f"differing flags: {differences}"

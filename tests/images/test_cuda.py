@@ -1,18 +1,21 @@
-"""NVIDIA's features are built in; without a driver they say so, with a GPU they agree."""
+"""CUDA."""
 
 from pathlib import Path
 from statistics import mean
 
 import pytest
 
-from scripts import clips, elf
-from tests.images.subject import OURS, Subject
+from scripts.contents import elf
+from scripts.core import clips
+from tests.support.subject import PREFIX, Subject
 
-CODERS = {
+FEATURES = {
     "-encoders": {"h264_nvenc", "hevc_nvenc", "av1_nvenc"},
     "-decoders": {"h264_cuvid", "hevc_cuvid", "av1_cuvid", "vp9_cuvid"},
     "-filters": {"libvmaf_cuda", "scale_cuda", "hwupload_cuda"},
 }
+
+NO_GPU = 3
 
 PROGRAM = """
 #include <cstdio>
@@ -34,90 +37,93 @@ int main() {
     return *total == 32 ? 0 : 1;
 }
 """
-"""A kernel and the program that runs it; 3 where CUDA has no GPU."""
+"""A kernel and a program that runs it. It ends with NO_GPU where CUDA has no GPU."""
 
 WITH_GPU = ("--gpus=all",)
 
 
 @pytest.mark.needs("cuda", "ffmpeg")
-@pytest.mark.parametrize("question", CODERS)
-def test_nvidia_features_are_listed(image: Subject, question: str) -> None:
-    """FFmpeg knows NVENC, NVDEC and the CUDA filters; none of them needs a GPU to be listed."""
-    told = image.ffmpeg(question).stdout
-    listed = {words[1] for line in told.splitlines() if len(words := line.split()) > 1}
-    assert not CODERS[question] - listed
+@pytest.mark.parametrize("question", FEATURES)
+def test_ffmpeg_lists_nvidia_features(image: Subject, question: str) -> None:
+    """FFmpeg lists NVENC, NVDEC and the CUDA filters, with or without a GPU."""
+    output = image.ffmpeg(question).stdout
+    listed = {fields[1] for line in output.splitlines() if len(fields := line.split()) > 1}
+    missing = sorted(FEATURES[question] - listed)
+    assert not missing, f"missing: {missing}"
 
 
 @pytest.mark.needs("cuda", "vmaf")
-def test_kernels_are_for_the_declared_gpus(image: Subject) -> None:
-    """libvmaf.so holds code for each GPU of versions.json: a gap shows on that GPU alone."""
+def test_libvmaf_has_code_for_the_declared_gpus(image: Subject) -> None:
+    """libvmaf.so has CUDA code for exactly the GPU architectures of versions.json."""
     declared = image.manifest["libvmaf"]["gencode"]
     assert declared
-    assert elf.gpu_code(image.read(OURS + "lib/libvmaf.so")) == set(declared)
+    assert elf.gpu_code(image.read(PREFIX + "lib/libvmaf.so")) == set(declared)
 
 
 @pytest.mark.needs("cuda")
-def test_asks_for_the_driver(image: Subject) -> None:
-    """NVIDIA's container toolkit mounts what these ask for; NVENC and NVDEC need `video`."""
-    asked = image.environment.get("NVIDIA_DRIVER_CAPABILITIES", "").split(",")
+def test_environment_requests_the_driver(image: Subject) -> None:
+    """The environment makes NVIDIA's container toolkit mount the driver with NVENC and NVDEC."""
+    requested = image.environment.get("NVIDIA_DRIVER_CAPABILITIES", "").split(",")
     assert image.environment.get("NVIDIA_VISIBLE_DEVICES") == "all"
-    assert {"compute", "video", "utility"} <= set(asked)
+    missing = sorted({"compute", "video", "utility"} - set(requested))
+    assert not missing, f"missing driver capabilities: {missing}"
 
 
 @pytest.mark.needs("cuda")
-def test_carries_no_driver(image: Subject) -> None:
-    """The driver must match the host's kernel module, so a copy in the image only breaks it."""
+def test_layers_contain_no_driver(image: Subject) -> None:
+    """No layer contains NVIDIA's driver, which must match the kernel module of the host."""
     names = ("libcuda.so", "libnvcuvid.so", "libnvidia-")
-    found = [
+    present = [
         f"{layer} carries {entry.path}"
         for layer in image.layers
         for entry in layer.entries
         if entry.path.rpartition("/")[2].startswith(names)
     ]
-    assert not found, "\n".join(found)
+    assert not present, "\n".join(present)
 
 
 @pytest.mark.needs("cuda", "ffmpeg")
-def test_ffmpeg_without_a_driver_says_so(image: Subject) -> None:
-    """Asked for CUDA where there is none, ffmpeg ends with a message, not with a signal."""
+def test_ffmpeg_reports_a_missing_driver(image: Subject) -> None:
+    """Without a driver, ffmpeg refuses a CUDA device with an error message, not a crash."""
     pattern = ("-f", "lavfi", "-i", "testsrc2=d=0.1", "-f", "null", "-")
-    asked = image.ffmpeg("-init_hw_device", "cuda", *pattern, succeeds=False)
-    assert asked.code, asked
-    assert not asked.killed, asked
-    assert "libcuda.so.1" in asked.stderr, asked
+    result = image.ffmpeg("-init_hw_device", "cuda", *pattern, succeeds=False)
+    result.assert_refused("libcuda.so.1")
 
 
 @pytest.mark.needs("cuda", "vmaf")
-def test_vmaf_without_a_driver_says_so(image: Subject, folder: Path) -> None:
-    """Asked for CUDA where there is none, vmaf says that it scores on the CPU, and does."""
-    clips.generate(folder / "same.y4m")
+def test_vmaf_scores_on_the_cpu_without_a_driver(image: Subject, directory: Path) -> None:
+    """Without a driver, `vmaf --gpumask` reports that it uses the CPU and scores as without it."""
+    clips.generate(directory / "same.y4m")
     pair = ("--reference=same.y4m", "--distorted=same.y4m", "--gpumask=0")
-    told = image.run(*pair, program="vmaf", folder=folder)
-    assert "using CPU" in told.stderr, told
-    on_cpu = image.score(folder, "same.y4m", "same.y4m")
-    assert image.score(folder, "same.y4m", "same.y4m", "--gpumask=0") == on_cpu
+    result = image.run(*pair, program="vmaf", directory=directory)
+    assert "using CPU" in result.stderr, f"no message about the CPU in {result.stderr!r}"
+    on_cpu = image.score(directory, "same.y4m", "same.y4m")
+    assert image.score(directory, "same.y4m", "same.y4m", "--gpumask=0") == on_cpu
 
 
 @pytest.mark.needs("nvcc")
-def test_nvcc_makes_a_program(image: Subject, folder: Path) -> None:
-    """With its host compiler, nvcc makes a program of one source, for the GPU asked for."""
-    (folder / "count.cu").write_text(PROGRAM)
-    image.run("-arch=sm_75", "-o", "count", "count.cu", program="nvcc", folder=folder)
-    assert elf.gpu_code((folder / "count").read_bytes()) == {"sm_75", "compute_75"}
-    told = image.run(program="./count", folder=folder, succeeds=False)
+def test_nvcc_compiles_a_program(image: Subject, directory: Path) -> None:
+    """With its host compiler, nvcc compiles a program for the requested GPU architecture."""
+    (directory / "count.cu").write_text(PROGRAM)
+    image.run("-arch=sm_75", "-o", "count", "count.cu", program="nvcc", directory=directory)
+    assert elf.gpu_code((directory / "count").read_bytes()) == {"sm_75", "compute_75"}
+    result = image.run(program="./count", directory=directory, succeeds=False)
     no_gpu = {"cudaErrorInsufficientDriver\n", "cudaErrorNoDevice\n"}
-    assert (told.code == 3 and told.stdout in no_gpu) or told.code == 0, told
+    assert (result.code == NO_GPU and result.stdout in no_gpu) or result.code == 0, result
 
 
 @pytest.mark.gpu
 @pytest.mark.needs("cuda", "vmaf")
-def test_gpu_and_cpu_agree(image: Subject, folder: Path) -> None:
-    """The same frames score the same on the GPU and on the CPU, to a hundredth."""
-    clips.generate(folder / "reference.y4m")
-    clips.generate(folder / "worse.y4m", 16)
-    cpu = image.score(folder, "reference.y4m", "worse.y4m")
+def test_gpu_and_cpu_scores_agree(image: Subject, directory: Path) -> None:
+    """The same frames score the same on an NVIDIA GPU and on the CPU, within 0.01.
+
+    This test needs a GPU and has not yet run on one.
+    """
+    clips.generate(directory / "reference.y4m")
+    clips.generate(directory / "worse.y4m", 16)
+    cpu = image.score(directory, "reference.y4m", "worse.y4m")
     pair = ("--reference=reference.y4m", "--distorted=worse.y4m", "--gpumask=0")
-    told = image.run(*pair, program="vmaf", options=WITH_GPU, folder=folder)
-    assert "using CPU" not in told.stderr, told
-    gpu = image.score(folder, "reference.y4m", "worse.y4m", "--gpumask=0", options=WITH_GPU)
+    result = image.run(*pair, program="vmaf", options=WITH_GPU, directory=directory)
+    assert "using CPU" not in result.stderr, result
+    gpu = image.score(directory, "reference.y4m", "worse.y4m", "--gpumask=0", options=WITH_GPU)
     assert mean(gpu) == pytest.approx(mean(cpu), abs=1e-2)

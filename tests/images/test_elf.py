@@ -1,62 +1,72 @@
-"""Every program and library loads, and ours are hardened the way Debian's are."""
+"""Programs and libraries."""
 
 import posixpath
 import re
 
-from scripts import elf
-from tests.images.subject import OURS, Subject
+from scripts.contents import elf
+from tests.support.subject import PREFIX, Subject
 
 DRIVER = re.compile(r"lib(cuda|nvcuvid|nvidia-[\w-]+)\.so\.1")
-"""NVIDIA's driver: on the host, mounted by its container toolkit, never in an image."""
+"""NVIDIA's driver. Its container toolkit mounts it from the host; no image has it."""
 
 
-def test_every_library_resolves(image: Subject) -> None:
-    """The loader finds all that any ELF file needs; the driver's libraries alone may be absent."""
+def test_needed_libraries_are_present(image: Subject) -> None:
+    """The loader finds every library that an ELF file needs, except those of NVIDIA's driver."""
     cache = elf.cached_libraries(image.read("/etc/ld.so.cache"))
     missing = [
-        f"{one.path} needs {name}"
-        for one in image.elves
-        for name in elf.unresolved(one, cache, image.exists)
+        f"{file.path} needs {name}"
+        for file in image.elves
+        for name in elf.unresolved(file, cache, image.exists)
         if not DRIVER.fullmatch(name)
     ]
     assert not missing, "\n".join(missing)
 
 
-def test_every_symbol_resolves(image: Subject) -> None:
-    """Real libvmaf has what its stand-in promised FFmpeg, and no builder had a newer libc."""
-    paths = " ".join(one.path for one in image.our_elves)
-    told = image.host.run(f"for file in {paths}; do ldd -r $file 2>&1; done").stdout
-    assert "libc.so.6" in told, f"ldd told nothing: {told}"
-    signs = ("undefined symbol", "' not found (required by")
-    undefined = [line for line in told.splitlines() if any(sign in line for sign in signs)]
+def test_symbols_resolve(image: Subject) -> None:
+    """Every symbol that the project's programs and libraries need is present.
+
+    FFmpeg is linked against an interface-only libvmaf, which must offer nothing that the
+    real one lacks; and no stage may have built with a newer libc than the image's.
+    """
+    paths = " ".join(file.path for file in image.project_elves)
+    output = image.host.run(f"for file in {paths}; do ldd -r $file 2>&1; done").stdout
+    assert "libc.so.6" in output, f"ldd lists no library: {output!r}"
+    errors = ("undefined symbol", "' not found (required by")
+    undefined = [line for line in output.splitlines() if any(error in line for error in errors)]
     assert not undefined, "\n".join(undefined)
 
 
-def test_ours_are_hardened(image: Subject) -> None:
-    """Full RELRO, no executable stack, no code that is written to, no fixed address."""
-    flaws = [f"{one.path} {flaw}" for one in image.our_elves for flaw in one.flaws]
+def test_project_binaries_are_hardened(image: Subject) -> None:
+    """The project's binaries have full RELRO and are position-independent, without TEXTREL.
+
+    Their stack is not executable either.
+    """
+    flaws = [f"{file.path} {flaw}" for file in image.project_elves for flaw in file.flaws]
     assert not flaws, "\n".join(flaws)
 
 
-def test_ours_search_no_folder_of_the_build(image: Subject) -> None:
-    """A RUNPATH outside /usr/local is a folder of the build, and anyone's who can make it."""
-    found = [
-        f"{one.path} searches {folder!r}"
-        for one in image.our_elves
-        for folder in one.search
-        if not folder.startswith(("$ORIGIN", OURS))
+def test_project_binaries_search_only_the_prefix(image: Subject) -> None:
+    """The project's binaries have no RUNPATH outside /usr/local.
+
+    It would be a directory of the build, and a user who can create it could plant a library.
+    """
+    outside = [
+        f"{file.path} searches {directory!r}"
+        for file in image.project_elves
+        for directory in file.search
+        if not directory.startswith(("$ORIGIN", PREFIX))
     ]
-    assert not found, "\n".join(found)
+    assert not outside, "\n".join(outside)
 
 
-def test_libvmaf_is_one_file_with_a_chain_of_names(image: Subject) -> None:
-    """Programs ask for the SONAME, compilers for libvmaf.so: both are links to the one library."""
-    name = OURS + "lib/libvmaf.so"
+def test_libvmaf_is_one_file_with_links(image: Subject) -> None:
+    """libvmaf.so and libvmaf's SONAME are symbolic links to the same library file."""
+    name = PREFIX + "lib/libvmaf.so"
     real = image.saved.resolve(name)
     library = elf.read(real, image.read(real))
     assert library
     assert re.fullmatch(r"libvmaf\.so\.\d+", library.soname)
-    for link in (name, posixpath.join(OURS, "lib", library.soname)):
+    for link in (name, posixpath.join(PREFIX, "lib", library.soname)):
         _, entry = image.saved.merged[link]
-        assert entry.link, f"{link} is no symbolic link but a copy"
+        assert entry.link, f"{link} is a copy instead of a symbolic link"
         assert image.saved.resolve(link) == real

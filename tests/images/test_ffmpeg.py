@@ -1,50 +1,49 @@
-"""FFmpeg's codecs and filters are there and work."""
+"""FFmpeg."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.images.subject import Subject
+from tests.support.subject import VIDEO, Subject
 
-VIDEO = ("-f", "lavfi", "-i", "testsrc2=d=0.4:s=320x192:r=25")
 AUDIO = ("-f", "lavfi", "-i", "sine=d=0.5")
 
 
 @dataclass(frozen=True)
 class Codec:
-    """One codec's way there and back."""
+    """An encoder, and the decoder that must be able to read its output."""
 
     encoder: str
     decoder: str
-    """The one that must be able to read it, named: FFmpeg may have several."""
+    """Named, because FFmpeg may have several decoders of a format."""
     file: str
     speed: str = ""
-    """Options that make the encoder quick, or it would decide how long the tests take."""
+    """Options that make the encoder fast; otherwise it would dominate the time of the tests."""
 
 
 CODECS = (
-    # x264 and x265 make FFmpeg GPL: dropped first when somebody changes the licence.
+    # x264 and x265 make FFmpeg GPL. They are the first to go when the licence is changed.
     Codec("libx264", "h264", "x264.mkv", "-preset ultrafast"),
     Codec("libx265", "hevc", "x265.mkv", "-preset ultrafast -x265-params log-level=error"),
     # AV1 has three encoders and two decoders; FFmpeg's own av1 decoder needs a GPU.
     Codec("libaom-av1", "libdav1d", "aom.mkv", "-cpu-used 8 -usage realtime"),
     Codec("libsvtav1", "libaom-av1", "svt.mkv", "-preset 12"),
-    # VP8 and VP9 are two switches of libvpx, off alone or together.
+    # VP8 and VP9 are two switches of libvpx and can be disabled separately.
     Codec("libvpx", "libvpx", "vp8.webm", "-deadline realtime -cpu-used 8"),
     Codec("libvpx-vp9", "libvpx-vp9", "vp9.webm", "-deadline realtime -cpu-used 8"),
-    # WebP stills: its library is split in two packages, and only one may get installed.
+    # The WebP library is split into two packages, of which one may be missing.
     Codec("libwebp", "webp", "still.webp", "-frames:v 1"),
-    # Audio: files with sound must stay playable after a re-encode.
+    # Files with sound must stay playable after they are encoded again.
     Codec("libopus", "libopus", "opus.mka"),
     Codec("libvorbis", "libvorbis", "vorbis.mka"),
     Codec("libmp3lame", "mp3", "lame.mp3"),
 )
 
 FILTERS = {
-    # zimg: HDR and range conversion ahead of a score.
+    # zimg: HDR and range conversion before scoring.
     "zscale": (*VIDEO, "-vf", "zscale=640:384,format=yuv420p"),
-    # libass, with FriBidi and HarfBuzz below it: burnt-in subtitles.
+    # libass, which needs FriBidi and HarfBuzz: subtitles in the picture.
     "subtitles": (*VIDEO, "-vf", "subtitles=words.srt"),
     # soxr: resampling.
     "aresample": (*AUDIO, "-af", "aresample=resampler=soxr:osr=16000"),
@@ -57,38 +56,39 @@ LISTED = ("libvmaf", "drawtext", "ass", "scale", "psnr", "ssim")
 
 @pytest.mark.needs("ffmpeg")
 @pytest.mark.parametrize("codec", CODECS, ids=lambda codec: codec.encoder)
-def test_codec_goes_there_and_back(image: Subject, codec: Codec, folder: Path) -> None:
-    """A moment of picture or sound is encoded, and the named decoder reads it."""
+def test_codec_encodes_and_decodes(image: Subject, codec: Codec, directory: Path) -> None:
+    """Each encoder writes half a second of video or sound, and its decoder reads it back."""
     audio = codec.file.endswith((".mka", ".mp3"))
     source, kind = (AUDIO, "a") if audio else (VIDEO, "v")
-    coder = (f"-c:{kind}", codec.encoder, *codec.speed.split())
-    image.ffmpeg(*source, *coder, codec.file, folder=folder)
+    encoder = (f"-c:{kind}", codec.encoder, *codec.speed.split())
+    image.ffmpeg(*source, *encoder, codec.file, directory=directory)
     decoder = (f"-c:{kind}", codec.decoder)
-    image.ffmpeg(*decoder, "-i", codec.file, "-f", "framemd5", "frames.md5", folder=folder)
-    frames = (folder / "frames.md5").read_text().splitlines()
-    wanted = 1 if "still" in codec.file else 10
-    assert len([line for line in frames if not line.startswith("#")]) >= wanted
+    image.ffmpeg(*decoder, "-i", codec.file, "-f", "framemd5", "frames.md5", directory=directory)
+    frames = (directory / "frames.md5").read_text().splitlines()
+    least = 1 if "still" in codec.file else 10
+    assert len([line for line in frames if not line.startswith("#")]) >= least
 
 
 @pytest.mark.needs("ffmpeg")
 @pytest.mark.parametrize("name", FILTERS)
-def test_filter_runs(image: Subject, name: str, folder: Path) -> None:
-    """A filter that rests on a library filters something."""
-    (folder / "words.srt").write_text("1\n00:00:00,000 --> 00:00:01,000\nwords\n")
-    image.ffmpeg(*FILTERS[name], "-f", "null", "-", folder=folder)
+def test_filter_runs_with_its_library(image: Subject, name: str, directory: Path) -> None:
+    """Each filter that needs a library of its own processes generated video or sound."""
+    (directory / "words.srt").write_text("1\n00:00:00,000 --> 00:00:01,000\nwords\n")
+    image.ffmpeg(*FILTERS[name], "-f", "null", "-", directory=directory)
 
 
 @pytest.mark.needs("ffmpeg")
-def test_filters_are_listed(image: Subject) -> None:
-    """The filters that our users name are built in."""
+def test_ffmpeg_lists_common_filters(image: Subject) -> None:
+    """FFmpeg has the filters that scoring and preparing video commonly need."""
     listed = {line.split()[1] for line in image.ffmpeg("-filters").stdout.splitlines()[8:]}
-    assert set(LISTED) <= listed
+    missing = sorted(set(LISTED) - listed)
+    assert not missing, f"missing filters: {missing}"
 
 
 @pytest.mark.needs("ffmpeg")
-def test_ffprobe_reads_a_clip(image: Subject, clip: Path, folder: Path) -> None:
-    """The ffprobe program tells the size of a real clip."""
-    (folder / "clip.mp4").write_bytes(clip.read_bytes())
+def test_ffprobe_reports_the_size_of_a_clip(image: Subject, clip: Path, directory: Path) -> None:
+    """The ffprobe program reports the width and height of a real clip."""
+    (directory / "clip.mp4").write_bytes(clip.read_bytes())
     entries = ("-v", "error", "-show_entries", "stream=width,height", "-of", "csv=p=0")
-    told = image.run(*entries, "clip.mp4", program="ffprobe", folder=folder)
-    assert "1280,720" in told.stdout.split()
+    result = image.run(*entries, "clip.mp4", program="ffprobe", directory=directory)
+    assert "1280,720" in result.stdout.split()

@@ -1,4 +1,4 @@
-"""AMD's features are built in and load; without a GPU they say so, with one they agree."""
+"""HIP, and VA-API and OpenCL for AMD GPUs."""
 
 import re
 import stat
@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from scripts import elf
-from tests.images.subject import OURS, Subject
+from scripts.contents import elf
+from tests.support import smoke
+from tests.support.subject import Subject
 
-SMOKE = OURS + "libexec/vmaf/hip-smoke"
 LIBRARIES = "/usr/lib/x86_64-linux-gnu/"
+NO_GPU = 3
 
 FEATURES = {
     "-hwaccels": {"vaapi", "opencl"},
@@ -20,80 +21,85 @@ FEATURES = {
 
 
 def assert_loads(image: Subject, library: str) -> None:
-    """Have the loader open a library that programs open by name, where ldd does not look."""
-    told = image.run(f"LD_PRELOAD={library}", "true", program="env")
-    assert not told.stderr, told
+    """Check that the loader can load a library that programs open at run time.
+
+    ldd does not cover such libraries.
+    """
+    result = image.run(f"LD_PRELOAD={library}", "true", program="env")
+    assert not result.stderr, f"{library} does not load: {result.stderr}"
 
 
 @pytest.mark.needs("vaapi", "opencl", "ffmpeg")
 @pytest.mark.parametrize("question", FEATURES)
-def test_vaapi_and_opencl_are_listed(image: Subject, question: str) -> None:
-    """FFmpeg knows VA-API and OpenCL; neither needs a GPU to be listed."""
-    listed = image.ffmpeg(question).stdout.split()
-    assert not FEATURES[question] - set(listed)
+def test_ffmpeg_lists_vaapi_and_opencl(image: Subject, question: str) -> None:
+    """FFmpeg lists VA-API and OpenCL features, with or without a GPU."""
+    missing = sorted(FEATURES[question] - set(image.ffmpeg(question).stdout.split()))
+    assert not missing, f"missing: {missing}"
 
 
 @pytest.mark.needs("vaapi", "ffmpeg")
-def test_ffmpeg_without_vaapi_says_so(image: Subject) -> None:
-    """Asked for VA-API where there is no GPU, ffmpeg ends with a message, not with a signal."""
+def test_ffmpeg_reports_a_missing_vaapi_device(image: Subject) -> None:
+    """Without a GPU, ffmpeg refuses a VA-API device with an error message, not a crash."""
     pattern = ("-f", "lavfi", "-i", "testsrc2=d=0.1", "-f", "null", "-")
     device = ("-init_hw_device", "vaapi=gpu:/dev/dri/renderD128")
-    asked = image.ffmpeg(*device, *pattern, succeeds=False)
-    assert asked.code, asked
-    assert not asked.killed, asked
-    assert "No VA display found" in asked.stderr, asked
+    image.ffmpeg(*device, *pattern, succeeds=False).assert_refused("No VA display found")
 
 
 @pytest.mark.needs("hip")
-def test_hip_code_is_for_the_declared_gpus(image: Subject) -> None:
-    """hip-smoke holds code for each GPU of versions.json: a gap shows on that GPU alone."""
+def test_hip_smoke_has_code_for_the_declared_gpus(image: Subject) -> None:
+    """hip-smoke has code for exactly the GPU architectures of versions.json."""
     declared = image.manifest["hip-smoke"]["gfx"]
     assert declared
-    assert elf.hip_code(image.read(SMOKE)) == set(declared)
+    assert elf.hip_code(image.read(smoke.HIP)) == set(declared)
 
 
 @pytest.mark.needs("hip")
-def test_hip_is_of_the_declared_release(image: Subject) -> None:
-    """versions.json and the library's file are of HIP 6, as the image's name says."""
+def test_hip_release_is_6(image: Subject) -> None:
+    """versions.json and the HIP library's file name are of HIP 6, as in the image's name."""
     library = image.saved.resolve(LIBRARIES + "libamdhip64.so.6")
     assert library.startswith(LIBRARIES + "libamdhip64.so.6."), library
     for name in ("hip", "hip-smoke"):
-        assert image.manifest[name]["version"].startswith("6."), image.manifest[name]
+        version = image.manifest[name]["version"]
+        assert version.startswith("6."), f"{name} is of version {version}"
 
 
 @pytest.mark.needs("hip")
 @pytest.mark.parametrize(
     "library", ["libamdhip64.so.6", "libhsa-runtime64.so.1", "libamd_comgr.so.3"]
 )
-def test_hip_loads(image: Subject, library: str) -> None:
-    """HIP, HSA below it, and comgr, which HIP opens by name, are there with all they need."""
+def test_hip_libraries_load(image: Subject, library: str) -> None:
+    """HIP, HSA and comgr load with everything that they need; HIP opens comgr at run time."""
     assert_loads(image, library)
 
 
 @pytest.mark.needs("hip")
-def test_hip_smoke_without_a_gpu_says_so(image: Subject) -> None:
-    """Where there is no device, a script can tell that (3) from a HIP that fails (1)."""
-    told = image.run(program=SMOKE, succeeds=False)
-    assert told.code == 3, told
-    assert "no AMD GPU" in told.stderr, told
+def test_hip_smoke_reports_a_missing_gpu(image: Subject) -> None:
+    """Without a GPU, hip-smoke ends with status 3 and a message; status 1 is a failure of HIP."""
+    result = image.run(program=smoke.HIP, succeeds=False)
+    result.assert_refused("no AMD GPU")
+    assert result.code == NO_GPU, result
 
 
 @pytest.mark.needs("hip", "opencl")
-def test_opencl_driver_is_amds(image: Subject) -> None:
-    """The OpenCL loader finds drivers by files that name them; AMD's is named and loads."""
+def test_opencl_driver_is_registered_and_loads(image: Subject) -> None:
+    """AMD's OpenCL driver is registered by an .icd file, and every registered driver loads."""
     drivers = [
         image.read(path).decode().strip()
         for path, (_, entry) in image.saved.merged.items()
         if re.fullmatch(r"/etc/OpenCL/vendors/\w+\.icd", path) and entry.is_file
     ]
-    assert any(driver.startswith("libamdocl64.so") for driver in drivers), drivers
+    amd = any(driver.startswith("libamdocl64.so") for driver in drivers)
+    assert amd, f"registered OpenCL drivers: {drivers}"
     for driver in drivers:
         assert_loads(image, driver)
 
 
 @pytest.mark.needs("hip", "vaapi")
-def test_vaapi_driver_is_amds(image: Subject) -> None:
-    """A driver offers the version it was built for, and libva asks for none newer than its own."""
+def test_vaapi_driver_matches_libva(image: Subject) -> None:
+    """AMD's VA-API driver has an entry point that the installed libva accepts, and loads.
+
+    libva accepts the entry points of its own and of older versions.
+    """
     driver = LIBRARIES + "dri/radeonsi_drv_video.so"
     entry_points = re.compile(r"__vaDriverInit_1_(\d+)")
     offered = [
@@ -102,19 +108,22 @@ def test_vaapi_driver_is_amds(image: Subject) -> None:
         if (match := entry_points.fullmatch(name))
     ]
     libva = image.saved.resolve(LIBRARIES + "libva.so.2")
-    asked = int(libva.split(".")[-2]) // 100
-    assert any(version <= asked for version in offered), f"{offered} for libva 1.{asked}"
+    accepted = int(libva.split(".")[-2]) // 100
+    assert any(version <= accepted for version in offered), f"{offered} for libva 1.{accepted}"
     assert_loads(image, driver)
 
 
 @pytest.mark.gpu("amd")
 @pytest.mark.needs("hip")
 def test_hip_smoke_agrees_with_the_cpu(image: Subject) -> None:
-    """On a GPU the sum of squared differences is the one that the CPU computes."""
+    """On an AMD GPU, hip-smoke computes the same sum as on the CPU.
+
+    This test needs a GPU and has not yet run on one.
+    """
     nodes = [Path("/dev/kfd"), *Path("/dev/dri").glob("renderD*")]
     groups = {node.stat().st_gid for node in nodes if stat.S_ISCHR(node.stat().st_mode)}
     options = ["--device=/dev/kfd", "--device=/dev/dri", *(f"--group-add={g}" for g in groups)]
-    told = image.run(program=SMOKE, options=options)
-    sums = re.search(r"differences (\d+), expected (\d+)", told.stdout)
-    assert sums, told
-    assert sums[1] == sums[2], told
+    result = image.run(program=smoke.HIP, options=options)
+    sums = re.search(r"differences (\d+), expected (\d+)", result.stdout)
+    assert sums, result
+    assert sums[1] == sums[2], f"the GPU's sum is {sums[1]}, the CPU's {sums[2]}"

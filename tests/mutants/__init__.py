@@ -1,1 +1,1 @@
-"""Proof that each property of the images can fail."""
+"""Faulty images and faulty files, which the properties and the policy's rules must catch."""

@@ -1,28 +1,28 @@
-"""The table of `nox -s mutants`: property or rule, mutant, what it says of it."""
+"""The table of `nox -s mutants`: each property or rule, its mutant, and the message."""
 
 import pytest
 from rich.table import Table
 
-from scripts.console import console
+from scripts.core.console import console
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Take what the session asks for."""
+    """Add the option of the session."""
     parser.getgroup("images").addoption("--table", action="store_true", help="show each mutant")
 
 
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
-    """Print a row for each mutant that was tried."""
+    """Print a row for each mutant that was tested."""
     if not config.getoption("--table"):
         return
-    table = Table("property or rule", "mutant", "caught by")
+    table = Table("property or rule", "mutant", "message")
     for outcome in ("passed", "failed"):
         for report in terminalreporter.stats.get(outcome, []):
             if caught := dict(report.user_properties).get("caught"):
                 table.add_row(*map(str, caught))
             elif outcome == "failed" and "mutant" in report.nodeid:
-                table.add_row(report.nodeid.partition("::")[2], "", "[red]nothing")
+                table.add_row(report.nodeid.partition("::")[2], "", "[red]not caught")
     out = type(console)(highlight=False, width=console.width)
     out.print(table)

@@ -1,4 +1,4 @@
-"""Small faults in ELF files, made where no compiler is at hand."""
+"""Small faults in ELF files, made without a compiler."""
 
 import struct
 from collections.abc import Callable
@@ -7,82 +7,97 @@ from typing import Any
 
 from elftools.elf.elffile import ELFFile
 
-from scripts.elf import FATBIN_MAGIC
+from scripts.contents.elf import FATBIN_MAGIC
 
 Patch = Callable[[bytes], bytes]
+"""Returns the faulty version of a file's content."""
 
-_EXEC = 2  # ET_EXEC
-_TYPE = 16  # where e_type stands
+# Offsets and values of the ELF format, for 64 bits and little-endian.
+_TYPE_OFFSET = 16  # e_type in the header
+_TYPE_EXECUTABLE = 2  # ET_EXEC
+_SEGMENT_FLAGS_OFFSET = 4  # p_flags in a program header
+_READ_WRITE_EXECUTE = 7
+_DYNAMIC_ENTRY_SIZE = 16  # a tag and a value, 8 bytes each
+_TAG_RUNPATH = 29  # DT_RUNPATH
+_BIND_NOW = {"DT_FLAGS": 8, "DT_FLAGS_1": 1}  # DF_BIND_NOW and DF_1_NOW
+_TEXT_RELOCATIONS = 4  # DF_TEXTREL in DT_FLAGS
+
+# Where NVIDIA's fat binary format has the compute capability of its first kernel.
+_FATBIN_HEADER_SIZE = 16
+_CAPABILITY_OFFSET = 28
 
 
 def rename(old: str, new: str) -> Patch:
-    """Give a name in a string table, a codec's or a symbol's, another of the same length."""
+    """Return a patch that renames a codec or symbol in a string table, keeping its length."""
     assert len(old) == len(new)
 
     def patch(content: bytes) -> bytes:
         patched = content.replace(f"\0{old}\0".encode(), f"\0{new}\0".encode())
-        assert patched != content, f"no {old} to rename"
+        assert patched != content, f"the file has no {old} to rename"
         return patched
 
     return patch
 
 
-def _put(content: bytes, form: str, offset: int, value: int) -> bytes:
+def _write(content: bytes, form: str, offset: int, value: int) -> bytes:
+    """Return the content with a number, packed in a `struct` format, written at an offset."""
     patched = bytearray(content)
     struct.pack_into(form, patched, offset, value)
     return bytes(patched)
 
 
 def fixed_address(content: bytes) -> bytes:
-    """Make a position-independent file one with a fixed address."""
-    return _put(content, "<H", _TYPE, _EXEC)
+    """Turn a position-independent file into one for a fixed address."""
+    return _write(content, "<H", _TYPE_OFFSET, _TYPE_EXECUTABLE)
 
 
 def executable_stack(content: bytes) -> bytes:
-    """Ask for a stack that can be executed."""
+    """Request an executable stack."""
     elf: Any = ELFFile(BytesIO(content))
-    kinds = [segment["p_type"] for segment in elf.iter_segments()]
-    header = elf["e_phoff"] + kinds.index("PT_GNU_STACK") * elf["e_phentsize"]
-    return _put(content, "<I", header + 4, 7)
+    types = [segment["p_type"] for segment in elf.iter_segments()]
+    header = elf["e_phoff"] + types.index("PT_GNU_STACK") * elf["e_phentsize"]
+    return _write(content, "<I", header + _SEGMENT_FLAGS_OFFSET, _READ_WRITE_EXECUTE)
 
 
 def _dynamic(content: bytes, tag: str) -> tuple[int, int]:
-    """Return where an entry of the dynamic section stands, and its value."""
+    """Return the offset and the value of an entry of the dynamic section."""
     elf: Any = ELFFile(BytesIO(content))
     section = elf.get_section_by_name(".dynamic")
-    names = [entry.entry.d_tag for entry in section.iter_tags()]
-    at = names.index(tag)
-    return section["sh_offset"] + 16 * at, section.get_tag(at).entry.d_val
+    tags = [entry.entry.d_tag for entry in section.iter_tags()]
+    index = tags.index(tag)
+    offset = section["sh_offset"] + _DYNAMIC_ENTRY_SIZE * index
+    return offset, section.get_tag(index).entry.d_val
 
 
 def lazy_binding(content: bytes) -> bytes:
-    """Take the wish to be bound at start away, which leaves the relocations writable."""
-    for tag, now in (("DT_FLAGS", 8), ("DT_FLAGS_1", 1)):
+    """Remove the flags for binding at start, so that the relocations stay writable."""
+    for tag, flag in _BIND_NOW.items():
         offset, value = _dynamic(content, tag)
-        content = _put(content, "<Q", offset + 8, value & ~now)
+        content = _write(content, "<Q", offset + 8, value & ~flag)
     return content
 
 
 def text_relocations(content: bytes) -> bytes:
-    """Claim relocations in the code."""
+    """Set the flag for relocations in the code."""
     offset, value = _dynamic(content, "DT_FLAGS")
-    return _put(content, "<Q", offset + 8, value | 4)
+    return _write(content, "<Q", offset + 8, value | _TEXT_RELOCATIONS)
 
 
 def relative_runpath(content: bytes) -> bytes:
-    """Turn a program's place for its debugger into a RUNPATH, with a needed library's name."""
+    """Turn the entry for debuggers into a RUNPATH that has a needed library's name as its path."""
     offset, _ = _dynamic(content, "DT_DEBUG")
     _, name = _dynamic(content, "DT_NEEDED")
-    return _put(_put(content, "<Q", offset, 29), "<Q", offset + 8, name)
+    return _write(_write(content, "<Q", offset, _TAG_RUNPATH), "<Q", offset + 8, name)
 
 
 def other_gpu(content: bytes) -> bytes:
-    """Say of the first kernel that it is for a GPU that nobody asked for."""
-    return _put(content, "<I", content.index(FATBIN_MAGIC) + 16 + 28, 61)
+    """Change the architecture of the first CUDA kernel to one that no build requests, sm_61."""
+    offset = content.index(FATBIN_MAGIC) + _FATBIN_HEADER_SIZE + _CAPABILITY_OFFSET
+    return _write(content, "<I", offset, 61)
 
 
 def other_gfx(content: bytes) -> bytes:
-    """Say of one HIP kernel that it is for a GPU that nobody asked for."""
+    """Change the architecture of a HIP kernel to one that no build requests, gfx90c."""
     patched = content.replace(b"amdhsa--gfx90a", b"amdhsa--gfx90c")
-    assert patched != content, "no gfx90a to rename"
+    assert patched != content, "the file has no gfx90a to rename"
     return patched

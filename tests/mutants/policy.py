@@ -33,9 +33,10 @@ def cache(name: str, target: str, *options: str) -> str:
     return f"--mount={','.join(words)}"
 
 
-def recipe(name: str) -> str:
+def recipe(path: str) -> str:
     """Return the mount of a recipe."""
-    return f"--mount=type=bind,source=docker/recipes/{name}.sh,target=/run/recipes/{name}.sh"
+    name = path.rpartition("/")[2]
+    return f"--mount=type=bind,source=docker/recipes/{path},target=/run/recipes/{name}"
 
 
 def stage(*lines: str, base: str = "toolchain") -> str:
@@ -63,7 +64,7 @@ FILES = (
     Edit("syntax-line", "no `# syntax", "", "# syntax=docker/dockerfile:1.7\n"),
     Edit("syntax-line", "dockerfile:1,", "dockerfile:1\n", "dockerfile:1.7\n", name="floating"),
     Edit("listed", "no target", "FROM scratch\n", file="docker/Dockerfile.forgotten"),
-    Edit("stage-comment", "`runtime`", "# images share", "# runtime is what the images share"),
+    Edit("stage-comment", "`runtime`", "# images share", "# runtime is common to the images"),
     Edit("keeps-caches", "--no-cache", "docker build --no-cache .\n", file=".ci/run"),
     Edit(
         "keeps-caches", "--no-cache", '\nW = ["--no-cache"]\n', file="scripts/b.py", name="python"
@@ -75,7 +76,7 @@ APT = (
     Edit(
         "apt-mounts",
         "/var/lib/apt",
-        stage(ARCH, run(ARCHIVES, recipe("apt"), INSTALL)),
+        stage(ARCH, run(ARCHIVES, recipe("lib/apt.sh"), INSTALL)),
     ),
     Edit(
         "apt-locked",
@@ -85,7 +86,7 @@ APT = (
             run(
                 cache("extra-trixie-$TARGETARCH", "/var/cache/apt", "sharing=shared"),
                 LISTS,
-                recipe("apt"),
+                recipe("lib/apt.sh"),
                 INSTALL,
             ),
         ),
@@ -96,7 +97,10 @@ APT = (
         stage(
             ARCH,
             run(
-                cache("vmaf-apt-cache-$TARGETARCH", "/var/cache/apt"), LISTS, recipe("apt"), INSTALL
+                cache("vmaf-apt-cache-$TARGETARCH", "/var/cache/apt"),
+                LISTS,
+                recipe("lib/apt.sh"),
+                INSTALL,
             ),
         ),
     ),
@@ -110,7 +114,7 @@ APT = (
         "rm -rf /var/lib/apt/lists",
         "    apt update >&2\n    rm -rf /var/lib/apt/lists/*\n",
         "    apt update >&2\n",
-        file="docker/recipes/apt.sh",
+        file="docker/recipes/lib/apt.sh",
     ),
 )
 
@@ -118,7 +122,7 @@ COMPILERS = (
     Edit(
         "compile-mount",
         "libvmaf.sh",
-        stage(run(recipe("libvmaf"), "/run/recipes/libvmaf.sh build")),
+        stage(run(recipe("compile/libvmaf"), "/run/recipes/libvmaf/libvmaf.sh build")),
         name="in-a-recipe",
     ),
     Edit(
@@ -131,13 +135,13 @@ COMPILERS = (
         "ccache-memory",
         "CCACHE_TEMPDIR (/tmp/ccache)",
         " \\\n    --mount=type=tmpfs,target=/build \\",
-        " \\\n    --mount=type=tmpfs,target=/tmp \\\n    --mount=type=tmpfs,target=/build \\",
+        " \\\n    --mount=type=tmpfs,target=/tmp --mount=type=tmpfs,target=/build \\",
     ),
     Edit(
         "ccache-memory",
         "CCACHE_BASEDIR (/build)",
         " \\\n    --mount=type=bind,from=libvmaf-source",
-        " \\\n    --mount=type=tmpfs,target=/build \\\n    --mount=type=bind,from=libvmaf-source",
+        " --mount=type=tmpfs,target=/build \\\n    --mount=type=bind,from=libvmaf-source",
         name="build-tree",
     ),
     Edit(
@@ -145,14 +149,14 @@ COMPILERS = (
         "hipcc",
         "\nhipcc -O2 -Wall",
         "\nccache hipcc -O2 -Wall",
-        file="docker/recipes/hip-smoke.sh",
+        file="docker/recipes/compile/hip-smoke.sh",
     ),
     Edit(
         "compile-launcher",
         "meson setup",
         'export CC="${CC:-gcc}"',
         'export CC="ccache ${CC:-gcc}"',
-        file="docker/recipes/libvmaf.sh",
+        file="docker/recipes/compile/libvmaf/libvmaf.sh",
         name="meson",
     ),
     Edit(
@@ -160,7 +164,7 @@ COMPILERS = (
         "--cxx",
         "--cxx='g++'",
         "--cxx='ccache g++'",
-        file="docker/recipes/ffmpeg.sh",
+        file="docker/recipes/compile/ffmpeg/ffmpeg.sh",
     ),
     Edit(
         "cmake-launchers",
@@ -192,7 +196,7 @@ COMPILERS = (
         "not `apt-get`",
         "    DEBIAN_FRONTEND=noninteractive apt-get update && apt-get install jq\n    apt update\n",
         "    apt update >&2\n",
-        file="docker/recipes/apt.sh",
+        file="docker/recipes/lib/apt.sh",
         name="apt",
     ),
     Edit("no-sccache", "sccache on PATH", "ccache g++ sccache", "ccache g++"),
@@ -225,6 +229,13 @@ MOUNTS = (
         "type=cache,id=vmaf-pip-$TARGETARCH,target=/root/.cache/pip",
     ),
     Edit(
+        "mount-id",
+        "reads TARGETARCH, which no ARG declares",
+        "FROM rocm-devel AS toolchain-hip\nRUN",
+        "FROM rocm-devel AS toolchain-hip\nARG TARGETARCH\nRUN",
+        name="inherited-from-a-replaced-stage",
+    ),
+    Edit(
         "mount-agrees",
         "sharing=shared",
         stage(run(cache("vmaf-gomod", "/go/pkg/mod", "sharing=shared"), "ls /go/pkg/mod")),
@@ -236,9 +247,16 @@ MOUNTS = (
     ),
     Edit(
         "context-narrow",
-        "docker/recipes",
-        "source=docker/recipes,target=/run/recipes ",
-        "source=docker/recipes/versions.sh,target=/run/recipes/versions.sh ",
+        "docker/recipes/fetch",
+        "source=docker/recipes/fetch,target=/run/recipes ",
+        "source=docker/recipes/fetch/ffmpeg.sh,target=/run/recipes/ffmpeg.sh ",
+    ),
+    Edit(
+        "context-narrow",
+        "not in the checkout",
+        "source=docker/recipes/fetch/gone.sh,",
+        "source=docker/recipes/fetch/ffmpeg.sh,",
+        name="missing",
     ),
 )
 

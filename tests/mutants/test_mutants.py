@@ -1,54 +1,88 @@
-"""Each property fails on an image that lacks it, and says what is wrong."""
+"""Each property fails on an image with the fault, and its message names the fault."""
 
 import inspect
 import json
-import re
-import subprocess
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from scripts import build, matrix
-from scripts.paths import ROOT
-from scripts.verify import is_built
-from tests.conftest import tags
-from tests.images.subject import Store, docker
-from tests.mutants.catalogue import MUTANTS, PROPERTIES, Mutant
+from scripts.core import process
+from scripts.engine.client import has_image
+from scripts.images import build, catalogue
+from tests.mutants.mutant import Mutant, matches, unspecific_matches
+from tests.support import properties
+from tests.support.properties import Property
+from tests.support.subject import ProgramResult, Store, Subject, docker, image_tags
+
+MUTANTS: Sequence[Mutant] = [
+    mutant
+    for subject in properties.SUBJECTS
+    for mutant in import_module(f"tests.mutants.{subject}").MUTANTS
+]
+
+BATCH = 20
+"""Targets of one bake: BuildKit loses some of them if it builds a hundred at a time."""
+
+Failures = defaultdict[Property, list[tuple[Mutant, str]]]
+"""The failures of this run: for each property, its mutants and their messages."""
 
 
-def dockerfile(mutant: Mutant, store: Store, tag: str, context: Path) -> str:
-    """Return the mutant's Dockerfile, its patched files written to the build context."""
+class WithoutPrograms(Subject):
+    """An image in which no program starts."""
+
+    attempted = False
+    """Whether a test tried to run a program."""
+
+    def run(  # the arguments are those of Subject.run
+        self,
+        *arguments: str,
+        program: str = "",
+        options: Iterable[str] = (),
+        directory: Path | None = None,
+        succeeds: bool = True,
+        timeout: float = 0,
+    ) -> ProgramResult:
+        """Fail as the docker client does if it cannot start a container."""
+        del options, directory, timeout
+        self.attempted = True
+        shown = " ".join((program or self.image.entry, *arguments))
+        message = "docker: Error response from daemon: cannot start the container."
+        result = ProgramResult(shown, 125, "", message)
+        assert not succeeds, str(result)
+        return result
+
+
+def write_context(mutant: Mutant, store: Store, tag: str, context: Path) -> None:
+    """Write a mutant's build context: its Dockerfile and the files that it changes."""
+    base = store.subjects[tag]
     lines = [f"FROM {tag}"]
-    for number, (path, patch) in enumerate(mutant.patched.items()):
-        base = store.subjects[tag]
+    for number, (path, patch) in enumerate(mutant.patches.items()):
         (context / str(number)).write_bytes(patch(base.read(path)))
         lines.append(f"COPY --chmod=755 {number} {base.saved.resolve(path)}")
-    return "\n".join((*lines, mutant.lines))
+    (context / "Dockerfile").write_text("\n".join((*lines, mutant.dockerfile)))
 
 
-AT_ONCE = 20
-"""Targets of one bake: BuildKit loses sight of some where it is given a hundred."""
-
-
-def batched(names: Iterable[str], most: int) -> Iterator[Sequence[str]]:
-    """Yield the names, at most so many at a time."""
+def batches(names: Iterable[str], size: int) -> Iterator[Sequence[str]]:
+    """Yield the names in lists of at most `size`."""
     rest = list(names)
     while rest:
-        yield rest[:most]
-        rest = rest[most:]
+        yield rest[:size]
+        rest = rest[size:]
 
 
 def bake(targets: Mapping[str, object]) -> str:
-    """Build targets; return what buildx said where it failed, and not by a race of its own."""
+    """Build targets whose Dockerfiles are in their contexts; return the error message, if any.
+
+    A `dockerfile-inline` would be left in the temporary directory by buildx. A race inside
+    BuildKit is no error of the targets, so the build is repeated.
+    """
+    text = json.dumps({"target": targets})
     for _ in range(3):
-        done = subprocess.run(
-            ["docker", "buildx", "bake", "--load", "--file=-", *targets],
-            input=json.dumps({"target": targets}),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = process.run("docker", "buildx", "bake", "--load", "--file=-", *targets, text=text)
         if not done.returncode:
             return ""
         if not build.is_race(done.stderr.strip().splitlines()[-1]):
@@ -63,91 +97,158 @@ def mutants(
     store: Store,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Store]:
-    """Return the images of the mutants that this run needs, built together."""
-    tag = tags(pytestconfig)
-    params = [getattr(item, "callspec", None) for item in request.session.items]
-    wanted = {
+    """Return the images of all mutants that this run needs, built together."""
+    tags = image_tags(pytestconfig)
+    calls = [getattr(item, "callspec", None) for item in request.session.items]
+    needed: dict[str, Mutant] = {
         call.params["mutant"].tag: call.params["mutant"]
-        for call in params
-        if call and "mutant" in call.params and tag[call.params["mutant"].of] in store.subjects
+        for call in calls
+        if call and "mutant" in call.params and tags[call.params["mutant"].base] in store.subjects
     }
     targets = {}
-    for mutant in wanted.values():
+    for mutant in needed.values():
         context = tmp_path_factory.mktemp(mutant.name)
-        inline = dockerfile(mutant, store, tag[mutant.of], context)
-        targets[mutant.name] = {
-            "context": str(context),
-            "dockerfile-inline": inline,
-            "tags": [mutant.tag],
-        }
-    for some in batched(targets, AT_ONCE):
-        failure = bake({name: targets[name] for name in some})
+        write_context(mutant, store, tags[mutant.base], context)
+        targets[mutant.name] = {"context": str(context), "tags": [mutant.tag]}
+    for batch in batches(targets, BATCH):
+        failure = bake({name: targets[name] for name in batch})
         if failure:
             pytest.fail(f"the mutants cannot be built:\n{failure}", pytrace=False)
-    images = {mutant.tag: matrix.images()[mutant.of] for mutant in wanted.values()}
+    images = {mutant.tag: catalogue.images()[mutant.base] for mutant in needed.values()}
     try:
         with Store(images, tmp_path_factory.mktemp("store")) as built:
             yield built
     finally:
-        docker("image", "rm", "--force", *wanted)
+        docker("image", "rm", "--force", *needed)
 
 
-def marks(mutant: Mutant) -> list[pytest.Mark]:
-    """Return what keeps the property from running on this machine, and so the mutant's test."""
-    mine: list[pytest.Mark] = getattr(mutant.breaks, "pytestmark", [])
-    return [mark for mark in mine if mark.name == "gpu"]
+@pytest.fixture(scope="session")
+def failures() -> Failures:
+    """Return the failures of the mutants that have been tested so far."""
+    return defaultdict(list)
+
+
+def gpu_marks(mutant: Mutant) -> list[pytest.Mark]:
+    """Return the marks that skip the property, and so its mutant, on a machine without a GPU."""
+    marks: list[pytest.Mark] = getattr(mutant.test, "pytestmark", [])
+    return [mark for mark in marks if mark.name == "gpu"]
+
+
+def message_of(test: Property, image: Subject, arguments: Mapping[str, Any]) -> str | None:
+    """Return the message with which a property fails on an image, or None if it holds."""
+    try:
+        test(image=image, **arguments)
+    except AssertionError as error:
+        return str(error).strip()
+    return None
+
+
+def unrelated_message(test: Property, image: Subject, arguments: Mapping[str, Any]) -> str | None:
+    """Return the message of a property where no program starts, or None if it runs none."""
+    broken = WithoutPrograms(image.image, image.tag, image.store)
+    arguments = {
+        **arguments,
+        **({"lavapipe": lambda image: image} if "lavapipe" in arguments else {}),
+    }
+    message = message_of(test, broken, arguments)
+    return message if broken.attempted else None
 
 
 @pytest.mark.parametrize(
-    "mutant", [pytest.param(one, id=one.name, marks=marks(one)) for one in MUTANTS]
+    "mutant", [pytest.param(mutant, id=mutant.name, marks=gpu_marks(mutant)) for mutant in MUTANTS]
 )
 def test_property_fails_on_mutant(
     mutant: Mutant,
     request: pytest.FixtureRequest,
     pytestconfig: pytest.Config,
+    failures: Failures,
     record_property: Callable[[str, object], None],
 ) -> None:
-    """The property, called as it is, fails on the mutant, and its message names the fault."""
-    base = matrix.images()[mutant.of]
-    tag = tags(pytestconfig)[base.name]
-    if base not in matrix.choose(pytestconfig.getoption("image")):
+    """Each property fails on its mutants, with a message that names the mutant's fault.
+
+    The message of no other fault may match: neither those of the property's other mutants,
+    nor the message where no program starts.
+    """
+    base = catalogue.images()[mutant.base]
+    tag = image_tags(pytestconfig)[base.name]
+    if base not in catalogue.choose(pytestconfig.getoption("image")):
         pytest.skip(f"{base.name} was not chosen")
-    if not is_built(tag):
+    if not has_image(tag):
         pytest.skip(f"{tag} is not built: nox -s {base.session}")
-    subject = request.getfixturevalue("mutants").subjects[mutant.tag]
-    names = set(inspect.signature(mutant.breaks).parameters) - {"image", *mutant.given}
-    others = {name: request.getfixturevalue(name) for name in names}
-    with pytest.raises(AssertionError, match=mutant.says) as caught:
-        mutant.breaks(image=subject, **mutant.given, **others)
-    said = str(caught.value).strip().splitlines()[0]
-    record_property("caught", (mutant.breaks.__name__, f"{mutant.name} ({mutant.of})", said))
-
-
-def properties() -> Mapping[str, Callable[..., None]]:
-    """Return the test functions of tests/images by name."""
-    return {
-        name: function
-        for module in PROPERTIES
-        for name, function in inspect.getmembers(module, inspect.isfunction)
-        if name.startswith("test_")
-    }
+    image = request.getfixturevalue("mutants").subjects[mutant.tag]
+    names = set(inspect.signature(mutant.test).parameters) - {"image", *mutant.params}
+    arguments = {**mutant.params, **{name: request.getfixturevalue(name) for name in names}}
+    message = message_of(mutant.test, image, arguments)
+    assert message is not None, "the property holds on the mutant"
+    assert matches(mutant.expected_failure, message), message
+    unrelated = unrelated_message(mutant.test, image, arguments)
+    if unrelated is not None:
+        assert not matches(mutant.expected_failure, unrelated), f"unspecific: {unrelated}"
+    for other, text in failures[mutant.test]:
+        if other.expected_failure != mutant.expected_failure:
+            assert not matches(mutant.expected_failure, text), f"also matches {other.name}: {text}"
+            assert not matches(other.expected_failure, message), f"{other.name} matches {message}"
+    failures[mutant.test].append((mutant, message))
+    summary = message.splitlines()[0]
+    record_property("caught", (mutant.test.__name__, f"{mutant.name} ({mutant.base})", summary))
 
 
 def test_every_property_has_a_mutant() -> None:
-    """A property that nothing has ever broken may be one that cannot fail."""
-    names = {module.__name__.rpartition(".")[2] for module in PROPERTIES}
-    assert names == {path.stem for path in (ROOT / "tests" / "images").glob("test_*.py")}
-    broken = {mutant.breaks.__name__ for mutant in MUTANTS}
-    assert not properties().keys() - broken
+    """Every property has a mutant, as one that nothing breaks may be unable to fail."""
+    broken = {mutant.test for mutant in MUTANTS}
+    lacking = [name for name, test in properties.every().items() if test not in broken]
+    assert not lacking
 
 
-def test_every_property_is_documented() -> None:
-    """docs/verify.md lists what is held, no more and no less."""
-    rows = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs" / "verify.md").read_text(), re.MULTILINE)
-    assert sorted(f"test_{row}" for row in rows) == sorted(properties())
+def test_mutant_names_are_unique() -> None:
+    """No two mutants have the same name, and so the same image."""
+    repeated = [name for name, count in Counter(m.name for m in MUTANTS).items() if count > 1]
+    assert not repeated
 
 
-def test_mutants_have_names_of_their_own() -> None:
-    """Two mutants of one name would be one image."""
-    names = [mutant.name for mutant in MUTANTS]
-    assert sorted(names) == sorted(set(names))
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_expected_failure_is_specific(mutant: Mutant) -> None:
+    """No expected failure matches a text that is in any failure of its property."""
+    assert not list(unspecific_matches(mutant.expected_failure, mutant.test))
+
+
+@pytest.mark.parametrize(
+    "expected_failure",
+    [
+        "",
+        "assert",
+        "assert .* == ",
+        "ProgramResult",
+        "139",
+        "root",
+        "/data",
+        "ffprobe",
+        "user_is",
+        "(?i)permission denied",
+        "mounted directories belong",
+        "ended with 127",
+    ],
+)
+def test_unspecific_expected_failure_is_refused(expected_failure: str) -> None:
+    """An expected failure that is in any failure is refused: names, source lines, numbers."""
+    test = {
+        "/data": "test_working_directory_is_data",
+        "ffprobe": "test_ffprobe_reports_the_size_of_a_clip",
+    }.get(expected_failure, "test_user_is_vmaf")
+    assert list(unspecific_matches(expected_failure, properties.every()[test]))
+
+
+def test_bake_leaves_no_temporary_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Building mutants leaves nothing in the temporary directory."""
+    temporary, context = tmp_path / "temporary", tmp_path / "context"
+    for directory in (temporary, context):
+        directory.mkdir()
+    (context / "Dockerfile").write_text("FROM scratch\nLABEL a=b\n")
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    tag = "vmaf-mutant:no-temporary-files"
+    try:
+        failure = bake({"no-temporary-files": {"context": str(context), "tags": [tag]}})
+    finally:
+        docker("image", "rm", "--force", tag)
+    assert not failure
+    assert not list(temporary.iterdir())

@@ -5,11 +5,11 @@ from collections.abc import Callable
 
 import pytest
 
-from scripts.policy import project
+from scripts.dockerfile import project
 from scripts.policy.check import check
 from scripts.policy.rules import RULES
 from tests.mutants.policy import EDITS, Edit
-from tests.unit.test_repository import needs_buildx
+from tests.support.buildx import needs_buildx
 
 pytestmark = needs_buildx
 

@@ -1,7 +1,6 @@
 """A server to ask, and the videos it is asked about."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,37 +8,25 @@ import grpc
 import pytest
 from playwright.sync_api import Browser
 
-from scripts import clips, matrix
-from scripts.paths import ROOT
-from scripts.verify import is_built
-from tests.conftest import tags
-from tests.images.serving import Server, serving
-from tests.images.subject import Store, Subject
-from tests.server.browser import browsing
+from scripts.core import clips
+from scripts.core.paths import ROOT
+from scripts.engine.client import has_image
+from scripts.images import catalogue
+from tests.support.browser import browsing
+from tests.support.footage import Footage
+from tests.support.serving import Server, serving
+from tests.support.subject import Store, Subject, image_tags
 
 FRAMES = 12
 """Of the real clip: 1280x720."""
 
 
-@dataclass(frozen=True)
-class Footage:
-    """Pairs of videos in a folder, which the server has as its data root."""
-
-    folder: Path
-    pairs: tuple[tuple[str, str], ...]
-    """Names of reference and distorted."""
-
-    def read(self, name: str) -> bytes:
-        """Return a video."""
-        return (self.folder / name).read_bytes()
-
-
 @pytest.fixture(scope="session")
 def cpu(pytestconfig: pytest.Config, store: Store) -> Subject:
     """Return the image whose vmaf program the server's scores are held to."""
-    wanted = matrix.images()["cpu"]
-    tag = tags(pytestconfig)[wanted.name]
-    if not is_built(tag):
+    wanted = catalogue.images()["cpu"]
+    tag = image_tags(pytestconfig)[wanted.name]
+    if not has_image(tag):
         missing = f"{tag} is not built, and its vmaf is what to compare with: nox -s build-cpu"
         if pytestconfig.getoption("require"):
             pytest.fail(missing, pytrace=False)
@@ -56,10 +43,10 @@ def footage(cpu: Subject, clip: Path, tmp_path_factory: pytest.TempPathFactory) 
         clips.generate(folder / f"{name}.y4m", step)
     (folder / "clip.mp4").write_bytes(clip.read_bytes())
     pictures = ("-frames:v", str(FRAMES), "-an", "-pix_fmt", "yuv420p")
-    cpu.ffmpeg("-i", "clip.mp4", *pictures, "clip.y4m", folder=folder)
+    cpu.ffmpeg("-i", "clip.mp4", *pictures, "clip.y4m", directory=folder)
     coded = ("-c:v", "libx264", "-preset", "veryfast", "-crf", "35")
-    cpu.ffmpeg("-i", "clip.y4m", *coded, "coded.mkv", folder=folder)
-    cpu.ffmpeg("-i", "coded.mkv", *pictures, "coded.y4m", folder=folder)
+    cpu.ffmpeg("-i", "clip.y4m", *coded, "coded.mkv", directory=folder)
+    cpu.ffmpeg("-i", "coded.mkv", *pictures, "coded.y4m", directory=folder)
     return Footage(
         folder,
         (("reference.y4m", "worse.y4m"), ("reference.y4m", "worst.y4m"), ("clip.y4m", "coded.y4m")),
@@ -69,7 +56,7 @@ def footage(cpu: Subject, clip: Path, tmp_path_factory: pytest.TempPathFactory) 
 @pytest.fixture(scope="session")
 def server(image: Subject, footage: Footage) -> Iterator[Server]:
     """Return a server with its settings as they come, for all tests that leave it as it is."""
-    with serving(image, folder=footage.folder) as server:
+    with serving(image, directory=footage.directory) as server:
         yield server
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.images.serving import PATIENCE, SCORE, Server
-from tests.server.conftest import Footage
-from tests.server.forms import BOUNDARY, END, FORM, FRAME, VIDEO, part, problem
+from tests.support.footage import Footage
+from tests.support.forms import BOUNDARY, END, FORM, FRAME, VIDEO, part, problem
+from tests.support.serving import PATIENCE, SCORE, Server
 
 pytestmark = pytest.mark.needs("server")
 
@@ -74,7 +74,7 @@ def test_a_bad_video(server: Server, name: str, place: str) -> None:
 
 def test_a_bad_video_by_path(server: Server, footage: Footage) -> None:
     """A file is read as an upload is."""
-    (footage.folder / "truncated.y4m").write_bytes(VIDEO[:-1])
+    (footage.directory / "truncated.y4m").write_bytes(VIDEO[:-1])
     body = {"reference": "reference.y4m", "distorted": "truncated.y4m"}
     problem(requests.post(server.url + SCORE, json=body, timeout=PATIENCE), 422, "bad-video")
 
@@ -139,8 +139,8 @@ def test_a_path_that_leads_out(
 ) -> None:
     """By dots, from the root, through links, or to what is no file: none is opened."""
     for link, target in LINKS.items():
-        _link(footage.folder / link, target)
-    _pipe(footage.folder / "pipe")
+        _link(footage.directory / link, target)
+    _pipe(footage.directory / "pipe")
     body = {"reference": "reference.y4m", "distorted": path}
     answer = requests.post(server.url + SCORE, json=body, timeout=PATIENCE)
     assert "root:" not in problem(answer, status, name)

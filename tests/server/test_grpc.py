@@ -10,11 +10,10 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
     ProtoReflectionDescriptorDatabase,
 )
 
-from scripts import clips
-from tests.images.serving import PATIENCE, Server, eventually, serving
-from tests.images.subject import Subject
-from tests.server.conftest import Footage
-from tests.server.test_scores import planes
+from scripts.core import clips
+from tests.support.footage import Footage, planes
+from tests.support.serving import PATIENCE, Server, eventually, serving
+from tests.support.subject import Subject
 
 pytestmark = pytest.mark.needs("server")
 

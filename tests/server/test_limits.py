@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 import requests
 
-from scripts.paths import ROOT
-from tests.images.serving import PATIENCE, SCORE, Server, eventually, serving
-from tests.images.subject import Subject
-from tests.server.forms import END, FRAME, VIDEO, part, post, problem, uploading
+from scripts.core.paths import ROOT
+from tests.support.forms import END, FRAME, VIDEO, part, post, problem, uploading
+from tests.support.serving import PATIENCE, SCORE, Server, eventually, serving
+from tests.support.subject import Subject
 
 pytestmark = pytest.mark.needs("server")
 
@@ -159,7 +159,7 @@ LONG_REQUEST = {"reference": "long.y4m", "distorted": "long.y4m"}
 
 def test_a_client_that_leaves_while_we_score(image: Subject, long_video: Path) -> None:
     """The rest of its work is not done."""
-    with serving(image, folder=long_video) as server:
+    with serving(image, directory=long_video) as server:
         with pytest.raises(requests.Timeout):
             requests.post(server.url + SCORE, json=LONG_REQUEST, timeout=0.5)
         eventually(lambda: outcomes(server, "cancelled"), 1)

@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from scripts import clips
-from tests.images.serving import SCORE, Server, serving
-from tests.images.subject import Subject
-from tests.server.forms import VIDEO
+from scripts.core import clips
+from tests.support.forms import VIDEO
+from tests.support.serving import SCORE, Server, serving
+from tests.support.subject import Subject
 
 pytestmark = pytest.mark.needs("server")
 

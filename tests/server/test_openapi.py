@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.paths import ROOT
-from tests.images.serving import Server
+from scripts.core.paths import ROOT
+from tests.support.serving import Server
 
 pytestmark = pytest.mark.needs("server")
 
@@ -19,7 +19,7 @@ def test_the_document_is_the_committed_one(server: Server) -> None:
     assert server.get("/openapi.yaml").text == DOCUMENT.read_text()
 
 
-def test_answers_are_as_documented(server: Server, folder: Path) -> None:
+def test_answers_are_as_documented(server: Server, directory: Path) -> None:
     """Generated requests, right and wrong: each answer's status, type and body are declared."""
     run = subprocess.run(
         [
@@ -32,7 +32,7 @@ def test_answers_are_as_documented(server: Server, folder: Path) -> None:
             "--seed=1",
             "--no-color",
         ],
-        cwd=folder,
+        cwd=directory,
         capture_output=True,
         text=True,
         timeout=200,

@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from scripts import clips
-from tests.images.serving import Server
-from tests.server.forms import VIDEO
+from scripts.core import clips
+from tests.support.forms import VIDEO
+from tests.support.serving import Server
 
 pytestmark = pytest.mark.needs("server")
 

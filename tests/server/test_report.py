@@ -1,12 +1,13 @@
-"""The report of builds (`nox -s report`) in the browser that the server's page is tested with."""
+"""The report of builds (`nox -s report`) in a browser."""
 
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from playwright.sync_api import Browser
 
-from scripts import page as report_page
-from scripts.report import Record, Stage
+from scripts.buildkit.records import BuildRecord, StageRecord, StepRecord
+from scripts.report import html as report_page
+from tests.support.builds import ccache
 
 pytestmark = pytest.mark.needs("server")
 
@@ -17,26 +18,31 @@ LOCKED = "RUN --mount=type=cache,id=vmaf-ccache,target=/ccache,sharing=locked ma
 
 @pytest.fixture(scope="module")
 def html() -> str:
-    """Return the page of two builds, in the later of which one stage waited for the other."""
+    """Return the page of two builds; in the later one, a stage waited for another."""
 
-    def stage(name: str, end: float) -> Stage:
-        times = [[(BEGAN + timedelta(seconds=at)).isoformat() for at in (0, end)]]
-        ccache = {"direct_cache_hit": 90, "cache_miss": 10}
-        steps = {f"1/1 {LOCKED}": {"seconds": end, "cached": False, "spans": times}}
-        return Stage(name, ["cpu"], end, cached=False, measures={"ccache": ccache}, steps=steps)
+    def stage(name: str, end: float) -> StageRecord:
+        step = StepRecord(end, cached=False, spans=[(BEGAN, BEGAN + timedelta(seconds=end))])
+        return StageRecord(
+            name,
+            ["cpu"],
+            end,
+            cached=False,
+            measurements=ccache(90, 10),
+            steps={f"1/1 {LOCKED}": step},
+        )
 
     stages = [stage("libvmaf-cpu", 118.0), stage("ffmpeg-cpu", 474.0)]
     sizes = {"vmaf:cpu": 170_000_000}
     builds = [
-        Record([target], {}, "", BEGAN.isoformat(), 480.0, "built", stages, sizes, [])
+        BuildRecord([target], {}, "", BEGAN, 480.0, "built", stages, sizes, [])
         for target in ("cuda12", "cpu")
     ]
     return report_page.render(report_page.gather(builds))
 
 
 @pytest.mark.parametrize("width", [1280, 390], ids=["desk", "phone"])
-def test_the_report_shows(browser: Browser, html: str, width: int) -> None:
-    """Light and dark: not a word on the console, no request, nothing wider than the screen."""
+def test_report_renders(browser: Browser, html: str, width: int) -> None:
+    """The page fits the screen, light and dark, with no request and no message on the console."""
     grounds = set()
     page = browser.new_page(viewport={"width": width, "height": 800}, is_mobile=width < PHONE)
     wrong: list[str] = []

@@ -10,9 +10,9 @@ import grpc
 import pytest
 import requests
 
-from tests.images.serving import SCORE, Server
-from tests.images.subject import Subject
-from tests.server.conftest import Footage
+from tests.support.footage import Footage, planes
+from tests.support.serving import SCORE, Server
+from tests.support.subject import Subject
 
 pytestmark = pytest.mark.needs("server")
 
@@ -35,15 +35,6 @@ def lines(answer: requests.Response) -> Scores:
         *(frame["models"][DEFAULT] for frame in frames),
         result["models"][0]["pooled"]["mean"],
     ]
-
-
-def planes(video: bytes) -> Iterator[bytes]:
-    """Yield the frames of a Y4M file."""
-    header, _, rest = video.partition(b"\n")
-    width, height = (int(word[1:]) for word in header.split()[1:3])
-    size = len(b"FRAME\n") + width * height * 3 // 2
-    for at in range(0, len(rest), size):
-        yield rest[at + len(b"FRAME\n") : at + size]
 
 
 def by_upload(server: Server, footage: Footage, names: tuple[str, str], **_: object) -> Scores:
@@ -84,7 +75,7 @@ def by_stream(
 @pytest.fixture(scope="session")
 def expected(cpu: Subject, footage: Footage) -> Mapping[tuple[str, str], Scores]:
     """Return what the program says of each pair."""
-    told = {pair: cpu.score(footage.folder, *pair) for pair in footage.pairs}
+    told = {pair: cpu.score(footage.directory, *pair) for pair in footage.pairs}
     return {pair: [*scores, mean(scores)] for pair, scores in told.items()}
 
 
@@ -125,9 +116,9 @@ def test_options_are_the_programs(server: Server, cpu: Subject, footage: Footage
         *(f"--reference={names[0]}", f"--distorted={names[1]}", "--json", "--output=told.json"),
         *words,
         program="vmaf",
-        folder=footage.folder,
+        directory=footage.directory,
     )
-    told = json.loads((footage.folder / "told.json").read_text())["pooled_metrics"]
+    told = json.loads((footage.directory / "told.json").read_text())["pooled_metrics"]
     pooled = {one["name"]: one["pooled"] for one in (*got["models"], *got["features"])}
     wanted = {*models, "psnr_y", "psnr_cb", "psnr_cr", "float_ssim"}
     assert pooled.keys() == wanted

@@ -1,30 +1,19 @@
-"""The repository agrees with itself: sessions, bake file, docs, linted files."""
+"""The parts of the repository match: nox sessions, bake file, linted files, docs."""
 
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from scripts import lint, matrix
-from scripts.paths import ROOT
+from scripts.core import git
+from scripts.core.paths import ROOT
+from scripts.dockerfile import bake
+from scripts.images import catalogue
+from tests.support.buildx import needs_buildx
 
-
-def has_buildx() -> bool:
-    """Whether bake files can be read here; no engine is needed."""
-    asked = ["docker", "buildx", "version"]
-    return (
-        bool(shutil.which("docker"))
-        and not subprocess.run(asked, capture_output=True, check=False).returncode
-    )
-
-
-needs_buildx = pytest.mark.skipif(
-    not has_buildx(),
-    reason="reads `docker buildx bake --print`, and there is no buildx: nox -s engine",
-)
+PAGES = ["README.md", *(str(page.relative_to(ROOT)) for page in ROOT.glob("docs/**/*.md"))]
 
 
 @pytest.fixture(scope="module")
@@ -40,53 +29,73 @@ def sessions() -> dict[str, str]:
     return dict(re.findall(r"^[*-] (\S+)(?: -> (.*))?$", listed.stdout, re.MULTILINE))
 
 
-@needs_buildx
-def test_every_image_has_a_build_session_and_no_other_has(sessions: dict[str, str]) -> None:
-    """`nox -l` must list without Docker, so its names are typed once more, and held here."""
-    builds = {name for name in sessions if name.startswith("build-")}
-    assert builds == {image.session for image in matrix.images().values()}
-
-
-@needs_buildx
-def test_every_tagged_target_is_in_the_default_group() -> None:
-    """An image outside it would be built, tested and drawn by nobody."""
-    declared = re.findall(
-        r'^target "([a-z0-9-]+)"', (ROOT / "docker-bake.hcl").read_text(), re.MULTILINE
-    )
-    targets = matrix.bake_print(*declared)["target"]
-    tagged = {name for name in declared if targets[name].get("tags")}
-    assert tagged == set(matrix.images())
-
-
-@needs_buildx
-def test_every_dockerfile_of_the_bake_files_is_linted() -> None:
-    """Hadolint gets its list from the tree; no file may hide from it by its name."""
-    printed = matrix.bake_print("base", *matrix.images(), files=[f.name for f in bake_files()])
-    built = {target["dockerfile"] for target in printed["target"].values()}
-    assert built <= {str(path) for path in lint.dockerfiles()}
-
-
 def bake_files() -> list[Path]:
-    """Return the bake files, the one list first."""
+    """Return the bake files, docker-bake.hcl first."""
     return sorted(ROOT.glob("docker-bake*.hcl"), key=lambda path: len(path.name))
 
 
-def test_nox_l_reads_as_a_manual(sessions: dict[str, str]) -> None:
-    """Each session says in one line what it is for."""
+@needs_buildx
+def test_each_image_has_a_build_session(sessions: dict[str, str]) -> None:
+    """Each image has a session build-NAME, and there is no other build session.
+
+    The noxfile repeats the names, because `nox -l` must work without Docker.
+    """
+    builds = {name for name in sessions if name.startswith("build-")}
+    assert builds == {image.session for image in catalogue.images().values()}
+
+
+@needs_buildx
+def test_default_group_contains_every_tagged_target() -> None:
+    """Every target with a tag is in the default group, so that it is built and tested."""
+    declared = re.findall(
+        r'^target "([a-z0-9-]+)"', (ROOT / "docker-bake.hcl").read_text(), re.MULTILINE
+    )
+    targets = bake.bake_print(*declared)["target"]
+    tagged = {name for name in declared if targets[name].get("tags")}
+    assert tagged == set(catalogue.images())
+
+
+@needs_buildx
+def test_lint_covers_the_dockerfiles_of_the_bake_files() -> None:
+    """Every Dockerfile that a bake file builds is among the files that are linted."""
+    files = [file.name for file in bake_files()]
+    printed = bake.bake_print("base", *catalogue.images(), files=files)
+    built = {target["dockerfile"] for target in printed["target"].values()}
+    assert built <= {str(path) for path in git.dockerfiles()}
+
+
+def test_each_session_has_a_one_line_description(sessions: dict[str, str]) -> None:
+    """Each nox session has a description of at most 100 characters, so `nox -l` is readable."""
+    assert sessions
     for name, description in sessions.items():
         assert description, name
         assert description[0].isupper(), name
         assert len(description) <= 100, name
 
 
-@pytest.mark.parametrize(
-    "page", ["README.md", *(str(p.relative_to(ROOT)) for p in ROOT.glob("docs/**/*.md"))]
-)
-def test_docs_name_what_exists(page: str, sessions: dict[str, str]) -> None:
-    """Sessions and linked files that a page names are there."""
+def unknown_sessions(text: str, sessions: set[str]) -> set[str]:
+    """Return the sessions with a hyphen in their names that a page uses and nox does not have."""
+    commands = re.findall(r"nox -s ((?:[a-z][a-zX0-9-]*[ `\n])+)", text)
+    named = {name for command in commands for name in re.findall(r"[a-zX0-9-]+", command)}
+    return {name for name in named if "-" in name} - {"build-X"} - sessions
+
+
+def dead_links(text: str, directory: Path) -> list[str]:
+    """Return the files that a page in a directory links to and that do not exist."""
+    targets = re.findall(r"\]\(([^)#:]+)\)", text)
+    return [target for target in targets if not (directory / target).exists()]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_docs_name_existing_sessions_and_files(page: str, sessions: dict[str, str]) -> None:
+    """The nox sessions and the files that a page names exist."""
     text = (ROOT / page).read_text()
-    for words in re.findall(r"nox -s ((?:[a-z][a-zX0-9-]*[ `\n])+)", text):
-        named = {word for word in re.findall(r"[a-zX0-9-]+", words) if "-" in word}
-        assert named - {"build-X"} <= set(sessions), words
-    for target in re.findall(r"\]\(([^)#:]+)\)", text):
-        assert ((ROOT / page).parent / target).exists(), target
+    assert not unknown_sessions(text, set(sessions))
+    assert not dead_links(text, (ROOT / page).parent)
+
+
+def test_check_of_the_docs_catches_faults() -> None:
+    """The check above finds a session that does not exist, and a link to a missing file."""
+    text = "Run `nox -s build-cpu build-gone`, see [a](README.md), [b](gone.md), [c](https://x)."
+    assert unknown_sessions(text, {"build-cpu"}) == {"build-gone"}
+    assert dead_links(text, ROOT) == ["gone.md"]

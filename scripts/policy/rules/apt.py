@@ -3,10 +3,10 @@
 import re
 from collections.abc import Iterator
 
+from scripts.dockerfile.parser import Mount
+from scripts.dockerfile.project import Project, Step
 from scripts.policy import commands
 from scripts.policy.commands import Kind
-from scripts.policy.dockerfile import Mount
-from scripts.policy.project import Project, Step
 from scripts.policy.rule import Fault, step_rule
 
 _ARCHIVES, _LISTS = "/var/cache/apt", "/var/lib/apt"

@@ -4,9 +4,10 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 
-from scripts.policy import commands, shell
+from scripts.dockerfile import shell
+from scripts.dockerfile.project import Project, Step
+from scripts.policy import commands
 from scripts.policy.commands import Kind
-from scripts.policy.project import Project, Step
 from scripts.policy.rule import Fault, rule, step_rule
 
 

@@ -4,8 +4,8 @@ import ast
 import re
 from collections.abc import Iterator
 
-from scripts.policy import shell
-from scripts.policy.project import Project
+from scripts.dockerfile import shell
+from scripts.dockerfile.project import Project
 from scripts.policy.rule import Fault, rule
 
 

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterator
 
-from scripts.policy.dockerfile import Instruction
-from scripts.policy.project import Project
+from scripts.dockerfile.parser import Instruction
+from scripts.dockerfile.project import Project
 from scripts.policy.rule import Fault, rule
 
 

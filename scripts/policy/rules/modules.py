@@ -3,9 +3,9 @@
 import re
 from collections.abc import Iterator
 
+from scripts.dockerfile.project import Project, Step
 from scripts.policy import commands
 from scripts.policy.commands import Kind
-from scripts.policy.project import Project, Step
 from scripts.policy.rule import Fault, rule, step_rule
 
 _GOMOD, _GOBUILD = "/go/pkg/mod", "/root/.cache/go-build"

@@ -1,0 +1,451 @@
+"""Tests of depcache, called as a build calls it, with a compiler that counts its calls."""
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+LAUNCHER = Path(__file__).parents[1] / "src" / "depcache.py"
+
+# An assembler that copies the source and its includes, and lists them for -MD and on stderr.
+NASM = f"""#!{sys.executable}
+import os, sys
+from pathlib import Path
+words = sys.argv[1:]
+with open(os.environ["CALLS"], "a") as calls:
+    calls.write("".join(word for word in words if word.endswith(".asm")) + "\\n")
+folders, source, output, depfile = [""], "", "", ""
+rest = iter(words)
+for word in rest:
+    if word in ("-o", "-MD", "-f"):
+        value = next(rest)
+        output = value if word == "-o" else output
+        depfile = value if word == "-MD" else depfile
+    elif word.startswith("-I"):
+        folders.append(word[2:])
+    elif not word.startswith("-"):
+        source = word
+seen = []
+def read(name):
+    path = next((Path(f, name) for f in folders if Path(f, name).is_file()), None)
+    if path is None:
+        sys.exit(f"{{name}}: no such file")
+    seen.append(str(path))
+    text = ""
+    for line in path.read_text().splitlines():
+        text += read(line.split('"')[1]) if line.startswith("%include") else line + "\\n"
+    return text
+text = read(source)
+if "%error" in text:
+    sys.exit(3)
+if "%warning" in text:
+    print("warned", file=sys.stderr)
+Path(output).write_text(text + " ".join(words[:2]))
+if depfile:
+    names = [name.replace(" ", "\\\\ ") for name in seen]
+    Path(depfile).write_text(f"{{output}} : " + " \\\\\\n  ".join(names) + "\\n\\n")
+"""
+
+
+def _module() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("depcache", LAUNCHER)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+depcache = _module()
+
+
+class Bench:
+    """A source tree, a compiler and a cache."""
+
+    def __init__(self, folder: Path) -> None:
+        """Write a source that includes a file, and put depcache in front of the compiler."""
+        self.tree, self.store = folder / "tree", folder / "store"
+        self.launchers, self.programs = folder / "launchers", folder / "programs"
+        for path in (self.tree / "inc", self.launchers, self.programs):
+            path.mkdir(parents=True)
+        self.calls, self.log = folder / "calls", folder / "log"
+        self.program("nasm", NASM)
+        (self.launchers / "nasm").symlink_to(LAUNCHER)
+        self.environment = {
+            "PATH": f"{self.launchers}:{self.programs}:{os.environ['PATH']}",
+            "CALLS": str(self.calls),
+            "DEPCACHE_DIR": str(self.store),
+            "DEPCACHE_TEMP": str(folder / "temp"),
+            "DEPCACHE_LOG": str(self.log),
+        }
+        self.write("a.asm", '%include "b.inc"\nmov')
+        self.write("inc/b.inc", "one")
+
+    def program(self, name: str, text: str) -> None:
+        """Put a program on PATH."""
+        (self.programs / name).write_text(text)
+        (self.programs / name).chmod(0o755)
+
+    def write(self, name: str, text: str) -> None:
+        """Write an input with a date one second ago, as newer inputs are not cached."""
+        (self.tree / name).write_text(text)
+        self.settle()
+
+    def settle(self) -> None:
+        """Wait until the file system's clock has advanced, as its resolution is coarse."""
+        time.sleep(0.02)
+
+    def run(self, *words: str, name: str = "nasm") -> subprocess.CompletedProcess[str]:
+        """Call depcache under the name of a compiler."""
+        words = words or ("-f", "elf64", "-Iinc", "-MD", "a.d", "-o", "a.o", "a.asm")
+        return subprocess.run(
+            [sys.executable, "-IS", str(self.launchers / name), *words],
+            cwd=self.tree,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def outcomes(self) -> list[str]:
+        """Return the logged result of each call."""
+        return [line.split()[0] for line in self.log.read_text().splitlines()]
+
+    @property
+    def compiles(self) -> int:
+        """Return how often the compiler compiled, without depcache's own queries."""
+        calls = self.calls.read_text().splitlines() if self.calls.exists() else []
+        return sum(not call.startswith("/") for call in calls)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    """Yield a bench, and check afterwards that no temporary file is left."""
+    yield Bench(tmp_path)
+    leftovers = [*tmp_path.rglob("*.part")]
+    assert not leftovers
+
+
+def test_hit_has_the_same_results(bench: Bench) -> None:
+    """A hit gives the same output, list of inputs and warnings as the miss, without a compile."""
+    bench.write("a.asm", '%include "b.inc"\n%warning')
+    first = bench.run()
+    made = {name: (bench.tree / name).read_bytes() for name in ("a.o", "a.d")}
+    for name in made:
+        (bench.tree / name).unlink()
+    again = bench.run()
+    assert bench.compiles == 1
+    assert {name: (bench.tree / name).read_bytes() for name in made} == made
+    assert (again.returncode, again.stdout, again.stderr) == (0, first.stdout, "warned\n")
+    assert bench.outcomes() == ["miss", "hit"]
+
+
+def test_inputs_are_tracked_without_md(bench: Bench) -> None:
+    """An edited include is a miss even if the call has no -MD, and no list is left behind."""
+    words = ("-f", "elf64", "-Iinc", "-o", "a.o", "a.asm")
+    bench.run(*words)
+    bench.write("inc/b.inc", "two")
+    bench.run(*words)
+    assert bench.compiles == 2
+    assert "two" in (bench.tree / "a.o").read_text()
+    assert not list(bench.tree.glob("*.d"))
+
+
+@pytest.mark.parametrize("edited", ["a.asm", "inc/b.inc"])
+def test_both_versions_of_a_file_are_cached(bench: Bench, edited: str) -> None:
+    """Alternating between two versions of a file compiles each of them once."""
+    before = (bench.tree / edited).read_text()
+    for text in (before, before + "\nnop", before, before + "\nnop"):
+        bench.write(edited, text)
+        bench.run()
+        assert ("nop" in (bench.tree / "a.o").read_text()) == ("nop" in text)
+    assert bench.outcomes() == ["miss", "miss", "hit", "hit"]
+
+
+def test_new_file_earlier_in_the_include_path_is_a_miss(bench: Bench) -> None:
+    """A new file that is found before an unchanged include is a miss."""
+    bench.run()
+    bench.write("b.inc", "other")
+    bench.run()
+    assert bench.compiles == 2
+    assert "other" in (bench.tree / "a.o").read_text()
+
+
+@pytest.mark.parametrize("changed", ["compiler", "words", "folder", "format"])
+def test_compiler_arguments_and_directory_are_in_the_key(bench: Bench, changed: str) -> None:
+    """Another compiler, other arguments and another directory are misses."""
+    bench.run()
+    if changed == "compiler":
+        bench.program("nasm", NASM + "\n# newer\n")
+        bench.run()
+    elif changed == "words":
+        bench.run("-f", "elf32", "-Iinc", "-o", "a.o", "a.asm")
+    elif changed == "folder":
+        shutil.copytree(bench.tree, bench.tree.parent / "copy")
+        bench.tree = bench.tree.parent / "copy"
+        bench.settle()
+        bench.run()
+    else:
+        text = LAUNCHER.read_text().replace(depcache.FORMAT, "depcache 0")
+        (bench.launchers / "nasm").unlink()
+        (bench.launchers / "nasm").write_text(text)
+        bench.environment["PATH"] = f"{bench.programs}:{os.environ['PATH']}"
+        bench.run()
+    assert bench.compiles == 2
+
+
+def test_incomplete_lists_of_inputs_are_not_trusted(bench: Bench) -> None:
+    """An assembler whose -MD lists only the source, such as NASM 2.16.01, is not cached."""
+    bench.program("nasm", NASM.replace("name in seen]", "name in seen[:1]]"))
+    assert [bench.run().returncode for _ in range(2)] == [0, 0]
+    assert bench.outcomes() == ["bypass", "bypass"]
+    assert not bench.store.exists()
+
+
+def test_failures_are_not_cached(bench: Bench) -> None:
+    """A failed compile fails again with the same status until its input is fixed."""
+    bench.write("inc/b.inc", "%error")
+    assert [bench.run().returncode for _ in range(2)] == [3, 3]
+    assert not any(path.is_file() for path in bench.store.rglob("*"))
+    bench.write("inc/b.inc", "fine")
+    assert bench.run().returncode == 0
+
+
+@pytest.mark.parametrize("unsafe", ["__DATE__", "__?TIME?__", "%!HOME", "%pathsearch x 'y'"])
+def test_uncacheable_inputs_are_compiled_each_time(bench: Bench, unsafe: str) -> None:
+    """A source that uses the time or an environment variable is compiled each time."""
+    bench.write("inc/b.inc", unsafe)
+    assert [bench.run().returncode for _ in range(2)] == [0, 0]
+    assert bench.outcomes() == ["uncacheable", "uncacheable"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("-v",),
+        ("-f", "elf64", "a.asm"),
+        ("-f", "elf64", "-o", "a.o", "a.asm", "b.asm"),
+        ("-f", "elf64", "-l", "a.lst", "-o", "a.o", "a.asm"),
+        ("-f", "elf64", "-o", "a.o", "@words"),
+        ("-f", "elf64", "-o", "/dev/null", "a.asm"),
+        ("-f", "elf64", "-MD", "a.d", "-MF", "b.d", "-o", "a.o", "a.asm"),
+        ("-f", "elf64", "-E", "-o", "a.i", "a.asm"),
+    ],
+)
+def test_unknown_arguments_bypass_the_cache(bench: Bench, words: tuple[str, ...]) -> None:
+    """A call with an unknown argument is passed on unchanged, and its result is not cached."""
+    bench.run(*words)
+    assert bench.outcomes() == ["bypass"]
+    assert bench.compiles == 1
+    assert not bench.store.exists()
+
+
+def test_damaged_results_are_compiled_again(bench: Bench) -> None:
+    """A truncated or overwritten result is compiled again and replaced."""
+    bench.run()
+    good = (bench.tree / "a.o").read_bytes()
+    for damage in (b"", b"result\nin\n", b"\xff\x00 damaged"):
+        for path in [path for path in bench.store.rglob("*") if path.is_file()]:
+            path.write_bytes(damage)
+        (bench.tree / "a.o").unlink()
+        assert bench.run().returncode == 0
+        assert (bench.tree / "a.o").read_bytes() == good
+    bench.run()
+    assert bench.outcomes()[-1] == "hit"
+
+
+def test_unwritable_cache_does_not_fail_the_build(bench: Bench) -> None:
+    """The build succeeds if a file is in the place of the cache directory."""
+    bench.store.write_text("")
+    assert bench.run().returncode == 0
+    assert (bench.tree / "a.o").exists()
+    assert bench.outcomes() == ["bypass"]
+
+
+def test_input_changed_during_the_compile_is_not_cached(bench: Bench) -> None:
+    """The result of an input that changes during the compile is not cached under the new input."""
+    late = "import os; os.utime('inc/b.inc')\n"
+    bench.program("nasm", NASM + late)
+    bench.run()
+    assert bench.outcomes() == ["uncacheable"]
+
+
+def test_concurrent_calls_get_complete_results(bench: Bench) -> None:
+    """Concurrent calls with one cache all get the right output."""
+    for n in range(8):
+        bench.write(f"{n}.asm", f'%include "b.inc"\n{n}')
+    command = [sys.executable, "-IS", str(bench.launchers / "nasm"), "-f", "elf64", "-Iinc"]
+    for _ in range(2):
+        running = [
+            subprocess.Popen(
+                [*command, "-o", f"{n}-{twin}.o", f"{n}.asm"],
+                cwd=bench.tree,
+                env=bench.environment,
+            )
+            for n in range(8)
+            for twin in range(2)
+        ]
+        assert [process.wait() for process in running] == [0] * 16
+    for n in range(8):
+        for twin in range(2):
+            assert f"one\n{n}\n" in (bench.tree / f"{n}-{twin}.o").read_text()
+    assert bench.outcomes()[16:] == ["hit"] * 16
+
+
+def test_least_recently_used_results_are_evicted(tmp_path: Path) -> None:
+    """The cache stays below its limit, and results that were used recently stay."""
+    for age, name in enumerate(["new", "middle", "old"]):
+        (tmp_path / name).write_bytes(bytes(100))
+        os.utime(tmp_path / name, (1e9 - age, 1e9 - age))
+    store = depcache.Store(str(tmp_path))
+    store.trim(300)
+    assert len(store.files()) == 3
+    store.trim(250)
+    assert {Path(name).name for _, _, name in store.files()} == {"new", "middle"}
+
+
+def test_stale_temporary_files_are_removed(tmp_path: Path) -> None:
+    """Temporary files of processes that ended are removed; a file that is being written stays."""
+    for name, age in {"dead.part": 7200, "alive.part": 0}.items():
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (time.time() - age, time.time() - age))
+    depcache.Store(str(tmp_path)).trim(1000)
+    assert [path.name for path in tmp_path.iterdir()] == ["alive.part"]
+
+
+def test_disable_variable(bench: Bench) -> None:
+    """DEPCACHE_DISABLE=1 calls the compiler directly."""
+    bench.environment["DEPCACHE_DISABLE"] = "1"
+    bench.run()
+    bench.run()
+    assert bench.compiles == 2
+    assert not bench.store.exists()
+
+
+def test_two_installations_do_not_call_each_other(bench: Bench) -> None:
+    """An installation in the build and one on the machine do not call each other."""
+    other = bench.launchers.parent / "other"
+    other.mkdir()
+    shutil.copy2(LAUNCHER, other / "depcache.py")
+    (other / "nasm").symlink_to("depcache.py")
+    path = bench.environment["PATH"]
+    bench.environment["PATH"] = f"{bench.launchers}:{other}:{path}"
+    assert bench.run().returncode == 0
+    assert bench.outcomes() == ["miss"]
+
+
+def test_install_replaces_an_earlier_installation(bench: Bench) -> None:
+    """--install writes one bytecode archive, and replaces an earlier installation."""
+    for _ in range(2):
+        done = subprocess.run(
+            [sys.executable, "-IS", LAUNCHER, "--install", bench.launchers, "nasm", "nvcc"],
+            check=True,
+            capture_output=True,
+        )
+        assert not done.stdout + done.stderr
+    assert {path.name for path in bench.launchers.iterdir()} == {"depcache.pyz", "nasm", "nvcc"}
+    assert os.access(bench.launchers / "nasm", os.X_OK)
+    for outcomes in (["miss"], ["miss", "hit"]):
+        assert bench.run().returncode == 0
+        assert bench.outcomes() == outcomes
+    assert bench.compiles == 1
+
+
+def test_missing_compiler_has_the_status_of_a_shell(bench: Bench) -> None:
+    """A compiler that is not installed gives status 127, as in a shell."""
+    (bench.programs / "nasm").unlink()
+    bench.environment["PATH"] = str(bench.launchers)
+    done = bench.run()
+    assert done.returncode == 127
+    assert done.stderr == "depcache: no program nasm on PATH\n"
+
+
+def test_help_statistics_and_clear(bench: Bench) -> None:
+    """Under its own name, depcache prints its help, its statistics, and clears the cache."""
+
+    def own(*words: str) -> subprocess.CompletedProcess[str]:
+        (bench.launchers / "depcache.py").unlink(missing_ok=True)
+        (bench.launchers / "depcache.py").symlink_to(LAUNCHER)
+        return bench.run(*words, name="depcache.py")
+
+    assert own("--help").returncode == 2
+    assert own("nasm", "-f", "elf64", "-Iinc", "-o", "a.o", "a.asm").returncode == 0
+    assert "2 files" in own("--stats").stdout
+    assert own("--clear").returncode == 0
+    assert "0 files" in own("--stats").stdout
+
+
+@pytest.mark.parametrize(
+    ("rule", "names"),
+    [
+        ("a.o : a.asm b.inc\n\n", ["a.asm", "b.inc"]),
+        ("a.o: a.asm \\\n  b\\ c.inc\n", ["a.asm", "b c.inc"]),
+        ("a$$1.o : a\\#b.asm\nb.inc:\n", ["a#b.asm"]),
+        ("a.o : a.cu \\\n    /usr/a.h \\\r\n    /usr/b.h\n", ["a.cu", "/usr/a.h", "/usr/b.h"]),
+    ],
+)
+def test_dependency_files_are_read_as_make_reads_them(rule: str, names: list[str]) -> None:
+    """Spaces, dollar signs, hashes and continued lines are read as make reads them."""
+    assert depcache.dependencies(rule) == names
+
+
+def test_malformed_dependency_file_is_not_cached() -> None:
+    """A result whose list of inputs cannot be read is not cached."""
+    with pytest.raises(depcache.BypassError):
+        depcache.dependencies("not a rule")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "-c a.cu -o a.o",
+        "--fatbin a.cu",
+        "--fatbin a.cu -o a.fatbin -keep",
+        "--fatbin a.cu -o a.fatbin -MD",
+        "--fatbin a.cu b.cu -o a.fatbin",
+        "--fatbin a.ptx -o a.fatbin",
+        "--fatbin a.cu -odir out",
+    ],
+)
+def test_nvcc_is_cached_for_single_kernel_files_only(words: str) -> None:
+    """Calls of nvcc with host code, several outputs or option files bypass the cache."""
+    with pytest.raises(depcache.BypassError):
+        depcache.Nvcc("/usr/bin/nvcc", words.split())
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "-c a.hip -o a.o",
+        "--genco a.hip -o a.co",
+        "--genco --offload-arch=native a.hip -o a.co",
+        "--genco --offload-arch=gfx90a -save-temps a.hip -o a.co",
+        "--genco --offload-arch=gfx90a -Wp,-MD,x a.hip -o a.co",
+    ],
+)
+def test_hipcc_is_cached_for_named_gpus_only(words: str) -> None:
+    """Calls of hipcc with host code, or for the machine's own GPU, bypass the cache."""
+    with pytest.raises(depcache.BypassError):
+        depcache.Hipcc("/usr/bin/hipcc", words.split())
+
+
+def test_arguments_of_the_builds_are_supported() -> None:
+    """The compiler calls of libvmaf, its fork and FFmpeg are parsed as intended."""
+    words = "-f elf64 -I./ -Isrc/ -Pconfig.asm -MD x.d -o x.o x.asm"
+    nasm = depcache.Nasm("nasm", words.split())
+    assert (nasm.source, nasm.output, nasm.depfile) == ("x.asm", "x.o", "x.d")
+    words = "--fatbin -gencode=arch=compute_75,code=sm_75 a.cu -o a.f -I ./src -DX"
+    nvcc = depcache.Nvcc("nvcc", words.split())
+    assert (nvcc.source, nvcc.output, nvcc.directories) == ("a.cu", "a.f", ["./src"])
+    words = "-gencode arch=compute_60,code=sm_60 -O2 -std=c++11 -m64 -ptx -c -o a.ptx a.cu"
+    assert depcache.Nvcc("nvcc", words.split()).output == "a.ptx"
+    words = "--genco --offload-arch=gfx90a -O3 -I x -o a.co a.hip"
+    hipcc = depcache.Hipcc("hipcc", words.split())
+    assert (hipcc.source, hipcc.targets) == ("a.hip", ["--offload-arch=gfx90a"])

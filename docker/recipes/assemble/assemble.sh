@@ -1,0 +1,32 @@
+#!/bin/sh
+# List the Debian packages that an image needs, and write its versions.json.
+#
+#   assemble.sh COMPONENT...
+#
+# Each component is mounted at /in/COMPONENT, with some of:
+#   runtime/          its staging root, whose ELF files are examined here
+#   packages          their packages, if they were already examined where they were built
+#   manifest/*.json   what it was made from
+# Result: /out/packages, one name a line, and /out/versions.json.
+set -eu
+
+roots='' lists='' manifests=''
+for component; do
+    in=/in/$component
+    if [ -f "$in/packages" ]; then
+        lists="$lists $in/packages"
+    elif [ -d "$in/runtime" ]; then
+        roots="$roots $in/runtime"
+    fi
+    for manifest in "$in"/manifest/*.json; do
+        [ ! -f "$manifest" ] || manifests="$manifests $manifest"
+    done
+done
+mkdir -p /out
+# Paths of this script's own, without spaces: the lists are meant to be split.
+# shellcheck disable=SC2086
+{
+    /run/recipes/assemble/packages.sh $roots >/out/packages
+    [ ! "$lists" ] || cat $lists >>/out/packages
+    /run/recipes/assemble/versions.sh /out/versions.json $manifests
+}

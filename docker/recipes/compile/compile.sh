@@ -1,0 +1,54 @@
+# shellcheck shell=sh
+# Sourced by the recipes that compile: flags for all binaries, the compiler caches and their
+# measurements, and the layout of the results.
+
+# Debian hardens its own packages with these flags, too.
+export LDFLAGS='-Wl,-z,relro -Wl,-z,now'
+
+# In depend mode a miss does not run the preprocessor first: ccache reads the included files from
+# the list that the compiler writes for -MD. No recipe may use -MMD, which leaves out the
+# libraries' headers, so that ccache would not see their changes.
+export CCACHE_DEPEND=1
+
+# Where depcache and runcache store the digests of compilers, and log their results.
+export DEPCACHE_TEMP=/build/depcache DEPCACHE_LOG=/build/depcache.log
+
+# Log this step's cache results; ccache's built-in counters are cumulative.
+export CCACHE_STATSLOG=/build/ccache.log
+: >"$CCACHE_STATSLOG"
+
+# Run the given compilers through depcache, by putting it first on PATH under their names. Its
+# results are stored beside ccache's.
+launch() { # COMPILER...
+    for compiler; do
+        shift
+        ! command -v "$compiler" >/dev/null || set -- "$@" "$compiler"
+    done
+    [ $# = 0 ] || /run/cache/depcache.py --install /build/launchers "$@"
+    export PATH="/build/launchers:$PATH"
+}
+
+# Print this step's cache results; the build sessions collect the lines.
+report_caches() {
+    test ! -s /build/depcache.log || awk '
+        { n[$1]++ }
+        END {
+            printf "#measure {\"depcache\": {\"hit\": %d, \"miss\": %d, ", n["hit"], n["miss"]
+            printf "\"unsafe\": %d, \"passed\": %d}}\n", n["uncacheable"], n["bypass"]
+        }' /build/depcache.log
+    awk '
+        { n[$1]++ }
+        END {
+            printf "#measure {\"ccache\": {\"direct_cache_hit\": %d, ", n["direct_cache_hit"]
+            printf "\"preprocessed_cache_hit\": %d, ", n["preprocessed_cache_hit"]
+            printf "\"cache_miss\": %d}}\n", n["cache_miss"]
+        }' /build/ccache.log
+}
+
+# Move the files that only a compiler reads from $out/runtime to $out/dev.
+# shellcheck disable=SC2154 # the recipe sets $out
+split_dev() {
+    mkdir -p "$out/dev/usr/local/lib"
+    mv "$out/runtime/usr/local/include" "$out/dev/usr/local/"
+    mv "$out/runtime/usr/local/lib/pkgconfig" "$out/dev/usr/local/lib/"
+}

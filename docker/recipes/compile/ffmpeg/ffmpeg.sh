@@ -1,0 +1,121 @@
+#!/bin/sh
+# Build or test FFmpeg from /src for one variant, or with the features of several.
+#
+#   ffmpeg.sh build|test VARIANT...
+#
+# `build` writes /out/ffmpeg/{runtime,dev,manifest}: programs and libraries; headers and .pc files;
+# the entry of versions.json. `test` runs checkasm and the FATE tests that need no sample files,
+# and checks the list of files that configure may read.
+# VMAF_SPLIT_CONFIG=0 in the environment compiles every object with the complete config.h.
+set -eu
+# shellcheck source=../compile.sh
+. /run/recipes/compile.sh
+out=/out/ffmpeg
+verb=$1
+shift
+variants=$*
+options=
+
+# feature "VARIANT..." "FLAGS WHERE IT IS ON" "FLAGS WHERE IT IS OFF"
+feature() {
+    for variant in $variants; do
+        case " $1 " in
+        *' all '* | *" $variant "*) options="$options $2" && return ;;
+        esac
+    done
+    options="$options $3"
+}
+
+#       on in     on                                           off
+feature all      "--enable-gpl --enable-version3"             ""
+feature cuda12   "--enable-nonfree"                           "--disable-nonfree"
+feature all      "--enable-libvmaf"                           "--disable-libvmaf"
+feature all      "--enable-libx264 --enable-libx265"          "--disable-libx264 --disable-libx265"
+feature all      "--enable-libaom --enable-libsvtav1"         "--disable-libaom --disable-libsvtav1"
+feature all      "--enable-libdav1d --enable-libvpx"          "--disable-libdav1d --disable-libvpx"
+feature all      "--enable-libwebp"                           "--disable-libwebp"
+feature all      "--enable-libopus --enable-libvorbis"        "--disable-libopus --disable-libvorbis"
+feature all      "--enable-libmp3lame --enable-libsoxr"       "--disable-libmp3lame --disable-libsoxr"
+feature all      "--enable-libass --enable-libfreetype"       "--disable-libass --disable-libfreetype"
+feature all      "--enable-libfontconfig --enable-libfribidi" "--disable-libfontconfig --disable-libfribidi"
+feature all      "--enable-libharfbuzz --enable-libzimg"      "--disable-libharfbuzz --disable-libzimg"
+feature all      "--enable-libxml2 --enable-openssl"          "--disable-libxml2 --disable-openssl"
+feature all      "--enable-zlib --enable-bzlib --enable-lzma" "--disable-zlib --disable-bzlib --disable-lzma"
+feature cuda12   "--enable-ffnvcodec --enable-cuda"           "--disable-ffnvcodec --disable-cuda"
+feature cuda12   "--enable-nvenc --enable-nvdec"              "--disable-nvenc --disable-nvdec"
+feature cuda12   "--enable-cuvid --enable-cuda-nvcc"          "--disable-cuvid --disable-cuda-nvcc"
+feature vulkan   "--enable-vulkan --enable-libshaderc"        "--disable-vulkan --disable-libshaderc"
+feature vulkan   "--enable-libplacebo"                        "--disable-libplacebo"
+feature "rocm6 oneapi2026" "--enable-vaapi --enable-libdrm"   "--disable-vaapi --disable-libdrm"
+feature "rocm6 oneapi2026" "--enable-opencl"                  "--disable-opencl"
+feature oneapi2026 "--enable-libvpl"                          "--disable-libvpl"
+feature none     ""                                           "--disable-cuda-llvm"
+
+# List all files that configure could read, so that a file that it looks for and that is missing
+# changes the list when it appears. That is the complete image without the kernel's directories,
+# this step's own, and the files that BuildKit mounts; and FFmpeg's tree without the C and assembly
+# sources that configure does not name.
+reach() {
+    find / \( -path /proc -o -path /sys -o -path /dev -o -path /run -o -path /tmp \
+        -o -path /var -o -path /build -o -path /ccache -o -path /out -o -path /src \
+        -o -path /etc/hosts -o -path /etc/hostname -o -path /etc/resolv.conf \) -prune \
+        -o -print0 2>/dev/null || true # configure cannot enter these directories either
+    find /src \( -path /src/doc -o -path /src/tests \) -prune \
+        -o -not -name '*.c' -not -name '*.asm' -not -name '*.S' -print0
+    grep -oE '[[:alnum:]_/]+\.c\>' /src/configure | while read -r name; do
+        [ ! -f "/src/$name" ] || printf '/src/%s\0' "$name"
+    done
+}
+
+export PATH="/usr/local/cuda/bin:$PATH" NVCC_PREPEND_FLAGS='-ccbin g++-13'
+mkdir /build/ffmpeg && cd /build/ffmpeg
+
+# configure's own compiles are not cached: storing them takes longer than running them.
+# shellcheck disable=SC2086 # a list of options
+reach | CCACHE_DISABLE=1 /run/cache/runcache.py /src/configure --prefix=/usr/local \
+    --cc='ccache gcc' --cxx='ccache g++' --extra-ldflags="$LDFLAGS" \
+    --enable-shared --disable-static --enable-pic --extra-ldexeflags=-pie \
+    --disable-autodetect --enable-pthreads --disable-debug --disable-doc --disable-ffplay \
+    $options || { tail -n 30 ffbuild/config.log && exit 1; }
+[ "${VMAF_SPLIT_CONFIG:-1}" = 0 ] || python3 /run/recipes/ffmpeg/split-config.py /src
+
+launch nasm nvcc
+
+# V=1: make starts the compilers directly, without a shell that prints the file's name first.
+# -r: make does not try its built-in rules, as FFmpeg has its own.
+# If configure's result was cached, most objects are, too. make is then busy itself, so one more
+# job is faster. It would be slower if the objects had to be compiled.
+jobs=$(nproc)
+! grep -qx 'hit configure' "$DEPCACHE_LOG" || jobs=$((jobs + 1))
+make -j"$jobs" -r --silent V=1
+
+if [ "$verb" = test ]; then
+    report_caches
+    # Check the list of reach: with the listed sources only, configure must write the same headers.
+    mkdir /build/within && cd /build/within
+    reach | grep -z '^/src' | tar -cP --null --no-recursion -T - | tar -xP --transform 's,^/src,/build/within/src,'
+    eval "CCACHE_DISABLE=1 src/configure $(sed -n 's/^FFMPEG_CONFIGURATION=//p' /build/ffmpeg/ffbuild/config.mak)" >/dev/null
+    for header in config.h config_components.h; do cmp "$header" "/build/ffmpeg/$header"; done
+    cd /build/ffmpeg
+    LD_LIBRARY_PATH=$(printf '%s:' "$PWD"/lib*)/usr/local/lib
+    export LD_LIBRARY_PATH
+    make --silent -k -j"$(nproc)" fate 2>&1 | tee /out/fate.log | grep -vE '^(TEST|GEN)' || true
+    tests=$(grep -c '^TEST' /out/fate.log)
+    failed=$(grep -cE '^make.*Error' /out/fate.log || true)
+    printf '#measure {"tests": {"run": %d, "failed": %d}}\n' "$tests" "$failed"
+    [ "$tests" -gt 1000 ] && [ "$failed" = 0 ]
+    exit
+fi
+
+make --silent install DESTDIR=$out/runtime
+split_dev
+rm -r $out/runtime/usr/local/share/ffmpeg
+mkdir -p $out/manifest
+sed -n 's/^#define FFMPEG_CONFIGURATION "\(.*\)"$/\1/p' config.h | sed 's/\\"/"/g' >/build/configuration
+jq --rawfile configure /build/configuration '. + {configure: ($configure | rtrimstr("\n"))}' \
+    /src/source.json >$out/manifest/ffmpeg.json
+report_caches
+
+# Check that it starts and has the libvmaf filter.
+export LD_LIBRARY_PATH=$out/runtime/usr/local/lib:/usr/local/lib
+$out/runtime/usr/local/bin/ffmpeg -hide_banner -filters 2>/dev/null | grep -qw libvmaf

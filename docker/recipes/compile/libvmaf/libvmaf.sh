@@ -1,0 +1,87 @@
+#!/bin/sh
+# Build or test libvmaf from /src, with the requested backends that the source tree offers.
+#
+#   libvmaf.sh build|test [BACKEND...]
+#
+# `build` writes /out/libvmaf/{runtime,dev,interface,manifest}: library, program and models;
+# headers and libvmaf.pc; what FFmpeg is compiled against; the entry of versions.json.
+# `test` runs libvmaf's test suite and leaves its log in /out.
+set -eu
+# shellcheck source=../compile.sh
+. /run/recipes/compile.sh
+out=/out/libvmaf
+verb=$1
+shift
+
+# The kernels' include paths are relative to a build directory inside the tree.
+cp -r /src/libvmaf /src/model /build/
+cd /build/libvmaf
+
+# The arguments are a queue: the backends in front of `--` are taken one by one, and their options
+# are appended behind it. That way options may contain spaces, as an array's elements in bash.
+#
+#   cuda hip --  ->  hip -- -Denable_cuda=true  ->  -- -Denable_cuda=true -Denable_hip=true
+offers() { grep -q "^option('$1'" meson_options.txt; }
+backends=cpu
+set -- "$@" --
+while [ "$1" != -- ]; do
+    if offers "enable_$1"; then
+        backends="$backends $1"
+        set -- "$@" "-Denable_$1=true"
+    fi
+    shift
+done
+shift
+case $backends in *hip* | *sycl*) set -- "$@" -Db_lto=false ;; esac # LTO does not support device code
+case $backends in
+*hip*) # the HIP kernels, and the GPUs they are for, have options of their own
+    ! offers enable_hipcc || set -- "$@" -Denable_hipcc=true
+    ! offers hip_gfx_targets || set -- "$@" "-Dhip_gfx_targets=$(echo "$HIP_TARGETS" | tr ' ' ,)"
+    ;;
+esac
+
+# Meson adds no launcher if CC is set, and prefers sccache if it is not. So CC names ccache.
+export CC="ccache ${CC:-gcc}" CXX="ccache ${CXX:-g++}"
+export PATH="/usr/local/cuda/bin:$PATH" NVCC_PREPEND_FLAGS='-ccbin g++-13'
+launch nasm nvcc hipcc
+set -- --prefix=/usr/local --libdir=lib --buildtype=release \
+    -Denable_docs=false -Denable_float=true "$@"
+
+setup() {
+    meson setup build "$@" || { tail -n 40 build/meson-logs/meson-log.txt && exit 1; }
+}
+
+if [ "$verb" = test ]; then
+    setup "$@" -Denable_tests=true
+    ninja -C build
+    report_caches
+    meson test -C build --print-errorlogs | tee /out/tests.log
+    printf '#measure {"tests": {"run": %d, "failed": %d}}\n' \
+        "$(awk '$1 == "Ok:" { print $2 }' /out/tests.log)" "$(awk '$1 == "Fail:" { print $2 }' /out/tests.log)"
+    grep -q '^Fail: *0 *$' /out/tests.log && grep -q '^Timeout: *0 *$' /out/tests.log
+    exit
+fi
+
+setup "$@" --default-library=shared -Denable_tests=false
+ninja -C build
+DESTDIR=$out/runtime meson install -C build --no-rebuild --strip --quiet
+split_dev
+mkdir -p $out/runtime/usr/local/share/vmaf $out/manifest
+cp -r /src/model $out/runtime/usr/local/share/vmaf/
+find $out/runtime/usr/local/share/vmaf/model -name '*.pkl*' -delete # superseded by .json
+/run/recipes/libvmaf/interface.sh $out
+
+gencode=$(grep -oh 'gencode=arch=[a-z0-9_]*,code=[a-z0-9_]*' build/build.ninja | sort -u | sed 's/.*code=//')
+jq --arg options "$*" --arg backends "$backends" --arg gencode "$gencode" \
+    '. + {options: $options, backends: ($backends | split(" ")),
+          gencode: ($gencode | split("\n"))}' /src/source.json >$out/manifest/libvmaf.json
+report_caches
+
+# Check that it scores a frame without a --model: if xxd is missing, the build succeeds, but has
+# no built-in model.
+frame() { printf 'YUV4MPEG2 W64 H64 F25:1 Ip A1:1 C420jpeg\nFRAME\n' && head -c 6144 /dev/zero; }
+frame >/build/frame.y4m
+export LD_LIBRARY_PATH="$out/runtime/usr/local/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
+$out/runtime/usr/local/bin/vmaf --quiet --reference /build/frame.y4m --distorted /build/frame.y4m \
+    --json --output /build/score.json
+grep -q '"vmaf"' /build/score.json

@@ -1,0 +1,24 @@
+#!/bin/sh
+# Install NVIDIA's codec and driver headers from Debian, with a patch that adds the driver
+# functions that libvmaf needs. libvmaf and FFmpeg call the driver through them.
+# Result: /usr/local, and the same files in /out/nv-codec-headers, beside their manifest.
+set -eu
+
+out=/out/nv-codec-headers
+package=$(/run/recipes/apt.sh download libffmpeg-nvenc-dev)
+mkdir -p $out/usr/local/lib/pkgconfig $out/manifest /tmp/headers
+dpkg-deb -x "$package" /tmp/headers
+cp -r /tmp/headers/usr/include $out/usr/local/
+sed 's#^prefix=.*#prefix=/usr/local#' /tmp/headers/usr/share/pkgconfig/ffnvcodec.pc \
+    >$out/usr/local/lib/pkgconfig/ffnvcodec.pc
+patch --fuzz=0 -p0 -d $out/usr/local/include -i /run/recipes/headers/nv-codec-headers.patch
+cp -r $out/usr/local/. /usr/local/
+cat >$out/manifest/nv-codec-headers.json <<EOT
+{"name": "nv-codec-headers", "version": "$(dpkg-deb -f "$package" Version)",
+ "source": "Debian package libffmpeg-nvenc-dev, with nv-codec-headers.patch",
+ "digest": "sha256:$(sha256sum "$package" | cut -d' ' -f1)"}
+EOT
+rm -rf /tmp/headers
+echo '#include <ffnvcodec/dynlink_loader.h>
+int main(void) { CudaFunctions f; return !sizeof f.cuLaunchHostFunc; }' \
+    | gcc -fsyntax-only -xc -

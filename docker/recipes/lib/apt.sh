@@ -1,0 +1,73 @@
+#!/bin/sh
+# Run apt in a build step that mounts caches on /var/cache/apt and /var/lib/apt.
+#
+#   apt.sh install PACKAGE...        install without recommended packages
+#   apt.sh purge PACKAGE...          remove packages that only this step needed
+#   apt.sh enable deb-src|non-free   add a component to the image's own Debian sources
+#   apt.sh download PACKAGE...       fetch packages into the cache and print the files' paths
+#   apt.sh source PACKAGE            fetch a verified source package into the current directory
+set -eu
+
+# These settings override the image's own: Debian's container images delete every package after
+# its installation, which would leave the mounted cache empty. The list of automatically installed
+# packages must not be in the mount, where all other steps would read it; /dev/shm is the step's.
+conf=/dev/shm/apt-step.conf
+cat > "$conf" <<'EOT'
+#clear DPkg::Post-Invoke;
+#clear APT::Update::Post-Invoke;
+APT::Keep-Downloaded-Packages "true";
+Binary::apt::APT::Keep-Downloaded-Packages "true";
+APT::Get::List-Cleanup "false";
+APT::Sandbox::User "root";
+Dir::State::extended_states "/dev/shm/apt-step.states";
+DPkg::Options { "--force-unsafe-io"; };
+EOT
+# No image needs the logs and backups of an installation.
+trap 'rm -rf "$conf" /var/log/apt /var/log/dpkg.log /var/log/alternatives.log \
+    /var/cache/debconf/*-old /var/lib/dpkg/*-old' EXIT
+
+apt() { DEBIAN_FRONTEND=noninteractive apt-get -c "$conf" -q -y -o Dpkg::Use-Pty=0 "$@"; }
+
+# Run a command that needs the package index. Reuse an index that was fetched within the last hour
+# from the same sources; if the command fails, refresh the index and retry.
+indexed() {
+    sources=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | sha256sum)
+    stamp=/var/lib/apt/lists/fetched-$(echo "$sources" | cut -c -16)
+    if [ -n "$(find "$stamp" -mmin -60 2>/dev/null)" ] && "$@"; then return; fi
+    apt update >&2
+    touch "$stamp"
+    "$@"
+}
+
+verb=$1
+shift
+case $verb in
+install) indexed apt install --no-install-recommends "$@" ;;
+purge)
+    apt purge --autoremove "$@"
+    ;;
+enable)
+    # A pulled image lists its sources in the deb822 format, a bootstrapped one a source a line.
+    for list in /etc/apt/sources.list /etc/apt/sources.list.d/*.sources; do
+        [ -s "$list" ] || continue
+        case $1 in
+        non-free) sed -i -E 's/^(deb .* main)$/\1 contrib non-free/; s/^(Components: .*main)$/\1 contrib non-free/' "$list" ;;
+        deb-src) sed -i -E 's/^deb (.*)$/&\ndeb-src \1/; s/^Types: deb$/Types: deb deb-src/' "$list" ;;
+        *) echo "apt.sh: cannot enable '$1'" >&2 && exit 2 ;;
+        esac
+    done
+    ;;
+download)
+    cd /var/cache/apt/archives
+    indexed apt download "$@" >&2
+    for package in "$@"; do
+        version=$(apt-cache -c "$conf" show --no-all-versions "$package" | sed -n 's/^Version: //p')
+        find "$PWD" -name "${package}_$(echo "$version" | sed 's/:/%3a/')_*.deb"
+    done
+    ;;
+source) indexed apt source --download-only "$@" ;;
+*)
+    sed -n '2,8s/^# \{0,1\}//p' "$0" >&2
+    exit 2
+    ;;
+esac

@@ -1,0 +1,1 @@
+"""The benchmarks. They are optional: no other package imports them, but for the command line."""

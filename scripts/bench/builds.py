@@ -1,0 +1,288 @@
+"""The builds of the rebuild bench.
+
+No cache is emptied for a cold build. A contender is cold because its base image contains a
+file that no other base image has, and because its cache mounts have a namespace of their own.
+"""
+
+import json
+import os
+import shutil
+import tarfile
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from scripts.bench import edits
+from scripts.bench.contenders import BOOTSTRAP, PRODUCTION, Contender
+from scripts.bench.registry import BASES
+from scripts.bench.scenarios import COLD, Scenario
+from scripts.bench.session import DIRECTORY, Session, State
+from scripts.buildkit import failure, progress
+from scripts.core import git
+from scripts.core.console import say
+from scripts.core.paths import RECORDS, ROOT
+from scripts.dockerfile import parser
+from scripts.images import bases, build
+from scripts.images.overlay import overlay as machine_overlay
+
+TAGS = "vmaf-bench"
+"""The repository of the tags of all contenders; no image of the project has it."""
+BASE_MARKER = "etc/vmaf-bench"
+"""The file that distinguishes a base image."""
+SOURCES = {"libvmaf": "libvmaf-source", "ffmpeg": "ffmpeg-source"}
+"""The stage of each project's source tree, which a named context replaces."""
+
+# Debian's container images have this file, and a bootstrapped base has not.
+_DOCKER_CLEAN = """\
+DPkg::Post-Invoke { "rm -f /var/cache/apt/archives/*.deb /var/cache/apt/*.bin || true"; };
+APT::Update::Post-Invoke { "rm -f /var/cache/apt/archives/*.deb /var/cache/apt/*.bin || true"; };
+"""
+
+
+def tag(contender: Contender, target: str) -> str:
+    """Return the tag of a contender's image."""
+    return f"{TAGS}/{contender.name}:{target}"
+
+
+def tree(contender: Contender) -> Path:
+    """Return the directory of a contender's files."""
+    return DIRECTORY / "trees" / contender.name
+
+
+def prepare(
+    scenario: Scenario, contender: Contender, state: State, sources: Mapping[str, Path]
+) -> tuple[State, dict[str, str]]:
+    """Write the files of a build; return its state and its named contexts.
+
+    Args:
+        scenario: the change to make.
+        contender: whose files to write.
+        state: the state of the build before the change.
+        sources: unchanged source trees by project, needed for scenarios that edit one.
+    """
+    files = tree(contender)
+    contender.write(files)
+    contexts: dict[str, str] = {}
+    if scenario.name == "touched":
+        edits.touch(files, state.nonce)
+    if scenario.name == "recompile":
+        edits.invalidate_compile_steps(compile_recipe(files), state.nonce)
+    if scenario.name == "package":
+        package = edits.PACKAGES[state.repeat % len(edits.PACKAGES)]
+        edits.add_package(files / PRODUCTION, package)
+    if scenario.name == "base":
+        state = replace(state, base=f"{state.base}-{state.nonce}")
+    if scenario.name == COLD and state.repeat:  # later scenarios continue from the first build
+        again = f"{state.namespace}-{state.repeat}"
+        state = replace(state, base=again, namespace=again)
+    if scenario.project:
+        copy = DIRECTORY / "trees" / f"{scenario.project}-edited"
+        shutil.rmtree(copy, ignore_errors=True)
+        shutil.copytree(sources[scenario.project], copy, symlinks=True)
+        edits.edit_source(copy, scenario.file, state.nonce)
+        contexts[SOURCES[scenario.project]] = str(copy)
+    return state, contexts
+
+
+def compile_recipe(files: Path) -> Path:
+    """Return the recipe that all compile steps mount."""
+    return next((files / "docker" / "recipes").rglob("compile.sh"))
+
+
+def overlay(
+    contender: Contender, target: str, state: State, base_source: str, contexts: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return the bake file that adds the state of a build to a contender's files."""
+    bake_file = machine_overlay(
+        _directory(), base_source=base_source, namespace=state.namespace, environment=os.environ
+    )
+    targets = bake_file["target"]
+    targets["_common"]["contexts"] = {bases.BASE: "target:bench-base", **contexts}
+    # The bootstrapped images replace images that are pulled elsewhere, and are not measured.
+    targets["_bootstrap"]["context"] = str(ROOT)
+    targets["bench-base"] = base_target(state, base_source)
+    if contender.remote and base_source == "bootstrap":
+        # No step reads this context; without it each build would compile the frontend.
+        (marker,) = targets["bench-base"]["contexts"].values()
+        targets["_common"]["contexts"][bases.FRONTEND] = marker
+    targets[target] = {"tags": [tag(contender, target)], "output": ["type=docker"]}
+    return bake_file
+
+
+def _directory() -> Path:
+    """Return the directory of the overlay and of the secrets that it names."""
+    directory = DIRECTORY / "trees"
+    directory.mkdir(parents=True, exist_ok=True)
+    return directory
+
+
+def base_target(state: State, base_source: str) -> dict[str, Any]:
+    """Return the bake target of a base image that no other contender has."""
+    return {
+        "context": str(ROOT),
+        "dockerfile-inline": f"{base_lines(base_source)}\nCOPY --from={state.namespace} . /\n",
+        "contexts": {state.namespace: str(base_context(state, base_source))},
+    }
+
+
+def base_lines(base_source: str) -> str:
+    """Return the Dockerfile lines that make the usual base image.
+
+    They are part of the target with the marker, as another target makes every build slower.
+    """
+    if base_source != "bootstrap":
+        return f"FROM {bases.BASE}"
+    stages = parser.read((ROOT / BOOTSTRAP).read_text(), BOOTSTRAP).stages
+    (stage,) = (stage for stage in stages if stage.name == "base")
+    return "\n".join(line.source for line in (stage.start, *stage.instructions))
+
+
+def base_context(state: State, base_source: str) -> Path:
+    """Write the files that the base image gets: the marker, and those of a pulled image."""
+    directory = DIRECTORY / "trees" / "base"
+    shutil.rmtree(directory, ignore_errors=True)
+    files = {BASE_MARKER: f"{state.base}\n"}
+    if base_source == "bootstrap":
+        files["etc/apt/apt.conf.d/docker-clean"] = _DOCKER_CLEAN
+    for name, text in files.items():
+        (directory / name).parent.mkdir(parents=True, exist_ok=True)
+        (directory / name).write_text(text)
+    return directory
+
+
+def image(
+    session: Session, scenario: Scenario, contender: Contender, repeat: int = 0
+) -> tuple[progress.Outcome, State]:
+    """Build a contender's image in a scenario, once more after a race inside BuildKit.
+
+    Raises:
+        UserError: the build failed.
+    """
+    project = scenario.project
+    sources = {project: source_tree(session, project)} if project else {}
+    for last in (False, True):
+        state, contexts = prepare(scenario, contender, session.state(contender, repeat), sources)
+        bake_file = overlay(contender, scenario.target, state, session.base_source, contexts)
+        arguments = []
+        if contender.remote and session.registry:
+            bake_file["target"]["_common"]["contexts"][bases.BASE] = pushed_base(session, state)
+            session.registry.empty()
+            arguments = session.registry.arguments(scenario.target)
+        outcome = bake(
+            session,
+            bake_file,
+            [*arguments, scenario.target],
+            directory=tree(contender),
+            name=f"{contender.name}-{scenario.name}",
+        )
+        if not outcome.returncode:
+            break
+        race = build.is_race((outcome.build.text or [""])[-1])
+        # A repeated build would find the steps cached that ran before the race.
+        if last or not race or not scenario.repeats:
+            raise failure.failure(outcome)
+        say("a race inside BuildKit ended the build (a known bug); measuring it again")
+    return outcome, state
+
+
+def pushed_base(session: Session, state: State) -> str:
+    """Push a base image to the registry before the measurement; return its named context.
+
+    Users pull their base image, so that it is not part of the cached layers. It is built
+    once, as its files have the dates of the build.
+
+    Raises:
+        UserError: it cannot be built.
+    """
+    assert session.registry  # noqa: S101 - for mypy: it runs where a contender needs it
+    name = session.registry.base(state.base)
+    if state.base not in session.registry.tags(BASES):
+        bake_file = machine_overlay(
+            _directory(), base_source=session.base_source, environment=os.environ
+        )
+        output = f"type=image,name={name},push=true"
+        target = {**base_target(state, session.base_source), "output": [output]}
+        bake_file["target"]["bench-base"] = target
+        bake_or_raise(session, bake_file, [session.registry.builder, "bench-base"], "base")
+    return f"docker-image://{name}"
+
+
+def source_tree(session: Session, project: str) -> Path:
+    """Return the source tree that the images are built from by default; fetched once a run.
+
+    Raises:
+        UserError: its stage cannot be built.
+    """
+    directory = DIRECTORY / "sources" / f"{session.run.name}-{project}"
+    if directory.exists():
+        return directory
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    bake_file = machine_overlay(
+        _directory(), base_source=session.base_source, environment=os.environ
+    )
+    bake_file["target"]["bench-source"] = {
+        "inherits": ["_production"],
+        "target": SOURCES[project],
+        # A single file, as buildx 0.13 may hang while it writes thousands of files.
+        "output": [f"type=tar,dest={directory}.tar"],
+    }
+    bake_or_raise(session, bake_file, ["bench-source"], f"{project}-source")
+    part = Path(f"{directory}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    with tarfile.open(f"{directory}.tar") as archive:
+        archive.extractall(part, filter="tar")
+    part.rename(directory)
+    Path(f"{directory}.tar").unlink()
+    return directory
+
+
+def build_frontend(session: Session) -> None:
+    """Build the syntax frontend before the measurement, where it cannot be pulled.
+
+    Raises:
+        UserError: it cannot be built.
+    """
+    if session.base_source == "bootstrap":
+        bake_file = machine_overlay(
+            _directory(), base_source=session.base_source, environment=os.environ
+        )
+        bake_or_raise(session, bake_file, ["frontend"], "frontend")
+
+
+def bake_or_raise(
+    session: Session, bake_file: Mapping[str, Any], arguments: Sequence[str], name: str
+) -> None:
+    """Run bake in the checkout.
+
+    Raises:
+        UserError: it failed.
+    """
+    outcome = bake(session, bake_file, arguments, directory=ROOT, name=name)
+    if outcome.returncode:
+        raise failure.failure(outcome)
+
+
+def bake(
+    session: Session,
+    bake_file: Mapping[str, Any],
+    arguments: Sequence[str],
+    *,
+    directory: Path,
+    name: str,
+) -> progress.Outcome:
+    """Run bake in a directory with one more bake file; `name` becomes part of the log's name."""
+    file = _directory() / "overlay.json"
+    file.write_text(json.dumps(bake_file))
+    command = ["docker", "buildx", "bake", "--progress=rawjson"]
+    for path in (*bases.OVERLAYS[session.base_source], str(file)):
+        command += ["--file", path]
+    log = RECORDS / "logs" / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-bench-{name}.log"
+    environment = {
+        **os.environ,
+        "SOURCE_DATE_EPOCH": git.epoch(os.environ),
+        # Where no output is set, buildx would load the stages that are named contexts.
+        "BUILDX_NO_DEFAULT_LOAD": "1",
+    }
+    return progress.follow([*command, *arguments], cwd=directory, env=environment, log=log)

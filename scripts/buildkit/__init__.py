@@ -1,0 +1,1 @@
+"""What BuildKit reports of a build: progress, records of builds, and failures."""

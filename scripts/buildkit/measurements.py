@@ -1,0 +1,170 @@
+"""The measurements that recipes print, and their meaning.
+
+A recipe, the script that a `RUN` instruction runs, reports on its step by lines such as
+
+    #measure {"ccache": {"direct_cache_hit": 90, "preprocessed_cache_hit": 0, "cache_miss": 10}}
+
+The keys are the fields of `Measurements`; the values have the fields of the class named there. A
+field that is left out is 0. If a step prints a key twice, the last line counts. The measurements
+of a stage are the sums over its steps. A line that does not fit becomes a warning of the build.
+
+A long step also prints how many objects it has compiled so far, and how many there will be if it
+can tell. The last line counts:
+
+    #progress {"objects": 812}
+    #progress {"objects": 812, "total": 2355}
+"""
+
+from typing import Annotated, Any, NamedTuple
+
+import msgspec
+from msgspec import Meta, Struct
+
+MEASURE, PROGRESS = "#measure ", "#progress "
+"""How the lines begin."""
+COMPILER_CACHES = ("ccache", "depcache")
+"""The measurements that have lookups, in the order of the tables."""
+
+Count = Annotated[int, Meta(ge=0, le=2**53)]
+Seconds = Annotated[float, Meta(ge=0)]
+
+
+class Lookups(NamedTuple):
+    """The lookups that a compiler made in a cache."""
+
+    hits: int
+    total: int
+
+
+class Ccache(Struct):
+    """The lookups of ccache in a step, under the names that ccache has for them."""
+
+    direct_cache_hit: Count = 0
+    preprocessed_cache_hit: Count = 0
+    cache_miss: Count = 0
+
+    @property
+    def lookups(self) -> Lookups:
+        """The hits and all lookups."""
+        hits = self.direct_cache_hit + self.preprocessed_cache_hit
+        return Lookups(hits, hits + self.cache_miss)
+
+
+class Depcache(Struct, omit_defaults=True):
+    """The calls of the compilers that ccache does not support (docker/compiler-cache)."""
+
+    hit: Count = 0
+    miss: Count = 0
+    uncacheable: Count = 0
+    """Calls whose result could not be stored; they count as lookups."""
+    bypassed: Count = 0
+    """Calls that are not compilations, such as `nvcc --version`; they are not lookups."""
+    unsafe: Count = 0
+    """The former name of `uncacheable`, in records before December 2026; added to it."""
+    passed: Count = 0
+    """The former name of `bypassed`; added to it."""
+
+    def __post_init__(self) -> None:
+        """Replace the former names."""
+        self.uncacheable, self.unsafe = self.uncacheable + self.unsafe, 0
+        self.bypassed, self.passed = self.bypassed + self.passed, 0
+
+    @property
+    def lookups(self) -> Lookups:
+        """The hits and all lookups."""
+        return Lookups(self.hit, self.hit + self.miss + self.uncacheable)
+
+
+class Tests(Struct):
+    """The tests that a step ran."""
+
+    run: Count = 0
+    failed: Count = 0
+
+
+class Apt(Struct):
+    """The bytes of the packages that apt installed. They are read from apt's own output."""
+
+    needed: Count = 0
+    fetched: Count = 0
+    """The bytes that were not in the cache mount, and had to be downloaded."""
+
+
+class Limit(Struct):
+    """The seconds in a compile step that no cache can save (scripts/bench/clock.sh)."""
+
+    configure: Seconds = 0.0
+    link: Seconds = 0.0
+    until: Seconds = 0.0
+    """From the start of the step to the end of the last link."""
+
+
+class Measurements(Struct, omit_defaults=True):
+    """The measurements of a step or stage; None for those that were not made."""
+
+    ccache: Ccache | None = None
+    depcache: Depcache | None = None
+    tests: Tests | None = None
+    apt: Apt | None = None
+    limit: Limit | None = None
+
+    @property
+    def lookups(self) -> dict[str, Lookups]:
+        """The lookups by compiler cache, for the caches that had any."""
+        caches = {name: getattr(self, name) for name in COMPILER_CACHES}
+        return {name: cache.lookups for name, cache in caches.items() if cache and cache.lookups[1]}
+
+    def updated(self, later: "Measurements") -> "Measurements":
+        """Return these measurements, replaced by the later ones where they have the same key."""
+        fields = ((name, getattr(later, name)) for name in self.__struct_fields__)
+        return msgspec.structs.replace(self, **{name: one for name, one in fields if one})
+
+    def __add__(self, other: "Measurements") -> "Measurements":
+        """Return the sums over two steps."""
+        names = self.__struct_fields__
+        return Measurements(*(_total(getattr(self, name), getattr(other, name)) for name in names))
+
+
+class Progress(Struct):
+    """The number of objects that a step has compiled, and will compile; 0 for unknown."""
+
+    objects: Count = 0
+    total: Count = 0
+
+
+def _total(one: Any, other: Any) -> Any:  # noqa: ANN401 (two of the classes above, or None)
+    """Add two measurements field by field."""
+    if one is None or other is None:
+        return other if one is None else one
+    pairs = zip(msgspec.structs.astuple(one), msgspec.structs.astuple(other), strict=True)
+    return type(one)(*(first + second for first, second in pairs))
+
+
+def read_measurements(line: str) -> tuple[Measurements, str]:
+    """Read a `#measure` line.
+
+    Returns:
+        The measurements, and what is wrong with the line; empty if nothing is.
+    """
+    text = line.removeprefix(MEASURE)
+    try:
+        measurements = msgspec.json.decode(text, type=Measurements)
+        printed: dict[str, Any] = msgspec.json.decode(text)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        return Measurements(), f"malformed measurement ({error})"
+    unknown = []
+    for name, values in printed.items():
+        if name not in measurements.__struct_fields__:
+            unknown.append(name)
+        elif values:
+            known = getattr(measurements, name).__struct_fields__
+            unknown += [f"{name}.{field}" for field in values if field not in known]
+    return measurements, f"unknown measurement {', '.join(unknown)}" if unknown else ""
+
+
+def read_progress(line: str) -> Progress | None:
+    """Read a `#progress` line; None if it is malformed."""
+    try:
+        return msgspec.json.decode(line.removeprefix(PROGRESS), type=Progress)
+    except (msgspec.MsgspecError, RecursionError):
+        return None

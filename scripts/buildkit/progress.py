@@ -1,0 +1,214 @@
+"""Run a build and show its progress: live on a terminal, as plain lines elsewhere."""
+
+import os
+import queue
+import signal
+import subprocess
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Thread
+from types import FrameType, TracebackType
+from typing import IO, Self
+
+from rich.console import Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from scripts.buildkit.rawjson import Build, Step
+from scripts.core.console import console, say
+
+_TICK = 0.25
+_WORTH_A_LINE = 1.0
+_HEARTBEAT = 30.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A build that ended, successfully or not."""
+
+    build: Build
+    returncode: int
+    started: datetime
+    seconds: float
+    log: Path
+
+
+class _Interrupts:
+    """Forwards Ctrl-C and SIGTERM to a child's process group: first SIGINT, then SIGKILL.
+
+    Meanwhile Python raises no `KeyboardInterrupt`, so that nothing is torn down while the
+    child cleans up.
+    """
+
+    def __init__(self, child: subprocess.Popen[str]) -> None:
+        self.count, self._child = 0, child
+
+    def __enter__(self) -> Self:
+        signals = (signal.SIGINT, signal.SIGTERM)
+        self._before = {number: signal.signal(number, self._forward) for number in signals}
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        if error:  # such as a full disk under the log: the build must not go on unseen
+            self._forward(signal.SIGINT, None)
+
+    def _forward(self, _number: int, _frame: FrameType | None) -> None:
+        self.count += 1
+        if self._child.returncode is None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._child.pid, signal.SIGINT if self.count == 1 else signal.SIGKILL)
+
+
+@dataclass
+class _View:
+    """The part of a build's progress that people see."""
+
+    build: Build
+    live: bool
+    expected: Mapping[str, int]
+    """The objects that a stage compiled in an earlier build."""
+    _printed: dict[str, float] = field(default_factory=dict)
+    """By digest, the seconds that were printed when a step ended; 0 while it runs."""
+    _last: float = field(default_factory=time.monotonic)
+
+    def __rich__(self) -> RenderableType:
+        """Return the running steps, each with its progress."""
+        running = _running(self.build.steps.values())
+        steps = [step for step in self.build.steps.values() if step.number]
+        grid = Table.grid(padding=(0, 1))
+        grid.add_column(justify="right", style="cyan")
+        grid.add_column(no_wrap=True, overflow="ellipsis")
+        for step in running:
+            grid.add_row(f"{step.seconds:.0f} s", Text(step.label))
+            if progress := self.progress(step):
+                grid.add_row("", Text(progress, style="dim"))
+        done, cached = sum(step.done for step in steps), sum(step.cached for step in steps)
+        return Group(f"{len(running)} running, {done} done, {cached} of these cached", grid)
+
+    def progress(self, step: Step) -> str:
+        """Return how far a step is: its count of objects, else its last line of output.
+
+        Indented lines are skipped: they are the excerpts in the warnings of a compiler.
+        """
+        objects = step.progress.objects
+        total = step.progress.total or self.expected.get(step.stage, 0)
+        if objects:
+            return f"{objects} of {total} objects" if objects <= total else f"{objects} objects"
+        lines = (line for line in reversed(step.tail) if line and not line[0].isspace())
+        return next(lines, "").strip()
+
+    def update(self) -> None:
+        """Print which steps ended and, without a terminal, the long ones and a heartbeat."""
+        running = _running(self.build.steps.values())
+        for step in self.build.steps.values():
+            printed = self._printed.get(step.digest)
+            if step.done and step.seconds != printed:
+                if step.seconds > _WORTH_A_LINE or printed is not None or step.error:
+                    self._say(f"{step.label}  {step.ending}")
+                self._printed[step.digest] = step.seconds
+        for step in running:
+            if step.digest not in self._printed and step.seconds > _WORTH_A_LINE and not self.live:
+                self._printed[step.digest] = 0.0
+                self._say(f"{step.label}  ...")
+        if not self.live and time.monotonic() - self._last > _HEARTBEAT:
+            for step in running[:1]:
+                progress = self.progress(step)
+                self._say(
+                    f"{step.prefix}  {step.seconds:.0f} s so far{progress and f': {progress}'}"
+                )
+
+    def _say(self, message: str) -> None:
+        self._last = time.monotonic()
+        say(message)
+
+
+def _running(steps: Iterable[Step]) -> list[Step]:
+    return [step for step in steps if step.running]
+
+
+def _pump(stream: IO[str], lines: "queue.Queue[str | None]") -> None:
+    """Put the lines of a stream into a queue, and None at its end."""
+    with suppress(ValueError):  # closed while it was read, after an error
+        for line in stream:
+            lines.put(line)
+    lines.put(None)
+
+
+def follow(
+    command: Sequence[str],
+    *,
+    cwd: Path,
+    log: Path,
+    env: Mapping[str, str] | None = None,
+    expected: Mapping[str, int] | None = None,
+) -> Outcome:
+    """Run a `docker buildx` command that has `--progress=rawjson`; show and log its progress.
+
+    The command runs in a process group of its own, so that a Ctrl-C reaches it only once, from
+    this process; a second Ctrl-C kills it.
+
+    Args:
+        command: the program and its arguments.
+        cwd: the directory to run it in.
+        log: the file that receives its complete output.
+        env: its environment; that of this process by default.
+        expected: the number of objects that stages are expected to compile.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C or SIGTERM was received, and the command has ended.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    build, started, begin = Build(), datetime.now(UTC), time.monotonic()
+    live = console.is_terminal and console.file.isatty()
+    view = _View(build, live, expected or {})
+    lines: queue.Queue[str | None] = queue.Queue()
+    with (
+        log.open("w", encoding="utf-8") as file,
+        subprocess.Popen(
+            command,
+            cwd=cwd,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+            process_group=0,
+        ) as child,
+        _Interrupts(child) as interrupts,
+    ):
+        assert child.stdout  # noqa: S101 - for mypy: it is a pipe
+        Thread(target=_pump, args=(child.stdout, lines), daemon=True).start()
+        screen = Live(view, console=console, auto_refresh=False, transient=True)
+        with screen if live else nullcontext():
+            shown, announced = 0.0, False
+            while True:
+                with suppress(queue.Empty):
+                    if (line := lines.get(timeout=_TICK)) is None:
+                        break
+                    file.writelines(f"{entry}\n" for entry in build.feed(line))
+                if interrupts.count and not announced:
+                    say("stopping the build; press Ctrl-C again to kill it")
+                    announced = True
+                if time.monotonic() - shown > _TICK:
+                    view.update()
+                    screen.refresh()
+                    shown = time.monotonic()
+            file.writelines(f"{entry}\n" for entry in build.close())
+            view.update()
+        code = child.wait()
+    if interrupts.count:
+        raise KeyboardInterrupt
+    return Outcome(build, code, started, time.monotonic() - begin, log)

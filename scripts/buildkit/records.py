@@ -1,0 +1,158 @@
+"""The records of builds in build/records/, one JSON file for each build."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct, field
+
+from scripts.buildkit.builder import Builder
+from scripts.buildkit.measurements import Count, Lookups, Measurements, Seconds
+from scripts.buildkit.progress import Outcome
+from scripts.buildkit.rawjson import Build, Step
+from scripts.core.console import say
+from scripts.core.paths import RECORDS
+
+FEWEST_LOOKUPS = 20
+"""A hit rate of fewer lookups says nothing."""
+SHOWN = 0.1
+"""A stage that took fewer seconds is not worth a row."""
+
+Moment = Annotated[datetime, Meta(tz=True)]
+
+
+class StepRecord(Struct):
+    """The cost of one instruction. Duplicates in several targets are one record."""
+
+    seconds: Seconds
+    cached: bool
+    spans: list[tuple[Moment, Moment]] = []
+    """When it was at work; empty in records before November 2026."""
+
+
+class StageRecord(Struct):
+    """The cost of a stage of a Dockerfile, or of loading contexts or writing images."""
+
+    name: str
+    targets: list[str] = []
+    seconds: Seconds = 0.0
+    cached: bool = True
+    measurements: Measurements = field(default_factory=Measurements, name="measures")
+    """The sums over its steps."""
+    steps: dict[str, StepRecord] = {}
+    """By instruction, with its number in front: `3/4 RUN make`."""
+
+    @property
+    def lookups(self) -> dict[str, Lookups]:
+        """The lookups by compiler cache, for the caches that had any."""
+        return self.measurements.lookups
+
+    @property
+    def hit_rate(self) -> float | None:
+        """The hits per lookup of ccache; None if there were too few lookups."""
+        hits, total = self.lookups.get("ccache", Lookups(0, 0))
+        return hits / total if total >= FEWEST_LOOKUPS else None
+
+    def add(self, step: Step) -> None:
+        """Add a step."""
+        self.targets += [name for name in step.targets if name not in self.targets]
+        self.seconds += step.seconds
+        self.cached = self.cached and step.cached
+        place = f"{step.number}/{step.of} " if step.number else ""
+        record = self.steps.setdefault(f"{place}{step.text}", StepRecord(0.0, cached=True))
+        record.seconds = round(record.seconds + step.seconds, 3)
+        record.cached = record.cached and step.cached
+        record.spans += step.worked
+        self.measurements += step.measurements
+
+
+def stages(build: Build) -> list[StageRecord]:
+    """Return the cost of each stage, in the order in which they started."""
+    records: dict[str, StageRecord] = {}
+    done = (step for step in build.steps.values() if step.done)
+    for step in sorted(done, key=lambda step: min(step.spans)):
+        records.setdefault(step.stage, StageRecord(step.stage)).add(step)
+    return list(records.values())
+
+
+class BuildRecord(Struct):
+    """The record of a build."""
+
+    targets: list[str]
+    options: dict[str, Any]
+    """The options that a reader needs to understand the build."""
+    namespace: str
+    """The namespace of the cache mounts; empty for the default one."""
+    started: Moment
+    seconds: Seconds
+    outcome: Literal["built", "failed"]
+    stages: list[StageRecord]
+    sizes: dict[str, Count]
+    """The bytes of each image, by tag."""
+    warnings: list[str]
+    builder: Builder = field(default_factory=Builder)
+    """Empty in records before December 2026."""
+
+    @property
+    def lookups(self) -> Lookups:
+        """The lookups of all compiler caches in all stages."""
+        counts = [count for stage in self.stages for count in stage.lookups.values()]
+        return Lookups(sum(hits for hits, _ in counts), sum(total for _, total in counts))
+
+    def write(self) -> None:
+        """Write the record to build/records/, for comparison with later builds."""
+        stamp = f"{self.started:%Y%m%dT%H%M%S}.{self.started.microsecond // 1000:03}Z"
+        path = RECORDS / "records" / f"{stamp}-{'-'.join(self.targets)}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(msgspec.json.format(msgspec.json.encode(self), indent=1))
+
+
+def record(  # noqa: PLR0913 (each argument is a field)
+    outcome: Outcome,
+    *,
+    targets: Sequence[str],
+    options: Mapping[str, Any],
+    namespace: str,
+    sizes: Mapping[str, int],
+    builder: Builder | None = None,
+) -> BuildRecord:
+    """Return the record of a build; the values of `options` are stored as text."""
+    return BuildRecord(
+        targets=list(targets),
+        # A path may hold bytes that are not UTF-8, which JSON cannot hold.
+        options={
+            name: str(value).encode(errors="replace").decode() for name, value in options.items()
+        },
+        namespace=namespace,
+        started=outcome.started,
+        seconds=round(outcome.seconds, 3),
+        outcome="failed" if outcome.returncode else "built",
+        stages=stages(outcome.build),
+        sizes=dict(sizes),
+        warnings=outcome.build.warnings,
+        builder=builder or Builder(),
+    )
+
+
+def records() -> list[BuildRecord]:
+    """Return the records of earlier builds, oldest first; prints which files cannot be read."""
+    builds = []
+    for path in sorted((RECORDS / "records").glob("*.json")):
+        try:
+            builds.append(msgspec.json.decode(path.read_bytes(), type=BuildRecord))
+        except (msgspec.MsgspecError, OSError, RecursionError) as error:
+            say(
+                f"ignoring {path.relative_to(RECORDS)}, which is not the record of a build: {error}"
+            )
+    return builds
+
+
+def lookups_by_stage(builds: Iterable[BuildRecord]) -> dict[str, int]:
+    """Return how many lookups each stage made when it last compiled: about as many as objects."""
+    return {
+        stage.name: sum(count.total for count in stage.lookups.values())
+        for build in builds
+        for stage in build.stages
+        if stage.lookups
+    }

@@ -1,0 +1,188 @@
+"""The options of every verb, as `python -m scripts.cli VERB --help` prints them.
+
+`nox -s engine build-cpu verify-images -- --data-root DIR cpu` passes the same arguments to
+each of its sessions. A session therefore accepts the options of all sessions on the command
+line and uses its own; an option that none of them has is an error that lists the options.
+"""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from scripts.core.console import UserError
+
+OPTIONS: Mapping[str, Mapping[str, Any]] = {
+    "images": {"nargs": "*", "metavar": "IMAGE", "help": "an image of docker-bake.hcl, or a tag"},
+    "benches": {"nargs": "*", "metavar": "BENCH", "help": "rebuild or server; both by default"},
+    "action": {
+        "nargs": "?",
+        "choices": ["prune", "stats"],
+        "help": "prune: remove unused cache mounts; stats: print the statistics of the caches",
+    },
+    "--status": {"action": "store_true", "help": "describe the engine that answers, and exit"},
+    "--stop": {"action": "store_true", "help": "stop the daemon that `nox -s engine` started"},
+    "--data-root": {"metavar": "DIR", "help": "the data directory of a daemon that is started"},
+    "--libvmaf": {"metavar": "PATH|GIT_URL", "help": "build this libvmaf source tree"},
+    "--ffmpeg": {"metavar": "PATH|GIT_URL", "help": "build this FFmpeg source tree"},
+    "--namespace": {
+        "metavar": "NAME",
+        "help": "use a separate set of cache mounts; a new name gives a cold build",
+    },
+    "--older-than": {"metavar": "AGE", "help": "prune: mounts not used for this long: 7d, 12h"},
+    "--format": {"default": "text", "help": "text by default"},
+    "--accept-size": {
+        "action": "store_true",
+        "help": "make the sizes of the images their new baselines in docs/sizes.json",
+    },
+    "--dockerfile": {
+        "metavar": "PATH",
+        "action": "append",
+        "default": [],
+        "help": "check this file instead of the project's; may be repeated",
+    },
+    "--quick": {"action": "store_true", "help": "rebuild: the project alone, cpu, 15 minutes"},
+    "--resume": {"action": "store_true", "help": "rebuild: continue the latest run"},
+    "--update-docs": {
+        "action": "store_true",
+        "help": "rebuild: measure nothing; write the latest run into docs/performance.md",
+    },
+    "--keep-state": {
+        "action": "store_true",
+        "help": "rebuild: keep the images and cache mounts of the run, for --resume",
+    },
+    "--cold-runs": {
+        "type": int,
+        "choices": range(1, 10),
+        "default": 1,
+        "metavar": "N",
+        "help": "rebuild: measure the first build N times, contenders taking turns",
+    },
+    "--contender": {
+        "metavar": "NAME",
+        "action": "append",
+        "default": [],
+        "help": "rebuild: measure only this contender; may be repeated",
+    },
+    "--scenario": {
+        "metavar": "NAME",
+        "action": "append",
+        "default": [],
+        "help": "rebuild: measure only this scenario; may be repeated",
+    },
+    "--require": {"choices": ["all"], "help": "fail where an image is missing, instead of skip"},
+    "--as": {
+        "dest": "as_images",
+        "metavar": "NAME=TAG",
+        "action": "append",
+        "default": [],
+        "help": "verify the image TAG with the tests of the image NAME; may be repeated",
+    },
+    "-k": {"metavar": "EXPRESSION", "help": "pytest: run only the tests that match"},
+    "-m": {"metavar": "MARKERS", "help": "pytest: run only the tests with these markers (gpu)"},
+    "-x": {"action": "store_true", "help": "pytest: stop at the first failure"},
+    "--suite": {
+        "choices": ["images", "mutants", "all"],
+        "default": "images",
+        "help": argparse.SUPPRESS,  # set by the sessions mutants and tests
+    },
+    "--only": {"metavar": "IMAGE", "help": argparse.SUPPRESS},  # set by the build-* sessions
+}
+"""Every option, with the arguments of `argparse.ArgumentParser.add_argument`."""
+
+
+@dataclass(frozen=True)
+class Verb:
+    """One thing that the command line can do; `scripts/cli/NAME.py` implements it."""
+
+    summary: str
+    options: Sequence[str] = ()
+    formats: Sequence[str] = ("text", "json")
+    """The values of --format, where the verb has it."""
+
+
+_SOURCES = ("--libvmaf", "--ffmpeg", "--namespace")
+VERBS: Mapping[str, Verb] = {
+    "engine": Verb(
+        "Find a Docker Engine, or install and start one.", ("--status", "--stop", "--data-root")
+    ),
+    "build": Verb("Build images.", ("images", *_SOURCES, "--only")),
+    "check": Verb("Run a group of checks that are build targets.", ("images", *_SOURCES)),
+    "verify": Verb(
+        "Test built images.", ("images", "--require", "--as", "-k", "-m", "-x", "--suite")
+    ),
+    "inspect": Verb("Show the layers of images.", ("images", "--format", "--accept-size")),
+    "sbom": Verb("Write the SBOM of images.", ("images", "--format")),
+    "compare": Verb("Compare two images file by file.", ("images", "--format")),
+    "policy": Verb(
+        "Check Dockerfiles and recipes.", ("--format", "--dockerfile"), ("text", "json", "sarif")
+    ),
+    "cache": Verb(
+        "Show, prune or measure the cache mounts.",
+        ("action", "--older-than", "--format", "--namespace"),
+    ),
+    "bench": Verb(
+        "Measure rebuilds and the server.",
+        (
+            *("benches", "--quick", "--resume", "--update-docs", "--keep-state", "--cold-runs"),
+            *("--contender", "--scenario"),
+        ),
+    ),
+    "report": Verb("Write build/report.html."),
+    "lint": Verb("Check shell scripts, Dockerfiles and documents."),
+}
+
+_SESSIONS = {
+    "verify-images": "verify",
+    "mutants": "verify",
+    "tests": "verify",
+    "upstream-tests": "check",
+    "server-tests": "check",
+}
+"""The verb of each session that is not called like its verb."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser that raises `UserError` with the usage instead of exiting."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError("cannot read the options", message, self.format_help().rstrip())
+
+
+def verb_of(session: str) -> str:
+    """Return the verb that a nox session runs; the session's name where it has none."""
+    verb = "build" if session.startswith("build-") else session
+    return _SESSIONS.get(session, verb)
+
+
+def parse(arguments: Sequence[str], sessions: Sequence[str] = ()) -> argparse.Namespace:
+    """Parse `VERB [options]`; the result has the verb as `verb`.
+
+    Args:
+        arguments: the verb, and the arguments after `--`.
+        sessions: all sessions on nox's command line, whose options are accepted as well;
+            the result has them as `sessions`.
+
+    Raises:
+        UserError: an option is unknown; the message lists the options.
+    """
+    others = [verb_of(session) for session in sessions]
+    usage = f"nox -s {' '.join(sessions)} -- [options]" if sessions else None
+    parser = _Parser(prog="python -m scripts.cli", allow_abbrev=False)
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    for name, verb in VERBS.items():
+        subparser = verbs.add_parser(
+            name, help=verb.summary, description=verb.summary, usage=usage, allow_abbrev=False
+        )
+        for option in _accepted(name, others):
+            choices = {"choices": verb.formats} if option == "--format" else {}
+            subparser.add_argument(option, **OPTIONS[option], **choices)
+    return parser.parse_args(arguments, argparse.Namespace(sessions=tuple(sessions)))
+
+
+def _accepted(name: str, others: Sequence[str]) -> list[str]:
+    """Return the options of a verb, then those of the other verbs that it does not have."""
+    options = [
+        option for verb in (name, *others) if verb in VERBS for option in VERBS[verb].options
+    ]
+    return list(dict.fromkeys(options))

@@ -1,0 +1,78 @@
+"""`nox -s verify-images`, `tests` and `mutants`: test the images that the engine has.
+
+docs/verify.md lists the properties. Nothing is built here: an image that is missing is
+reported and skipped.
+"""
+
+from argparse import Namespace
+from collections.abc import Sequence
+
+import pytest
+
+from scripts.core import clips
+from scripts.core.console import UserError, say
+from scripts.engine import client
+from scripts.images import catalogue
+
+SUITES = {
+    "images": ["tests/images"],
+    "mutants": ["tests/mutants", "--table"],
+    "all": [
+        "tests/unit",
+        "docker/compiler-cache/tests",
+        "tests/builder",
+        "tests/images",
+        "tests/server",
+        "tests/mutants",
+    ],
+}
+"""The arguments of pytest for the sessions `verify-images`, `mutants` and `tests`."""
+
+
+def replaced(pairs: Sequence[str]) -> dict[str, str]:
+    """Parse `--as NAME=TAG` options into the tag to test for each image.
+
+    Raises:
+        UserError: a pair has another form, or names no image of the bake file.
+    """
+    tags = {}
+    for pair in pairs:
+        name, equals, tag = pair.partition("=")
+        if not (name and equals and tag):
+            raise UserError(
+                "cannot read --as", f"`{pair}` is not NAME=TAG", "Example: --as cpu=mine:1"
+            )
+        catalogue.choose([name])
+        tags[name] = tag
+    return tags
+
+
+def run(options: Namespace) -> int:
+    """Test the chosen images and return pytest's exit code.
+
+    Raises:
+        UserError: no engine answers, or it has none of the images.
+    """
+    client.require()
+    substitutes = replaced(options.as_images)
+    images = catalogue.choose(options.images or substitutes)
+    tags = [substitutes.get(image.name, image.tag) for image in images]
+    present = [tag for tag in tags if client.has_image(tag)]
+    if not present:
+        sessions = " ".join(image.session for image in images)
+        raise UserError(
+            "no image to verify",
+            f"none of {', '.join(tags)} is built",
+            f"Run `nox -s {sessions}`.",
+        )
+    clips.real_clip()
+    say(f"verifying {', '.join(present)}")
+
+    arguments = list(SUITES[options.suite])
+    arguments += [f"--image={image.name}" for image in images]
+    arguments += [f"--as={pair}" for pair in options.as_images]
+    arguments += [f"--require={options.require}"] if options.require else []
+    arguments += ["-k", options.k] if options.k else []
+    arguments += ["-m", options.m] if options.m else []
+    arguments += ["-x"] if options.x else []
+    return int(pytest.main(arguments))

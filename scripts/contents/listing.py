@@ -1,0 +1,178 @@
+"""Whether two builds gave the same image, file by file: `nox -s compare -- A B`.
+
+A listing says of each path in an image's final file system what it is. Two are
+compared; each is of an image here, or from a file that another machine wrote.
+"""
+
+import json
+import posixpath
+import re
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from hashlib import sha256
+from typing import Literal
+
+from scripts.contents import archive, elf
+from scripts.contents.archive import Layer, Saved, opened
+
+Owner = Literal["ours", "package", "installation"]
+OWNERS: Mapping[Owner, str] = {
+    "ours": "our own artefacts",
+    "package": "Debian's packages",
+    "installation": "what installing them made",
+}
+"""Whose a path is, and what that is called."""
+OURS = re.compile(
+    r"/(usr/local|opt)/|/etc/(OpenCL/vendors|ld\.so\.conf\.d|apt/(preferences|sources\.list)\.d)/"
+    r"|/(data|workspace|ccache)$"
+)
+"""Where our recipes write; what a package owns even there is the package's."""
+
+_KINDS = {stat.S_IFREG: "file", stat.S_IFDIR: "folder", stat.S_IFLNK: "link"}
+_LISTS = re.compile(r"/var/lib/dpkg/info/[^/]+\.list")
+_CHUNK = 2**20
+_SHOWN = 20  # of those that differ alike
+_NAMED = 4
+_PYC_HEADER = 16
+_BUILD_IDS = (".note.gnu.build-id", ".note.go.buildid")  # made from the rest of the file
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One path of an image's final file system."""
+
+    kind: str
+    """file, folder, link, or device."""
+    mode: int
+    """Its permissions."""
+    uid: int
+    gid: int
+    size: int = 0
+    sha256: str = ""
+    link: str = ""
+    """Where a symbolic link points."""
+    owner: Owner = "ours"
+    parts: Mapping[str, str] = field(default_factory=dict)
+    """Digests of what a file of ours consists of, to tell later what of it differs."""
+
+
+_ABSENT = Entry("absent", 0, 0, 0)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A path that is not the same in two images."""
+
+    path: str
+    owner: Owner
+    what: str
+    """Which properties of it, with both values."""
+    why: str = ""
+    """Which parts of its content, as far as that can be told."""
+
+
+def listing(tag: str) -> dict[str, Entry]:
+    """Save an image and list its final file system.
+
+    Raises:
+        UserError: the engine has no such image, or cannot save it.
+    """
+    with opened(tag) as (_, saved):
+        return read(saved)
+
+
+def read(saved: Saved) -> dict[str, Entry]:
+    """List the final file system of a saved image."""
+    packaged = frozenset(_packaged(saved))
+    return {
+        path: _entry(saved, layer, entry, _owner(path, packaged))
+        for path, (layer, entry) in sorted(saved.merged.items())
+    }
+
+
+def _packaged(saved: Saved) -> Iterator[str]:
+    """Yield the paths that dpkg's packages own, as the image has them: /lib is a link."""
+    resolve = cache(saved.resolve)
+    for path in filter(_LISTS.fullmatch, saved.merged):
+        for line in saved.read(path).decode().splitlines():
+            folder, name = posixpath.split(line)
+            yield posixpath.join(resolve(folder), name)
+
+
+def _owner(path: str, packaged: frozenset[str]) -> Owner:
+    if path in packaged:
+        return "package"
+    return "ours" if OURS.match(path) else "installation"
+
+
+def _entry(saved: Saved, layer: Layer, entry: archive.Entry, owner: Owner) -> Entry:
+    kind, mode = _KINDS.get(stat.S_IFMT(entry.mode), "device"), stat.S_IMODE(entry.mode)
+    if not entry.is_file:
+        return Entry(kind, mode, entry.uid, entry.gid, link=entry.link, owner=owner)
+    file = archive.target(layer, entry)
+    digest = sha256()
+    begin = b""
+    for chunk in saved.chunks(layer, file, _CHUNK):
+        digest.update(chunk)
+        begin = begin or chunk
+    parts = {}
+    if owner == "ours" and (begin.startswith(elf.MAGIC) or entry.path.endswith((".json", ".pyc"))):
+        for name, content in _parts(entry.path, saved.content(layer, file)):
+            parts[name] = sha256(content).hexdigest()[:16]
+    size = file.size
+    return Entry(kind, mode, entry.uid, entry.gid, size, digest.hexdigest(), "", owner, parts)
+
+
+def _parts(path: str, content: bytes) -> Iterator[tuple[str, bytes | memoryview]]:
+    """Yield what a file consists of: ELF's sections, JSON's keys, compiled Python's header."""
+    if path.endswith(".json"):
+        try:
+            document = json.loads(content)
+        except ValueError:
+            return
+        if isinstance(document, dict):
+            yield from ((key, json.dumps(value).encode()) for key, value in document.items())
+    elif path.endswith(".pyc"):
+        yield "the time of its source", content[8:12]
+        yield "its code", content[_PYC_HEADER:]
+    else:
+        yield from elf.sections(content)
+
+
+def differences(a: Mapping[str, Entry], b: Mapping[str, Entry]) -> list[Difference]:
+    """Return the paths that are not the same in two listings, our own artefacts first."""
+    order, found = list(OWNERS), []
+    for path in sorted(a.keys() | b.keys()):
+        one, other = a.get(path, _ABSENT), b.get(path, _ABSENT)
+        if what := list(_what(one, other)):
+            owners = {entry.owner for entry in (one, other) if entry is not _ABSENT}
+            owner = min(owners, key=order.index)
+            found.append(Difference(path, owner, "; ".join(what), _why(one, other)))
+    return sorted(found, key=lambda difference: order.index(difference.owner))
+
+
+def _what(a: Entry, b: Entry) -> Iterator[str]:
+    if a.kind != b.kind:
+        yield f"{a.kind}, {b.kind}"
+    if _ABSENT in (a, b):
+        return
+    if a.mode != b.mode:
+        yield f"mode {a.mode:04o}, {b.mode:04o}"
+    if (a.uid, a.gid) != (b.uid, b.gid):
+        yield f"of {a.uid}:{a.gid}, {b.uid}:{b.gid}"
+    if a.link != b.link:
+        yield f"to {a.link}, {b.link}"
+    if a.sha256 != b.sha256:
+        yield f"{a.size:,} bytes, {b.size:,}" if a.size != b.size else f"content, {a.size:,} bytes"
+
+
+def _why(a: Entry, b: Entry) -> str:
+    """Name the parts that differ, in the order of the file; a build id only where nothing else."""
+    if _ABSENT in (a, b):
+        return ""
+    differ = [name for name in {**a.parts, **b.parts} if a.parts.get(name) != b.parts.get(name)]
+    causes = [name for name in differ if not name.startswith(_BUILD_IDS)] or differ
+    more = f" and {len(causes) - _NAMED} more" if len(causes) > _NAMED else ""
+    return ", ".join(causes[:_NAMED]) + more

@@ -1,0 +1,62 @@
+"""Read this checkout with git: its files, its revision and the time of its commit."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from scripts.core import process
+from scripts.core.console import UserError
+from scripts.core.paths import ROOT
+
+
+def tracked(*patterns: str) -> list[Path]:
+    """Return the files that match and that git tracks or would add, relative to the checkout.
+
+    A file that git tracks and that has been deleted is left out. No pattern matches every file.
+    """
+    listed = process.run(
+        "git", "ls-files", "--cached", "--others", "--exclude-standard", *patterns, cwd=ROOT
+    )
+    return [Path(line) for line in listed.stdout.splitlines() if (ROOT / line).exists()]
+
+
+def dockerfiles() -> list[Path]:
+    """Return every Dockerfile of the checkout, whether a bake file names it or not."""
+    return tracked("*Dockerfile*", "*Containerfile*")
+
+
+def revision() -> str:
+    """Return the commit that is checked out, with `-dirty` if a tracked file was edited.
+
+    It is `unknown` without git, or where the files are not a checkout.
+    """
+    described = process.output(
+        *("git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"), cwd=ROOT
+    )
+    return described.strip() or "unknown"
+
+
+def epoch(environment: Mapping[str, str]) -> str:
+    """Return the creation time of images in seconds since 1970; an empty string means now.
+
+    It is SOURCE_DATE_EPOCH if that is set, else the time of the commit if no file was edited
+    since. buildx passes it to every target. It invalidates no layer, because no Dockerfile
+    declares it.
+
+    Args:
+        environment: the environment variables of the user.
+
+    Raises:
+        UserError: SOURCE_DATE_EPOCH is not a number of seconds.
+    """
+    requested = environment.get("SOURCE_DATE_EPOCH")
+    if requested is None:
+        if revision().endswith(("-dirty", "unknown")):
+            return ""
+        return process.output("git", "log", "-1", "--format=%ct", cwd=ROOT).strip()
+    if requested and not requested.isdecimal():
+        raise UserError(
+            "cannot build",
+            f"SOURCE_DATE_EPOCH is {requested!r}, not a number of seconds since 1970",
+            "Unset it, or use the time of a commit: SOURCE_DATE_EPOCH=$(git log -1 --format=%ct).",
+        )
+    return requested

@@ -1,0 +1,1 @@
+"""Read Dockerfiles, bake files and the shell scripts that their steps run."""

@@ -1,0 +1,1 @@
+"""What is built: the catalogue of images, base images, source trees, and the build itself."""

@@ -1,0 +1,147 @@
+"""Build images of docker-bake.hcl with BuildKit and record what each stage cost."""
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from scripts.buildkit import builder, failure, progress, records
+from scripts.core import git, process
+from scripts.core.console import UserError, say
+from scripts.core.paths import RECORDS, ROOT
+from scripts.engine import client
+from scripts.images import bases, catalogue, sizes, sources
+from scripts.images.overlay import write_overlay
+
+_RACES = ("failed to get state for index", "inconsistent graph state", "no such job")
+"""The errors of races in BuildKit: a step that two targets share (moby/buildkit issues 3635 and
+2303), or a build that ends at once. The steps that were done stay cached."""
+
+
+def check_backends(images: Iterable[catalogue.Image], libvmaf: sources.SourceTree | None) -> None:
+    """Check the `--libvmaf` tree against the backends of the images; None is the default tree.
+
+    Raises:
+        UserError: the tree lacks a backend of an image.
+    """
+    if libvmaf is None:
+        return
+    for image in images:
+        if missing := image.backends - libvmaf.backends:
+            options = ", ".join(f"enable_{backend}" for backend in sorted(missing))
+            raise UserError(
+                f"cannot build {image.tag} from this libvmaf",
+                f"its meson_options.txt has no {options}",
+                f"Use a tree with that backend, or build another image: "
+                f"this tree has {', '.join(sorted(libvmaf.backends))}.",
+            )
+
+
+def build(
+    targets: Sequence[str],
+    *,
+    libvmaf: str | None = None,
+    ffmpeg: str | None = None,
+    namespace: str = "",
+    expected: Mapping[str, int] | None = None,
+) -> records.BuildRecord:
+    """Build bake targets, show the progress, and return the record written of the build.
+
+    Args:
+        targets: names of bake targets.
+        libvmaf: a path or git URL of a libvmaf source tree that replaces the default.
+        ffmpeg: the same for FFmpeg.
+        namespace: the set of cache mounts to use; empty for the usual one.
+        expected: the number of objects that stages are expected to compile.
+
+    Raises:
+        UserError: an option is wrong, the engine does not fit, or a stage failed; images
+            built earlier keep their tags, and finished steps stay cached.
+    """
+    if os.environ.get("DOCKER_BUILDKIT") == "0":
+        raise UserError(
+            "cannot build with the classic builder",
+            "DOCKER_BUILDKIT=0 requests it, and only BuildKit can mount caches",
+            "Unset DOCKER_BUILDKIT; docs/rebase-notes.md has the details.",
+        )
+    epoch = git.epoch(os.environ)
+    images = [catalogue.images()[name] for name in targets if name in catalogue.images()]
+    engine = client.require()
+    existing = [image.name for image in images if client.has_image(image.tag)]
+    missing = [image.name for image in images if image.name not in existing]
+    sizes.check_disk(client.free_bytes(engine), sizes.needed_bytes(missing, existing))
+    requested = {"libvmaf": libvmaf, "ffmpeg": ffmpeg}
+    overrides = {
+        project: sources.prepare(project, location)
+        for project, location in requested.items()
+        if location
+    }
+    check_backends(images, overrides.get("libvmaf"))
+    base_source = bases.choose()
+    if base_source == "bootstrap":
+        bases.bootstrap()
+
+    overlay = write_overlay(
+        RECORDS,
+        environment=os.environ,
+        base_source=base_source,
+        overrides=overrides.values(),
+        namespace=namespace,
+    )
+    command = ["docker", "buildx", "bake", "--progress=rawjson"]
+    for file in (*bases.OVERLAYS[base_source], overlay):
+        command += ["--file", str(file)]
+    # --load, or buildx's default, would also export the stages that are named contexts.
+    command += [f"--set={image.name}.output=type=docker" for image in images]
+    environment = {
+        **os.environ,
+        "BUILDX_NO_DEFAULT_LOAD": "1",
+        "REVISION": git.revision(),
+        "SOURCE_DATE_EPOCH": epoch,
+    }
+    if "libvmaf" in overrides:
+        environment["LIBVMAF_VERSION"] = overrides["libvmaf"].version
+
+    log = RECORDS / "logs" / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{'-'.join(targets)}.log"
+    outcome = follow([*command, *targets], environment, log, expected)
+    stored = {} if outcome.returncode else {image.tag: _size(image.tag) for image in images}
+    options = {project: location for project, location in requested.items() if location}
+    latest = records.record(
+        outcome,
+        targets=targets,
+        options={"bases": base_source, **options},
+        namespace=namespace,
+        sizes=stored,
+        builder=builder.identify(namespace),
+    )
+    latest.write()
+    if outcome.returncode:
+        raise failure.failure(outcome)
+    return latest
+
+
+def is_race(message: str) -> bool:
+    """Return whether buildx's last line reports a race in BuildKit rather than a failed step."""
+    return any(race in message for race in _RACES)
+
+
+def follow(
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    log: Path,
+    expected: Mapping[str, int] | None = None,
+) -> progress.Outcome:
+    """Run the build; where a race in BuildKit ended it, run it once more."""
+    outcome = progress.follow(command, cwd=ROOT, env=environment, log=log, expected=expected)
+    message = (outcome.build.text or [""])[-1] if outcome.returncode else ""
+    if not is_race(message):
+        return outcome
+    say(f"this is a known race in BuildKit, so the build is run once more: {message}")
+    log = log.with_suffix(".again.log")
+    return progress.follow(command, cwd=ROOT, env=environment, log=log, expected=expected)
+
+
+def _size(tag: str) -> int:
+    """Return the bytes that an image takes on the engine's disk."""
+    shown = process.output("docker", "image", "inspect", "--format", "{{.Size}}", tag)
+    return int(shown or 0)

@@ -1,0 +1,110 @@
+"""The images, as `docker buildx bake --print` lists them."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from scripts.core.console import UserError
+from scripts.dockerfile import bake
+
+
+@dataclass(frozen=True)
+class Image:
+    """One image of docker-bake.hcl."""
+
+    name: str
+    """The bake target, and the id of its tests: `cpu`."""
+    tag: str
+    """The name of the built image: `vmaf:cpu`."""
+    dockerfile: str
+    """Its Dockerfile, relative to the checkout."""
+    stage: str
+    """The stage of the Dockerfile."""
+    labels: Mapping[str, str]
+    provides: frozenset[str]
+    """Its capabilities, including those of its parents."""
+
+    @property
+    def description(self) -> str:
+        """The description label, one line."""
+        return self.labels["org.opencontainers.image.description"]
+
+    @property
+    def entry(self) -> str:
+        """The program that runs the arguments of `docker run`; empty without the label."""
+        return self.labels.get("vmaf.entry", "")
+
+    @property
+    def backends(self) -> frozenset[str]:
+        """The compute backends of its libvmaf."""
+        return frozenset(self.labels["vmaf.backends"].split())
+
+    @property
+    def session(self) -> str:
+        """The nox session that builds it."""
+        return f"build-{self.name}"
+
+
+def read(printed: Mapping[str, Any]) -> dict[str, Image]:
+    """Return the images in the JSON of `bake --print`, by name: the targets with a tag."""
+    targets: Mapping[str, Any] = printed["target"]
+
+    def capabilities(name: str) -> frozenset[str]:
+        labels = targets[name]["labels"]
+        own = frozenset(labels["vmaf.provides"].split())
+        parent = labels.get("vmaf.parent")
+        return own | capabilities(parent) if parent else own
+
+    return {
+        name: Image(
+            name=name,
+            tag=target["tags"][0],
+            dockerfile=target["dockerfile"],
+            stage=target.get("target", ""),
+            labels=target["labels"],
+            provides=capabilities(name),
+        )
+        for name, target in targets.items()
+        if target.get("tags")
+    }
+
+
+@cache
+def images() -> dict[str, Image]:
+    """Return every image of docker-bake.hcl, by name, in the order of its default group."""
+    printed = bake.bake_print()
+    by_name = read(printed)
+    return {name: by_name[name] for name in printed["group"]["default"]["targets"]}
+
+
+def choose(names: Iterable[str]) -> list[Image]:
+    """Return the named images, or all where none is named.
+
+    Raises:
+        UserError: a name is not in the bake file; the message lists the valid ones.
+    """
+    known = images()
+    requested = list(dict.fromkeys(names)) or list(known)
+    for name in requested:
+        if name not in known:
+            listing = "\n".join(f"  {i.name:<14} {i.description}" for i in known.values())
+            raise UserError("no such image", f"`{name}`", f"The images are:\n{listing}")
+    return [known[name] for name in requested]
+
+
+def tags(names: Iterable[str]) -> list[str]:
+    """Return the tag of each image: the project's have a name, any other image its tag.
+
+    Raises:
+        UserError: no image is named.
+    """
+    known = images()
+    requested = [known[name].tag if name in known else name for name in names]
+    if not requested:
+        raise UserError(
+            "cannot read an image",
+            "none is named",
+            f"Name a tag after --, or one of: {' '.join(known)}.",
+        )
+    return requested

@@ -1,0 +1,119 @@
+"""The bake file that adds the command's options and this machine's settings to a build.
+
+Secrets and proxies are not part of BuildKit's cache keys: a machine with other ones finds the
+same layers cached.
+"""
+
+import json
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from scripts.images.sources import SourceTree
+
+CA_BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
+"""Where Debian and Fedora keep the CA certificates of the host."""
+FORK_BACKENDS = {"rocm6": "hip", "oneapi2026": "sycl"}
+"""The additional libvmaf backend of an image where the `--libvmaf` tree has it."""
+VENDOR_BACKENDS = frozenset({"sycl"})
+"""The backends whose compiler is only in the vendor's image (VMAF_BASES=vendor)."""
+
+_PROXIES = ("http_proxy", "https_proxy", "no_proxy", "all_proxy")
+
+
+def overlay(
+    directory: Path,
+    *,
+    environment: Mapping[str, str],
+    base_source: str = "registry",
+    overrides: Collection[SourceTree] = (),
+    namespace: str = "",
+) -> dict[str, Any]:
+    """Return the bake file as a document, for a caller that adds to it.
+
+    Args:
+        directory: receives the secret files that the document names and this machine does not
+            have as files; it must exist during the build.
+        environment: provides the proxies, package indexes and CA bundle.
+        base_source: a key of `bases.OVERLAYS`.
+        overrides: the source trees that replace those the Dockerfiles fetch.
+        namespace: the set of cache mounts to use; empty for the usual one.
+    """
+    machine: dict[str, Any] = {
+        "secret": [f"id={name},src={path}" for name, path in _secrets(directory, environment)],
+        "args": proxies(environment),
+    }
+    common = {
+        "args": dict(machine["args"]),
+        "secret": machine["secret"],
+        "contexts": {tree.context: str(tree.directory) for tree in overrides},
+    }
+    if namespace:
+        common["args"]["BUILDKIT_CACHE_MOUNT_NS"] = namespace
+    offered = frozenset().union(*(tree.backends for tree in overrides))
+    forks = {
+        image: {
+            "contexts": {f"libvmaf-{image}": f"target:libvmaf-{backend}"},
+            "labels": {"vmaf.backends": f"cpu {backend}"},
+        }
+        for image, backend in FORK_BACKENDS.items()
+        if backend in offered and (base_source == "vendor" or backend not in VENDOR_BACKENDS)
+    }
+    return {"target": {"_common": common, "_bootstrap": machine, **forks}}
+
+
+def write_overlay(
+    directory: Path,
+    *,
+    environment: Mapping[str, str],
+    base_source: str = "registry",
+    overrides: Collection[SourceTree] = (),
+    namespace: str = "",
+) -> Path:
+    """Write the bake file, and the secrets that it names, to a directory; return its path.
+
+    The arguments are those of `overlay`.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    document = overlay(
+        directory,
+        environment=environment,
+        base_source=base_source,
+        overrides=overrides,
+        namespace=namespace,
+    )
+    path = directory / "machine.json"
+    path.write_text(json.dumps(document))
+    return path
+
+
+def proxies(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the proxy variables that are set, for steps that use the network."""
+    return {
+        name: environment[name]
+        for proxy in _PROXIES
+        for name in (proxy, proxy.upper())
+        if name in environment
+    }
+
+
+def _secrets(directory: Path, environment: Mapping[str, str]) -> Iterator[tuple[str, Path]]:
+    """Yield the secret files of the steps that fetch: CA bundle and package index settings."""
+    bundles = [Path(name) for name in (environment.get("SSL_CERT_FILE"), *CA_BUNDLES) if name]
+    if bundle := next((path for path in bundles if path.is_file()), None):
+        yield "ca", bundle
+    cargo = Path(environment.get("CARGO_HOME") or Path.home() / ".cargo") / "config.toml"
+    if cargo.is_file():
+        yield "cargo", cargo
+    if proxy := environment.get("GOPROXY"):
+        yield "goproxy", _private_file(directory / "goproxy", proxy)
+    if index := environment.get("PIP_INDEX_URL"):
+        settings = f"[global]\nindex-url = {index}\n"
+        yield "pip", _private_file(directory / "pip.conf", settings)
+
+
+def _private_file(path: Path, text: str) -> Path:
+    """Write a file that only this user can read: an address may contain a password."""
+    path.touch(0o600)
+    path.write_text(text)
+    return path

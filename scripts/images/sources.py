@@ -1,0 +1,190 @@
+"""Source tree overrides: `--libvmaf` and `--ffmpeg` replace the trees that the Dockerfiles fetch.
+
+The tree is copied without the build directories in it, and described in a `source.json` for
+versions.json in the image. The copy is the named context that replaces the stage
+`libvmaf-source` or `ffmpeg-source`.
+"""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripts.core import process
+from scripts.core.console import UserError, say
+from scripts.core.paths import cache_dir
+
+_GIT_URL = re.compile(r"^(\w+://|git@)")
+_BACKENDS = ("cuda", "hip", "sycl")
+_TITLES = {"libvmaf": "libvmaf", "ffmpeg": "FFmpeg"}
+
+
+@dataclass(frozen=True)
+class SourceTree:
+    """The copy of a source tree, ready to build."""
+
+    project: str
+    """`libvmaf` or `ffmpeg`."""
+    directory: Path
+    """The copy. libvmaf's has `libvmaf/` and `model/`, FFmpeg's its own layout; both have
+    `source.json`."""
+    version: str
+    backends: frozenset[str]
+    """The backends in libvmaf's meson_options.txt, and `cpu`; empty for FFmpeg."""
+
+    @property
+    def context(self) -> str:
+        """The stage that it replaces."""
+        return f"{self.project}-source"
+
+
+def prepare(project: str, location: str) -> SourceTree:
+    """Copy the source tree at a path or git URL (`URL#REF`) for a build.
+
+    Raises:
+        UserError: it cannot be fetched, or is not the project's source tree.
+    """
+    origin = f"directory {Path(location).name}"
+    tree = Path(location).expanduser().absolute()
+    if _GIT_URL.match(location):
+        tree, commit = _clone(project, location)
+        origin = f"git {location.partition('#')[0]} {commit}"
+    key = hashlib.sha256(location.encode()).hexdigest()[:12]
+    copy = cache_dir("sources") / f"{project}-{key}"
+    parts = _libvmaf_parts(tree) if project == "libvmaf" else _ffmpeg_parts(tree)
+    digest = _copy(parts, copy)
+    version = _version(project, copy)
+    description = {
+        "name": _TITLES[project],
+        "version": version,
+        "source": origin,
+        "digest": f"sha256:{digest}",
+    }
+    (copy / "source.json").write_text(json.dumps(description) + "\n")
+    say(f"{project}: {version} from {origin}")
+    backends = _backends(copy) if project == "libvmaf" else frozenset[str]()
+    return SourceTree(project, copy, version, backends)
+
+
+def _clone(project: str, url: str) -> tuple[Path, str]:
+    """Fetch one commit of a repository; return the working tree and the commit.
+
+    Raises:
+        UserError: the repository or the commit cannot be fetched.
+    """
+    address, _, ref = url.partition("#")
+    tree = cache_dir("clones") / f"{project}-{hashlib.sha256(address.encode()).hexdigest()[:12]}"
+    tree.mkdir(exist_ok=True)
+    say(f"{project}: fetching {url}")
+    environment = {**process.environment(), "GIT_TERMINAL_PROMPT": "0"}
+    for arguments in (
+        ("init", "--quiet"),
+        ("fetch", "--quiet", "--depth=1", address, ref or "HEAD"),
+        ("checkout", "--quiet", "--force", "--detach", "FETCH_HEAD"),
+        ("clean", "--quiet", "-ffdx"),
+        ("rev-parse", "HEAD"),
+    ):
+        git = process.run("git", *arguments, cwd=tree, env=environment)
+        if git.returncode:
+            raise UserError(
+                f"cannot fetch --{project} {url}",
+                git.stderr.strip() or f"git {arguments[0]} failed",
+                "Check the address and, after #, the branch, tag or commit.",
+            )
+    return tree, git.stdout.strip()
+
+
+def _libvmaf_parts(tree: Path) -> dict[str, Path]:
+    """Find libvmaf and its models: in Netflix's layout, the fork's, or the directory inside.
+
+    Raises:
+        UserError: the tree has neither layout.
+    """
+    for meson in (tree / "libvmaf", tree / "core", tree):
+        models = meson.parent / "model"
+        if (meson / "meson.build").is_file() and models.is_dir():
+            return {"libvmaf": meson, "model": models}
+    raise UserError(
+        f"cannot build --libvmaf {tree}",
+        "it has no libvmaf/meson.build (or core/meson.build) with a model/ directory beside"
+        if tree.is_dir()
+        else "there is no such directory",
+        "Use the top directory of a libvmaf checkout, or a git URL.",
+    )
+
+
+def _ffmpeg_parts(tree: Path) -> dict[str, Path]:
+    """Check that this is FFmpeg's source tree, and not configured in place.
+
+    Raises:
+        UserError: it is something else, or configured in place.
+    """
+    what = f"cannot build --ffmpeg {tree}"
+    if not (tree / "configure").is_file() or not (tree / "libavfilter").is_dir():
+        raise UserError(
+            what,
+            "it has no configure and libavfilter/"
+            if tree.is_dir()
+            else "there is no such directory",
+            "Use the top directory of an FFmpeg checkout, or a git URL.",
+        )
+    if (tree / "config.h").exists():
+        raise UserError(
+            what,
+            "it was configured in place, and FFmpeg does not build such a tree from outside",
+            "Run `make distclean` in it, or use a clean checkout.",
+        )
+    return {".": tree}
+
+
+def _files(directory: Path) -> Iterator[Path]:
+    """List the source files: those git does not ignore, or all outside build directories."""
+    git = ("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    if listed := process.output(*git, cwd=directory):
+        yield from (directory / name for name in listed.split("\0") if name)
+        return
+    for parent, directories, names in os.walk(directory):
+        directories[:] = [
+            name
+            for name in directories
+            if name != ".git" and not (Path(parent) / name / "meson-private").exists()
+        ]
+        yield from (Path(parent) / name for name in names)
+
+
+def _copy(parts: Mapping[str, Path], copy: Path) -> str:
+    """Copy the files with their dates; return the SHA-256 of names, modes and contents."""
+    shutil.rmtree(copy, ignore_errors=True)
+    digest = hashlib.sha256()
+    for name, directory in sorted(parts.items()):
+        for file in sorted(_files(directory)):
+            if not file.is_file():  # git lists files that were deleted and not committed
+                continue
+            target = copy / name / file.relative_to(directory)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(file, target)
+            mode = "x" if os.access(file, os.X_OK) else "-"
+            content = hashlib.sha256(file.read_bytes()).hexdigest()
+            digest.update(f"{target.relative_to(copy)} {mode} {content}\n".encode())
+    return digest.hexdigest()
+
+
+def _version(project: str, copy: Path) -> str:
+    """Read the version from libvmaf's meson.build or FFmpeg's RELEASE."""
+    if project == "libvmaf":
+        meson = (copy / "libvmaf" / "meson.build").read_text()
+        match = re.search(r"^\s*version\s*:\s*'([^']+)'", meson, re.MULTILINE)
+        return match[1] if match else "unknown"
+    release = copy / "RELEASE"
+    return release.read_text().strip() if release.exists() else "unknown"
+
+
+def _backends(copy: Path) -> frozenset[str]:
+    """Read the backends that libvmaf can be built with from its meson_options.txt."""
+    options = copy / "libvmaf" / "meson_options.txt"
+    text = options.read_text() if options.exists() else ""
+    return frozenset({"cpu"} | {name for name in _BACKENDS if f"'enable_{name}'" in text})

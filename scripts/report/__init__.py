@@ -1,0 +1,1 @@
+"""What people read after a build: the closing table and build/report.html."""

@@ -1,0 +1,121 @@
+"""The table at the end of a build, and the warning about lower hit rates."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from rich.filesize import decimal
+from rich.table import Table
+
+from scripts.buildkit.measurements import COMPILER_CACHES
+from scripts.buildkit.records import SHOWN, BuildRecord
+from scripts.core.console import console, say
+
+DROP = 0.10
+"""How far a hit rate may be below the best earlier one without a warning."""
+EMPTY = 0.02
+"""If no stage has a higher hit rate, the cache was as good as empty."""
+
+
+@dataclass(frozen=True)
+class HitRateDrop:
+    """A stage whose hit rate in ccache is lower than it once was."""
+
+    stage: str
+    before: float
+    now: float
+
+    def __str__(self) -> str:
+        """Return one line that says so, and what the cause is."""
+        return (
+            f"ccache: the hit rate of {self.stage} fell from {self.before:.0%} to {self.now:.0%}: "
+            "its compile flags or headers no longer match those in the cache (docs/caching.md)"
+        ).replace("%", " %")
+
+
+def comparable(build: BuildRecord, other: BuildRecord) -> bool:
+    """Return whether two builds had the same compiler cache, as far as the records can tell.
+
+    Each namespace of cache mounts has its own cache. So has each builder, and one that lost its
+    data or its cache mounts since then counts as another builder.
+    """
+    return (build.namespace, build.builder) == (other.namespace, other.builder)
+
+
+def hit_rate_drops(latest: BuildRecord, earlier: Iterable[BuildRecord]) -> list[HitRateDrop]:
+    """Return the stages whose hit rate is well below the best one of comparable earlier builds.
+
+    Failed builds are skipped. A stage that was never measured before is cold, which is no drop.
+    Nothing is reported if the cache was empty.
+    """
+    if cache_was_empty(latest):
+        return []
+    best: dict[str, float] = {}
+    for build in earlier:
+        if (
+            build.outcome == "built"
+            and build.started < latest.started
+            and comparable(build, latest)
+        ):
+            for stage in build.stages:
+                if (rate := stage.hit_rate) is not None:
+                    best[stage.name] = max(rate, best.get(stage.name, 0.0))
+    return [
+        HitRateDrop(stage.name, best[stage.name], rate)
+        for stage in latest.stages
+        if (rate := stage.hit_rate) is not None and best.get(stage.name, 0.0) - rate > DROP
+    ]
+
+
+def cache_was_empty(build: BuildRecord) -> bool:
+    """Return whether a build that compiled began with an empty compiler cache.
+
+    It did if the builder created the cache mount during the build. If the record does not say
+    when that was, the cache counts as empty if almost no lookup in any stage was a hit.
+    """
+    if not build.lookups.total:
+        return False
+    if created := build.builder.cache_created:
+        spans = (step.spans for stage in build.stages for step in stage.steps.values())
+        return created >= min(
+            (start for times in spans for start, _ in times), default=build.started
+        )
+    counts = [count for stage in build.stages for count in stage.lookups.values()]
+    return all(hits <= EMPTY * total for hits, total in counts)
+
+
+def _cell(hits: int, total: int) -> str:
+    return f"{hits} of {total}, {hits / total:.0%}".replace("%", " %") if total else ""
+
+
+def summary(latest: BuildRecord, drops: Sequence[HitRateDrop] = ()) -> None:
+    """Print the table of stages, the sizes of the images, the warnings, and the drops in red."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("stage", "targets"):
+        table.add_column(heading, overflow="fold")
+    for heading in ("time", "steps cached", *(f"{name} hits" for name in COMPILER_CACHES)):
+        table.add_column(heading, justify="right")
+    shown = [stage for stage in latest.stages if stage.seconds >= SHOWN or stage.lookups]
+    for stage in shown:
+        cached = sum(step.cached for step in stage.steps.values())
+        # Stages of targets that are only built for others belong to the requested ones.
+        requested = [name for name in stage.targets if name in latest.targets]
+        table.add_row(
+            stage.name,
+            " ".join(requested or stage.targets),
+            f"{stage.seconds:.1f} s",
+            f"{cached} of {len(stage.steps)}",
+            *(_cell(*stage.lookups.get(name, (0, 0))) for name in COMPILER_CACHES),
+        )
+    if shown:
+        console.print(table)
+    folded = len(latest.stages) - len(shown)
+    say(f"{latest.outcome} in {latest.seconds:.1f} s, {folded} more stages cached or instant")
+    for tag, size in latest.sizes.items():
+        say(f"{tag}  {decimal(size)}")
+    for warning in latest.warnings:
+        say(f"warning: {warning}")
+    if cache_was_empty(latest):
+        hits, total = latest.lookups
+        say(f"the compiler cache was empty: {hits} of {total} lookups were hits")
+    for drop in drops:
+        console.print(str(drop), style="bold red", markup=False, soft_wrap=True)

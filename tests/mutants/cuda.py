@@ -1,0 +1,76 @@
+"""Mutants for the properties of test_cuda.py."""
+
+from tests.images import test_cuda
+from tests.mutants import patches
+from tests.mutants.mutant import Mutant, as_root, crash, plant, wrap
+
+MUTANTS = (
+    Mutant(
+        "no-nvenc-encoder",
+        test_cuda.test_ffmpeg_lists_nvidia_features,
+        r"missing: \['h264_nvenc'\]",
+        base="cuda12",
+        patches={"/usr/local/lib/libavcodec.so": patches.rename("h264_nvenc", "h264_nven_")},
+        params={"question": "-encoders"},
+    ),
+    Mutant(
+        "cuda-code-for-another-gpu",
+        test_cuda.test_libvmaf_has_code_for_the_declared_gpus,
+        r"'(sm|compute)_61'",
+        base="cuda12",
+        patches={"/usr/local/lib/libvmaf.so": patches.other_gpu},
+    ),
+    Mutant(
+        "driver-requested-without-video",
+        test_cuda.test_environment_requests_the_driver,
+        r"missing driver capabilities: \['video'\]",
+        "ENV NVIDIA_DRIVER_CAPABILITIES=compute,utility",
+        base="cuda12",
+    ),
+    Mutant(
+        "driver-in-a-layer",
+        test_cuda.test_layers_contain_no_driver,
+        r"layer \d+ \(COPY .*\) carries /usr/local/lib/libcuda\.so\.1",
+        plant("/usr/local/lib/libcuda.so.1"),
+        base="cuda12",
+    ),
+    Mutant(
+        "ffmpeg-crashes-without-a-driver",
+        test_cuda.test_ffmpeg_reports_a_missing_driver,
+        "killed by signal 11",
+        crash("ffmpeg"),
+        base="cuda12",
+    ),
+    Mutant(
+        "vmaf-without-a-message-about-the-driver",
+        test_cuda.test_vmaf_scores_on_the_cpu_without_a_driver,
+        "no message about the CPU in ''",
+        wrap("vmaf", 'exec vmaf.real "$@" 2>/dev/null'),
+        base="cuda12",
+    ),
+    Mutant(
+        "no-nvcc-program",
+        test_cuda.test_nvcc_compiles_a_program,
+        'exec: "nvcc": executable file not found',
+        as_root("rm /usr/local/cuda/bin/nvcc"),
+        base="all-backends",
+    ),
+    Mutant(
+        "nvcc-without-its-host-compiler",
+        test_cuda.test_nvcc_compiles_a_program,
+        r"g\+\+-13",
+        as_root("rm /usr/bin/g++-13"),
+        base="all-backends",
+    ),
+    Mutant(
+        "gpu-scores-unlike-the-cpu",
+        test_cuda.test_gpu_and_cpu_scores_agree,
+        r"assert 50(\.0)? == [\d.]+ ± ",
+        wrap(
+            "vmaf",
+            'vmaf.real "$@" || exit; case "$*" in *gpumask*)'
+            """ perl -pi -e 's/("vmaf": )[\\d.]+/${1}50/' score.json ;; esac""",
+        ),
+        base="cuda12",
+    ),
+)

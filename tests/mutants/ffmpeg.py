@@ -1,0 +1,44 @@
+"""Mutants for the properties of test_ffmpeg.py."""
+
+from tests.images import test_ffmpeg
+from tests.mutants import patches
+from tests.mutants.mutant import Mutant, as_root
+
+LIBAVCODEC = "/usr/local/lib/libavcodec.so"
+LIBAVFILTER = "/usr/local/lib/libavfilter.so"
+
+MUTANTS = (
+    Mutant(
+        "no-x264-encoder",
+        test_ffmpeg.test_codec_encodes_and_decodes,
+        "Unknown encoder 'libx264'",
+        patches={LIBAVCODEC: patches.rename("libx264", "libx26_")},
+        params={"codec": test_ffmpeg.CODECS[0]},
+    ),
+    Mutant(
+        "no-dav1d-decoder",
+        test_ffmpeg.test_codec_encodes_and_decodes,
+        "Unknown decoder 'libdav1d'",
+        patches={LIBAVCODEC: patches.rename("libdav1d", "libdav1_")},
+        params={"codec": test_ffmpeg.CODECS[2]},
+    ),
+    Mutant(
+        "no-zscale-filter",
+        test_ffmpeg.test_filter_runs_with_its_library,
+        "Error parsing filterchain 'zscale",
+        patches={LIBAVFILTER: patches.rename("zscale", "zscal_")},
+        params={"name": "zscale"},
+    ),
+    Mutant(
+        "no-drawtext-filter",
+        test_ffmpeg.test_ffmpeg_lists_common_filters,
+        r"missing filters: \['drawtext'\]",
+        patches={LIBAVFILTER: patches.rename("drawtext", "drawtex_")},
+    ),
+    Mutant(
+        "no-ffprobe-program",
+        test_ffmpeg.test_ffprobe_reports_the_size_of_a_clip,
+        'exec: "ffprobe": executable file not found',
+        as_root("rm /usr/local/bin/ffprobe"),
+    ),
+)

@@ -1,0 +1,110 @@
+"""Mutants for the properties of test_layers.py."""
+
+import re
+from collections.abc import Sequence
+
+from scripts.contents.archive import BUILDS, CACHES, DEVELOPMENT, SECRETS, TOOLS, Leftover
+from tests.images import test_layers
+from tests.images.test_layers import BUNDLE
+from tests.mutants.mutant import Mutant, as_root, plant
+from tests.support.properties import Property
+
+
+def of_each(leftovers: Sequence[Leftover], test: Property) -> Sequence[Mutant]:
+    """Return a mutant for each row of a table of leftovers: its example, in a layer."""
+    return [
+        Mutant(
+            re.sub(r"\W+", "-", leftover.what.replace("'", "")).strip("-").lower() + "-in-a-layer",
+            test,
+            r"layer \d+ \(COPY .*\) carries " + re.escape(f"{leftover.example}: {leftover.what}"),
+            plant(leftover.example),
+        )
+        for leftover in leftovers
+    ]
+
+
+MUTANTS = (
+    *of_each(CACHES, test_layers.test_layers_contain_no_cache),
+    Mutant(
+        "apt-download-deleted-in-a-later-layer",
+        test_layers.test_layers_contain_no_cache,
+        r"layer \d+ \(COPY .* carries /var/cache/apt/archives/deleted\.deb",
+        plant("/var/cache/apt/archives/deleted.deb")
+        + "\n"
+        + as_root("rm /var/cache/apt/archives/deleted.deb"),
+    ),
+    Mutant(
+        "ccache-of-the-workbench-in-a-layer",
+        test_layers.test_layers_contain_no_cache,
+        r"layer \d+ \(RUN .*\) carries /ccache/\S+: ccache",
+        "RUN cd /tmp && echo 'int x;' >x.c && gcc -c x.c && rm x.c x.o",
+        base="dev",
+    ),
+    Mutant(
+        "image-grown-by-12-MiB",
+        test_layers.test_size_is_within_the_accepted_growth,
+        r"bytes, accepted were [\d,]+: `nox -s inspect -- cpu` shows what grew",
+        as_root("head -c 12M /dev/urandom >/usr/local/share/large"),
+    ),
+    *of_each(BUILDS, test_layers.test_layers_contain_no_build_tree),
+    *of_each(TOOLS, test_layers.test_layers_contain_no_build_tool),
+    *of_each(DEVELOPMENT, test_layers.test_layers_contain_no_development_file),
+    *of_each(SECRETS, test_layers.test_layers_contain_no_secret),
+    Mutant(
+        "token-as-build-argument",
+        test_layers.test_history_contains_no_secret,
+        "TOKEN=abc",
+        "ARG TOKEN=abc\nRUN true",
+    ),
+    Mutant(
+        "certificate-of-a-proxy",
+        test_layers.test_certificates_come_from_debian,
+        f"has a {BUNDLE} with 1 certificates not from Debian",
+        as_root(f"printf -- '-----%s CERTIFICATE-----\\n' BEGIN END >>{BUNDLE}"),
+        base="dev",
+    ),
+    Mutant(
+        "certificate-bundle-in-a-runtime-image",
+        test_layers.test_certificates_come_from_debian,
+        "bundle: True, but only the workbench has one",
+        as_root(f"mkdir -p /etc/ssl/certs && touch {BUNDLE}"),
+    ),
+    Mutant(
+        "certificate-bundle-removed",
+        test_layers.test_certificates_come_from_debian,
+        "bundle: False, but only the workbench has one",
+        as_root(f"rm {BUNDLE}"),
+        base="dev",
+    ),
+    Mutant(
+        "certificate-bundle-emptied",
+        test_layers.test_certificates_come_from_debian,
+        f"{BUNDLE} is empty",
+        as_root(f"truncate --size=0 {BUNDLE}"),
+        base="dev",
+    ),
+    Mutant(
+        "setuid-program",
+        test_layers.test_layers_add_no_setuid_program,
+        r"layer \d+ \(RUN .*\) carries /usr/local/bin/vmaf with mode 4755",
+        as_root("chmod u+s /usr/local/bin/vmaf"),
+    ),
+    Mutant(
+        "program-owned-by-the-user",
+        test_layers.test_project_files_are_writable_only_by_root,
+        "carries /usr/local/bin/vmaf of 1000:0",
+        as_root("chown vmaf /usr/local/bin/vmaf"),
+    ),
+    Mutant(
+        "program-writable-by-all",
+        test_layers.test_project_files_are_writable_only_by_root,
+        "carries /usr/local/bin/vmaf of 0:0, mode 777",
+        as_root("chmod a+w /usr/local/bin/vmaf"),
+    ),
+    Mutant(
+        "large-file-deleted-in-a-later-layer",
+        test_layers.test_layers_hide_few_files,
+        r"layer \d+ \(RUN .*\) hides /opt/data, 4194304 bytes of layer \d+ \(RUN ",
+        as_root("head -c 4M /dev/zero >/opt/data") + "\n" + as_root("rm /opt/data"),
+    ),
+)

@@ -1,0 +1,102 @@
+"""A mutant: an image with one fault, and the property that must fail on it.
+
+Each mutant is a few lines of Dockerfile on top of an image that is built, so building all of
+them takes seconds.
+"""
+
+import inspect
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.mutants.patches import Patch
+from tests.support.properties import Property
+
+GENERIC_FAILURES = (
+    "",
+    "assert False",
+    "assert not True\n +  where True = any(...)",
+    "assert 1 == 0\n +  where 1 = ProgramResult(command='x', code=1, stdout='', stderr='').code",
+    "assert 'root' == 'vmaf'",
+    "assert 'x' in ''",
+    "Regex pattern did not match.",
+    "not found",
+    "no such file or directory",
+    "permission denied",
+    "read-only file system",
+    "no space left on device",
+    "segmentation fault",
+    "docker: Error response from daemon: pull access denied, repository does not exist.",
+    'exec: "vmaf": executable file not found in $PATH: unknown.',
+    *(f"`x` ended with {code}:\n" for code in (1, 2, 125, 126, 127)),
+    " ".join(map(str, range(10_000))),
+)
+"""Failures that any test may have, whatever is wrong with the image."""
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One faulty image and the property that must fail on it."""
+
+    name: str
+    """The fault, in a few words joined by hyphens."""
+    test: Property
+    expected_failure: str
+    """A regular expression that the failure's message must match, and that names the fault."""
+    dockerfile: str = ""
+    """The lines after FROM."""
+    base: str = "cpu"
+    """The image of the bake file that the mutant is derived from."""
+    patches: Mapping[str, Patch] = field(default_factory=dict)
+    """Files of the base to change, by path, and the change."""
+    params: Mapping[str, Any] = field(default_factory=dict)
+    """The arguments of a parametrised property."""
+
+    @property
+    def tag(self) -> str:
+        """The tag of the mutant's image."""
+        return f"vmaf-mutant:{self.name}"
+
+
+def matches(expected_failure: str, message: str) -> bool:
+    """Return whether a message is the expected failure."""
+    return bool(re.search(expected_failure, message))
+
+
+def unspecific_matches(expected_failure: str, test: Property) -> Iterator[str]:
+    """Yield the texts, present in any failure of a test, that the expected failure matches.
+
+    Such an expected failure does not name the fault: it would accept a failure for another
+    reason. The texts are failures that any test may have, and the source of the test, which
+    pytest prints with the failure: its name, its docstring, its assertions.
+    """
+    for text in (*GENERIC_FAILURES, *inspect.getsource(test).splitlines()):
+        if matches(expected_failure, text):
+            yield text
+
+
+def as_root(script: str) -> str:
+    """Run a script as root; the image's user stays the same."""
+    return f"USER root\nRUN {script}\nUSER vmaf"
+
+
+def plant(path: str) -> str:
+    """Add a file in a layer."""
+    return f"COPY <<end {path}\nplanted\nend"
+
+
+def script(path: str, text: str) -> str:
+    """Put a shell script at a path."""
+    return f"COPY --chmod=755 <<'script' {path}\n#!/bin/sh\n{text}\nscript"
+
+
+def wrap(program: str, text: str) -> str:
+    """Replace a program of the project by a script. The program remains beside it as `.real`."""
+    path = f"/usr/local/bin/{program}"
+    return as_root(f"mv {path} {path}.real") + "\n" + script(path, text)
+
+
+def crash(program: str) -> str:
+    """Replace a program of the project by one that ends as if by a segmentation fault."""
+    return wrap(program, "exit 139")

@@ -1,0 +1,52 @@
+"""Mutants for the properties of test_supply_chain.py."""
+
+from tests.images import test_supply_chain
+from tests.mutants.mutant import Mutant, as_root
+from tests.support.subject import VERSIONS
+
+MUTANTS = (
+    Mutant(
+        "digest-that-is-not-hexadecimal",
+        test_supply_chain.test_sbom_is_valid_cyclonedx,
+        "'zz'",
+        as_root(f"sed -i 's/sha256:[0-9a-f]*/sha256:zz/' {VERSIONS}"),
+    ),
+    Mutant(
+        "package-missing-in-dpkgs-database",
+        test_supply_chain.test_sbom_lists_every_package,
+        "the SBOM lacks .*'libx264-164'",
+        as_root(
+            "cp -a /var/lib/dpkg /var/lib/other"
+            " && sed -i 's/^Package: libx264-164$/Package: other/' /var/lib/dpkg/status"
+        )
+        + "\nENV DPKG_ADMINDIR=/var/lib/other",
+    ),
+    Mutant(
+        "digest-of-another-algorithm",
+        test_supply_chain.test_sbom_lists_every_component,
+        "(?s)the SBOM lacks.*libvmaf .*, md5:",
+        as_root(f"sed -i 's/sha256:/md5:/' {VERSIONS}"),
+    ),
+    Mutant(
+        "label-conceals-that-ffmpeg-is-nonfree",
+        test_supply_chain.test_licence_label_lists_nonfree_components,
+        "ffmpeg is nonfree .configured with --enable-nonfree",
+        'LABEL org.opencontainers.image.licenses="GPL-3.0-or-later"',
+        base="cuda12",
+    ),
+    Mutant(
+        "label-conceals-that-oneapi-is-nonfree",
+        test_supply_chain.test_licence_label_lists_nonfree_components,
+        "(?s)intel-sycl-rt is nonfree .*tbb is nonfree",
+        'LABEL org.opencontainers.image.licenses="GPL-3.0-or-later"',
+        base="oneapi2026",
+    ),
+    Mutant(
+        "package-from-debians-non-free-section",
+        test_supply_chain.test_licence_label_lists_nonfree_components,
+        "libx264-164 is nonfree .section non-free/libs of Debian",
+        as_root(
+            "sed -i '/^Package: libx264-164$/,/^$/s|^Section: |&non-free/|' /var/lib/dpkg/status"
+        ),
+    ),
+)

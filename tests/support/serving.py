@@ -1,0 +1,155 @@
+"""A server image at work: a container of it, with its ports on this machine's loopback."""
+
+import json
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import requests
+import tenacity
+
+from tests.support.subject import ProgramResult, Subject, docker
+
+LOCKED_DOWN = ("--read-only", "--tmpfs=/tmp", "--cap-drop=ALL", "--security-opt=no-new-privileges")
+"""The options of `docker run` that docs/server.md recommends. Every test runs with them."""
+
+HTTP, GRPC = 8080, 9090
+SCORE = "/v1/score"
+PATIENCE = 30
+"""Seconds that the server may take to become ready, to answer or to end."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server."""
+
+    container: str
+    url: str
+    """Its HTTP address, such as `http://127.0.0.1:32768`."""
+    grpc: str
+    """Its gRPC address, such as `127.0.0.1:32769`."""
+
+    def get(self, path: str, **query: str) -> requests.Response:
+        """Send a GET request."""
+        return requests.get(self.url + path, params=query, timeout=PATIENCE)
+
+    def upload(
+        self, reference: bytes, distorted: bytes, *, options: object = None, **query: str
+    ) -> requests.Response:
+        """Upload two videos to be scored."""
+        parts: list[tuple[str, tuple[str | None, str | bytes]]]
+        parts = [] if options is None else [("options", (None, json.dumps(options)))]
+        parts += [("reference", ("r.y4m", reference)), ("distorted", ("d.y4m", distorted))]
+        return requests.post(self.url + SCORE, files=parts, params=query, timeout=PATIENCE)
+
+    def score(self, reference: bytes, distorted: bytes) -> float:
+        """Return the mean score of two videos by the default model."""
+        answer = self.upload(reference, distorted)
+        assert answer.ok, f"the server answered {answer.status_code}: {answer.text}"
+        score: float = answer.json()["models"][0]["pooled"]["mean"]
+        return score
+
+    def metric(self, name: str, **labels: str) -> float:
+        """Return the sum of the samples of a metric that have the given labels."""
+        expected = [f'{label}="{value}"' for label, value in labels.items()]
+        total = 0.0
+        for line in self.get("/metrics").text.splitlines():
+            series, _, value = line.rpartition(" ")
+            metric, _, present = series.partition("{")
+            if metric == name and all(label in present for label in expected):
+                total += float(value)
+        return total
+
+    def signal(self, name: str) -> None:
+        """Send it a signal, such as `TERM`."""
+        docker("kill", f"--signal={name}", self.container)
+
+    @property
+    def log(self) -> str:
+        """What it has written to stderr so far."""
+        return docker("logs", self.container).stderr
+
+    def state(self, key: str) -> str:
+        """Return a field of the container's state: `Running`, `Health.Status`, `ExitCode`."""
+        shown = docker("inspect", "--format", f"{{{{.State.{key}}}}}", self.container)
+        return shown.stdout.strip()
+
+    def execute(self, *command: str) -> ProgramResult:
+        """Run another program in its container."""
+        done = docker("exec", self.container, *command)
+        return ProgramResult(" ".join(command), done.returncode, done.stdout, done.stderr)
+
+    def stop(self, seconds: int = 10) -> int:
+        """Stop it as `docker stop` does, and return its exit code."""
+        docker("stop", f"--time={seconds}", self.container)
+        return int(self.state("ExitCode"))
+
+
+def _retrying(*exceptions: type[Exception]) -> tenacity.Retrying:
+    """Return a loop that repeats its body while it raises one of the exceptions."""
+    return tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(exceptions),
+        stop=tenacity.stop_after_delay(PATIENCE),
+        wait=tenacity.wait_fixed(0.05),
+        reraise=True,
+    )
+
+
+def eventually(read: Callable[[], object], expected: object) -> None:
+    """Wait until `read` returns the expected value; fail the test if it never does."""
+    for attempt in _retrying(AssertionError):
+        with attempt:
+            value = read()
+            assert value == expected, f"after {PATIENCE} s: {value!r}, expected {expected!r}"
+
+
+@contextmanager
+def serving(
+    image: Subject,
+    *arguments: str,
+    options: Iterable[str] = (),
+    directory: Path | None = None,
+    ready: bool = True,
+) -> Iterator[Server]:
+    """Run a server until the test is done with it.
+
+    Args:
+        image: the image to run.
+        arguments: the server's own options.
+        options: for `docker run`, such as `--env=VMAF_...`.
+        directory: mounted read-only as the server's data root.
+        ready: wait until /readyz succeeds; otherwise only until it answers.
+    """
+    name = f"vmaf-verify-{uuid.uuid4().hex}"
+    command = ["run", "--detach", f"--name={name}", *LOCKED_DOWN, *options]
+    command += [f"--publish=127.0.0.1::{port}" for port in (HTTP, GRPC)]
+    if directory:
+        command += [f"--mount=type=bind,source={directory},target=/data,readonly"]
+    try:
+        started = docker(*command, image.tag, *arguments)
+        assert started.returncode == 0, started.stderr
+        http, grpc = (docker("port", name, str(port)).stdout.strip() for port in (HTTP, GRPC))
+        server = Server(name, f"http://{http}", grpc)
+        _await(server, ready=ready)
+        yield server
+    finally:
+        docker("rm", "--force", "--volumes", name)
+
+
+def _check_ready(server: Server, *, ready: bool) -> None:
+    """Raise RequestException if the server does not answer, or is not ready and should be."""
+    assert server.state("Running") == "true", f"the server ended: {server.log}"
+    answer = server.get("/readyz")
+    if ready and not answer.ok:
+        raise requests.RequestException(answer.text)
+
+
+def _await(server: Server, *, ready: bool) -> None:
+    """Wait until the server answers, and until it is ready if `ready` is set."""
+    try:
+        _retrying(requests.RequestException)(_check_ready, server, ready=ready)
+    except requests.RequestException as error:
+        message = f"the server was not ready in {PATIENCE} s: {error}\n{server.log}"
+        raise AssertionError(message) from error

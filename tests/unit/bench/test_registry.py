@@ -1,0 +1,112 @@
+"""Tests of scripts/bench/registry.py, without a registry."""
+
+import os
+import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from scripts.bench import registry
+from scripts.core import process
+from scripts.core.console import UserError
+
+
+@pytest.fixture
+def stored(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Return the tags of the registry's repository of layers, which are none at first."""
+    tags: set[str] = set()
+    monkeypatch.setattr(registry.Registry, "tags", lambda _self, _repository: tags)
+    return tags
+
+
+def arguments(target: str) -> list[str]:
+    """Return the cache arguments of a build, without the parts that all of them have."""
+    builder, *caches = registry.Registry("127.0.0.1:5000").arguments(target)
+    prefix, reference = f"--set={target}.cache-", "type=registry,ref=127.0.0.1:5000/vmaf-bench:"
+    assert builder == "--builder=vmaf-bench"
+    assert all(cache.startswith(prefix) and reference in cache for cache in caches)
+    return [cache.removeprefix(prefix).replace(reference, "") for cache in caches]
+
+
+def test_first_build_exports_all_layers(stored: set[str]) -> None:
+    """The cache is exported with mode=max, as the default has only the final image's layers."""
+    assert not stored
+    assert arguments("cpu") == ["to=cpu,mode=max"]
+
+
+def test_later_builds_write_to_a_branch(stored: set[str]) -> None:
+    """The reference of the first build is never overwritten, as it alone is complete."""
+    stored.add("cpu")
+    assert arguments("cpu") == ["from=cpu", "to=cpu-branch,mode=max"]
+    stored.add("cpu-branch")
+    assert arguments("cpu") == ["from=cpu-branch", "from=cpu", "to=cpu-branch,mode=max"]
+
+
+def test_another_image_imports_the_first_one(stored: set[str]) -> None:
+    """Another image imports the main branch's layers, but not those of other branches."""
+    stored.update(("cpu", "cpu-branch"))
+    assert arguments("cuda12") == ["from=cpu", "to=cuda12,mode=max"]
+
+
+class _Repository(BaseHTTPRequestHandler):
+    """Answers like a registry that has one repository."""
+
+    def do_GET(self) -> None:
+        """List the tags of the repository."""
+        exists = self.path == "/v2/vmaf-bench/tags/list"
+        self.send_response(200 if exists else 404)
+        self.end_headers()
+        self.wfile.write(b'{"name": "vmaf-bench", "tags": ["cpu"]}' if exists else b"{}")
+
+    def log_message(self, *_arguments: object) -> None:
+        """Print nothing."""
+
+
+def test_tags_of_a_missing_repository_are_empty() -> None:
+    """A repository to which nothing was pushed has no tags, which is no error."""
+    with HTTPServer(("127.0.0.1", 0), _Repository) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        running = registry.Registry(f"127.0.0.1:{server.server_port}")
+        assert running.tags(registry.LAYERS) == {"cpu"}
+        assert running.tags(registry.BASES) == set()
+        server.shutdown()
+
+
+def test_programs_require_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without root the error comes before any measurement and names an alternative."""
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(UserError, match="it requires root") as caught:
+        registry.programs()
+    assert "--contender" in caught.value.todo
+
+
+def test_missing_program_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where neither BuildKit nor Go is installed, the error names the missing program."""
+    for name in ("docker-registry", "sh"):
+        (tmp_path / name).touch(mode=0o755)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(process, "environment", lambda: {"PATH": str(tmp_path)})
+    with pytest.raises(UserError, match="go: command not found"):
+        registry.programs()
+
+
+def test_daemon_ends_with_its_context(tmp_path: Path) -> None:
+    """A program in the background is stopped when its context is left."""
+    before = time.monotonic()
+    with registry.daemon(["sleep", "100"], tmp_path / "log"):
+        pass
+    assert time.monotonic() - before < 50
+
+
+def test_silent_daemon_is_an_error_with_its_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program that never listens on its port is an error that shows its log."""
+    monkeypatch.setattr(registry, "PATIENCE", 0)
+    (tmp_path / "log").write_text("no such address\n")
+    with pytest.raises(UserError, match="no such address"):
+        registry.wait(registry.free_port(), tmp_path / "log")

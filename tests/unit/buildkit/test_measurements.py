@@ -1,0 +1,134 @@
+"""The `#measure` and `#progress` lines of recipes."""
+
+import json
+
+import pytest
+
+from scripts.buildkit.measurements import (
+    Apt,
+    Ccache,
+    Depcache,
+    Limit,
+    Measurements,
+    Progress,
+    Tests,
+    read_measurements,
+    read_progress,
+)
+from scripts.core.paths import ROOT
+
+LINES = [
+    (
+        '{"ccache": {"direct_cache_hit": 3, "preprocessed_cache_hit": 1, "cache_miss": 2}}',
+        Measurements(ccache=Ccache(3, 1, 2)),
+    ),
+    (
+        '{"depcache": {"hit": 1, "miss": 2, "uncacheable": 3, "bypassed": 4}}',
+        Measurements(depcache=Depcache(1, 2, 3, 4)),
+    ),
+    (
+        '{"depcache": {"hit": 1, "miss": 2, "unsafe": 3, "passed": 4}}',
+        Measurements(depcache=Depcache(1, 2, 3, 4)),
+    ),
+    ('{"tests": {"run": 5, "failed": 1}}', Measurements(tests=Tests(5, 1))),
+    (
+        '{"limit": {"configure": 1.25, "link": 2.50, "until": 9.00}}',
+        Measurements(limit=Limit(1.25, 2.5, 9.0)),
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "measurements"), LINES)
+def test_read_measurements_accepts_the_lines_of_the_recipes(
+    text: str, measurements: Measurements
+) -> None:
+    """Each kind of line that a recipe prints is read; so are the former names of depcache."""
+    assert read_measurements(f"#measure {text}") == (measurements, "")
+
+
+def test_every_measurement_of_a_recipe_is_in_the_schema() -> None:
+    """No recipe prints a measurement that the schema lacks."""
+    printed = set()
+    for directory in ("docker", "dev", "scripts/bench"):
+        for path in (ROOT / directory).rglob("*.sh"):
+            for line in path.read_text().splitlines():
+                _, found, text = line.partition("#measure {")
+                if found and "printf" in line:
+                    printed.add(text.replace("\\", "").split('"')[1])
+    assert printed >= {"ccache", "depcache", "tests"}
+    assert printed <= set(Measurements.__struct_fields__)
+
+
+def test_former_names_are_written_under_the_new_ones() -> None:
+    """A record that is read and written again has `uncacheable` and `bypassed` only."""
+    measurements, _ = read_measurements('#measure {"depcache": {"unsafe": 3, "passed": 4}}')
+    assert measurements.depcache == Depcache(uncacheable=3, bypassed=4)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("{oops", "malformed measurement"),
+        ("3", "malformed measurement"),
+        ("[1]", "malformed measurement"),
+        ('{"ccache": 3}', "malformed measurement"),
+        ('{"ccache": {"cache_miss": "many"}}', "malformed measurement"),
+        ('{"ccache": {"cache_miss": -1}}', "malformed measurement"),
+        (f'{{"ccache": {{"cache_miss": {10**30}}}}}', "malformed measurement"),
+        (f'{{"limit": {{"until": {"9" * 400}}}}}', "malformed measurement"),
+        ("[" * 100_000, "malformed measurement"),
+    ],
+)
+def test_a_malformed_line_is_a_problem(text: str, problem: str) -> None:
+    """A line that does not fit the schema has no measurements, and the reason is returned."""
+    measurements, why = read_measurements(f"#measure {text}")
+    assert measurements == Measurements()
+    assert why.startswith(problem)
+
+
+def test_an_unknown_name_does_not_hide_the_known_ones() -> None:
+    """Names outside of the schema are returned as a problem; the others are read."""
+    line = '#measure {"nasm": {"hits": 1}, "ccache": {"cache_miss": 2, "ignored": 1}}'
+    measurements, why = read_measurements(line)
+    assert measurements == Measurements(ccache=Ccache(cache_miss=2))
+    assert why == "unknown measurement nasm, ccache.ignored"
+
+
+def test_lookups_are_hits_and_misses() -> None:
+    """Uncacheable calls are lookups, bypassed ones are not; a cache without lookups is left out."""
+    both = Measurements(ccache=Ccache(3, 1, 2), depcache=Depcache(1, 2, 3, 4))
+    assert both.lookups == {"ccache": (4, 6), "depcache": (1, 6)}
+    assert Measurements(ccache=Ccache(), tests=Tests(3, 0)).lookups == {}
+
+
+def test_measurements_add_up_field_by_field() -> None:
+    """The sum has the keys of both; a key of one only is unchanged."""
+    one = Measurements(ccache=Ccache(1, 2, 3), apt=Apt(10, 5))
+    other = Measurements(ccache=Ccache(10, 20, 30), limit=Limit(0.5, 1.5, 2.5))
+    assert one + other == Measurements(
+        ccache=Ccache(11, 22, 33), apt=Apt(10, 5), limit=Limit(0.5, 1.5, 2.5)
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "progress"),
+    [
+        ('{"objects": 812}', Progress(812, 0)),
+        ('{"objects": 812, "total": 2355}', Progress(812, 2355)),
+        ('{"objects": "many"}', None),
+        ("812", None),
+    ],
+)
+def test_read_progress_returns_the_counts(text: str, progress: Progress | None) -> None:
+    """The total is 0 if the line has none; a malformed line gives None."""
+    assert read_progress(f"#progress {text}") == progress
+
+
+def test_the_documented_example_is_valid() -> None:
+    """The example at the top of the module is a line that can be read."""
+    from scripts.buildkit import measurements  # noqa: PLC0415 (only its docstring is used)
+
+    text = measurements.__doc__ or ""
+    (example,) = [line.strip() for line in text.splitlines() if line.startswith("    #measure")]
+    json.loads(example.removeprefix("#measure "))
+    assert read_measurements(example)[1] == ""

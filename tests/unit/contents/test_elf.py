@@ -1,0 +1,186 @@
+"""What is read from ELF files, from the loader's cache and from CUDA's containers."""
+
+import platform
+import shutil
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from scripts.contents import elf
+
+needs_gcc = pytest.mark.skipif(not shutil.which("gcc"), reason="no gcc on this machine")
+
+HARDENED = ("-fPIC", "-shared", "-Wl,-z,relro,-z,now,-z,noexecstack")
+
+
+def build(folder: Path, *flags: str, source: str = "int one(void) { return 1; }") -> elf.Elf:
+    """Compile one file and read it."""
+    (folder / "one.c").write_text(source)
+    out = folder / "libone.so"
+    subprocess.run(["gcc", "-o", out, *flags, folder / "one.c"], check=True)
+    found = elf.read("/usr/lib/libone.so", out.read_bytes())
+    assert found
+    return found
+
+
+def test_the_interpreter_of_these_tests_is_read() -> None:
+    """Any real program needs the C library and nothing that is not there."""
+    found = elf.read(sys.executable, Path(sys.executable).resolve().read_bytes())
+    assert found
+    assert "libc.so.6" in found.needed
+
+
+@needs_gcc
+def test_names_and_search_path_are_read(tmp_path: Path) -> None:
+    """SONAME, NEEDED, RUNPATH and the exported names."""
+    flags = ("-Wl,-soname,libone.so.1", "-Wl,--no-as-needed", "-lm")
+    found = build(tmp_path, *HARDENED, *flags, "-Wl,-rpath,/build/lib:$ORIGIN")
+    assert found.soname == "libone.so.1"
+    assert "libm.so.6" in found.needed
+    assert found.search == ["/build/lib", "$ORIGIN"]
+    offered = elf.exports((tmp_path / "libone.so").read_bytes())
+    assert "one" in offered
+    assert "printf" not in offered
+
+
+@needs_gcc
+def test_an_object_file_is_not_for_the_loader(tmp_path: Path) -> None:
+    """A .o is ELF too, and nothing ever loads it."""
+    (tmp_path / "one.c").write_text("int one;")
+    subprocess.run(["gcc", "-c", "-o", tmp_path / "one.o", tmp_path / "one.c"], check=True)
+    assert elf.read("/one.o", (tmp_path / "one.o").read_bytes()) is None
+
+
+@needs_gcc
+@pytest.mark.parametrize(
+    ("flags", "flaw"),
+    [
+        (HARDENED, ""),
+        ((*HARDENED, "-Wl,-z,lazy"), "RELRO"),
+        ((*HARDENED, "-Wl,-z,norelro"), "RELRO"),
+        ((*HARDENED, "-Wl,-z,execstack"), "executable stack"),
+        (("-no-pie", "-Wl,-z,relro,-z,now"), "fixed address"),
+    ],
+    ids=["none", "lazy binding", "no relro", "executable stack", "no pie"],
+)
+def test_missing_hardening_is_told(tmp_path: Path, flags: tuple[str, ...], flaw: str) -> None:
+    """Each flaw alone is told, and a hardened file has none."""
+    found = build(tmp_path, *flags, source="int main(void) { return 0; }")
+    assert [flaw in told for told in found.flaws] == ([True] if flaw else [])
+
+
+@needs_gcc
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the instruction is x86's")
+def test_relocations_in_code_are_told(tmp_path: Path) -> None:
+    """Code compiled for a fixed place cannot be shared between programs."""
+    source = '__asm__(".globl f\\nf: movabs $f, %rax\\nret\\n.section .note.GNU-stack");'
+    flags = (*HARDENED, "-Wl,-z,notext")
+    assert any("TEXTREL" in flaw for flaw in build(tmp_path, *flags, source=source).flaws)
+
+
+def loader_cache(libraries: dict[str, str]) -> bytes:
+    """Return an /etc/ld.so.cache as ldconfig writes it."""
+    entries, text = b"", b""
+    start = 48 + 24 * len(libraries)
+    for name, path in libraries.items():
+        places = start + len(text), start + len(text) + len(name) + 1
+        entries += struct.pack("<iIIIQ", 0x303, *places, 0, 0)
+        text += f"{name}\0{path}\0".encode()
+    head = b"glibc-ld.so.cache1.1" + struct.pack("<II", len(libraries), len(text))
+    return head.ljust(48, b"\0") + entries + text
+
+
+def test_the_loaders_cache_is_read() -> None:
+    """Names lead to paths; a file that is no cache leads nowhere."""
+    libraries = {"libvmaf.so.3": "/usr/local/lib/libvmaf.so.3", "libc.so.6": "/lib/libc.so.6"}
+    assert elf.cached_libraries(loader_cache(libraries)) == libraries
+    assert elf.cached_libraries(b"") == {}
+
+
+def test_libraries_are_looked_for_as_the_loader_does() -> None:
+    """In the file's own search path, the cache and the default folders, and nowhere else."""
+    found = elf.Elf(
+        path="/opt/app/bin/app",
+        soname="",
+        needed=["libown.so", "libcached.so", "libc.so.6", "libstale.so", "libelsewhere.so"],
+        search=["$ORIGIN/../lib"],
+        flaws=[],
+    )
+    cache = {"libcached.so": "/usr/local/lib/libcached.so", "libstale.so": "/gone/libstale.so"}
+    files = {
+        "/opt/app/bin/../lib/libown.so",
+        "/usr/local/lib/libcached.so",
+        "/usr/local/lib/libelsewhere.so",
+        "/usr/lib/x86_64-linux-gnu/libc.so.6",
+    }
+    missing = elf.unresolved(found, cache, files.__contains__)
+    assert missing == ["libstale.so", "libelsewhere.so"]
+
+
+def fatbin(*codes: tuple[int, int]) -> bytes:
+    """Return a CUDA container with an entry for each kind and architecture."""
+    entries = b""
+    for kind, arch in codes:
+        head = struct.pack("<HHIQIIHHI", kind, 0x101, 64, 24, 0, 0, 0, 0, arch)
+        entries += head.ljust(64, b"\0") + b"kernel".ljust(24, b"\0")
+    return elf.FATBIN_MAGIC + struct.pack("<HHQ", 1, 16, len(entries)) + entries
+
+
+def test_the_gpus_of_embedded_kernels_are_read() -> None:
+    """Machine code and PTX, of every container, wherever in the file they stand."""
+    content = b"code" + fatbin((2, 75), (2, 80)) + b"data" + fatbin((1, 90), (9, 1)) + b"end"
+    assert elf.gpu_code(content) == {"sm_75", "sm_80", "compute_90"}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", elf.FATBIN_MAGIC, elf.FATBIN_MAGIC + bytes(40), fatbin((2, 75))[:-1]],
+    ids=["nothing", "end of file", "other header", "cut off"],
+)
+def test_the_magic_alone_is_no_kernel(content: bytes) -> None:
+    """The four bytes also occur by chance, and a container that is cut off holds no code."""
+    assert elf.gpu_code(content) == frozenset()
+
+
+def bundle(*codes: tuple[str, bytes]) -> bytes:
+    """Return clang's bundle with an entry for each target and its code."""
+    size = 32 + sum(24 + len(target) for target, _ in codes)
+    entries, code = b"", b""
+    for target, content in codes:
+        entries += struct.pack("<QQQ", size + len(code), len(content), len(target))
+        entries += target.encode()
+        code += content
+    return elf.BUNDLE_MAGIC + struct.pack("<Q", len(codes)) + entries + code
+
+
+def hip(gfx: str, code: bytes = elf.MAGIC + b"kernel") -> tuple[str, bytes]:
+    """Return the entry of one GPU."""
+    return f"hipv4-amdgcn-amd-amdhsa--{gfx}", code
+
+
+def test_the_gpus_of_hip_kernels_are_read() -> None:
+    """Of every bundle, wherever it stands; the empty entry of the host is for no GPU."""
+    host = ("host-x86_64-unknown-linux-gnu-", b"")
+    two = bundle(host, hip("gfx90a"), hip("gfx1030"))
+    content = b"code" + two + b"data" + bundle(hip("gfx906"))
+    assert elf.hip_code(content) == {"gfx90a", "gfx1030", "gfx906"}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        elf.BUNDLE_MAGIC,
+        elf.BUNDLE_MAGIC + b"\1" * 20,
+        bundle(hip("gfx906"))[:-1],
+        bundle(hip("gfx906", b"")),
+        bundle(hip("gfx906", b"no ELF file")),
+    ],
+    ids=["nothing", "end of file", "nonsense", "cut off", "no code", "other code"],
+)
+def test_a_target_without_code_is_none(content: bytes) -> None:
+    """A name alone runs on no GPU."""
+    assert elf.hip_code(content) == frozenset()

@@ -1,0 +1,276 @@
+"""Two images compared file by file, on archives made here with one thing changed."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from scripts.cli.__main__ import main
+from scripts.contents import elf, listing
+from scripts.contents.archive import Archive, Saved
+from scripts.contents.listing import Difference, Entry, differences
+from scripts.core.console import UserError
+from scripts.engine import client
+from scripts.images import catalogue
+from tests.support.archives import TAG, Files, layer, save
+
+List = Callable[..., dict[str, Entry]]
+
+IMAGE: Files = {
+    "lib": "usr/lib",
+    "usr/lib/libc.so.6": b"Debian's",
+    "usr/local/bin/vmaf": b"program",
+    "usr/local/lib/libvmaf.so": "libvmaf.so.3",
+    "usr/local/share/README": b"of a package, though among ours",
+    "var/lib/dpkg/info/libc6.list": b"/.\n/lib\n/lib/libc.so.6\n/usr/local/share/README\n",
+    "etc/ld.so.cache": b"made when packages are installed",
+    "etc/ld.so.conf.d/oneapi.conf": b"/opt/intel/oneapi/lib",
+    "data/": b"",
+}
+
+
+@pytest.fixture
+def listed(tmp_path: Path) -> List:
+    """Return a function that lists an image of these layers."""
+
+    def make(*layers: bytes) -> dict[str, Entry]:
+        with Archive(save(tmp_path, layers)) as archive:
+            return listing.read(archive.image(TAG))
+
+    return make
+
+
+def test_a_path_is_whose_it_is(listed: List) -> None:
+    """A package owns what dpkg lists, by whatever name; ours is the rest where recipes write."""
+    owners = {path: entry.owner for path, entry in listed(layer(IMAGE)).items()}
+    assert owners == {
+        "/data": "ours",
+        "/etc/ld.so.cache": "installation",
+        "/etc/ld.so.conf.d/oneapi.conf": "ours",
+        "/lib": "package",
+        "/usr/lib/libc.so.6": "package",
+        "/usr/local/bin/vmaf": "ours",
+        "/usr/local/lib/libvmaf.so": "ours",
+        "/usr/local/share/README": "package",
+        "/var/lib/dpkg/info/libc6.list": "installation",
+    }
+
+
+def test_the_same_files_in_other_layers_are_the_same_image(listed: List) -> None:
+    """What counts is what a container sees, not how it came there."""
+    vmaf = {"usr/local/bin/vmaf": IMAGE["usr/local/bin/vmaf"]}
+    rest = {path: content for path, content in IMAGE.items() if path not in vmaf}
+    below = layer({"usr/local/bin/vmaf": b"older", "opt/gone": b"", **rest})
+    one, other = listed(layer(IMAGE)), listed(below, layer({**vmaf, "opt/.wh.gone": b""}))
+    assert differences(one, other) == []
+
+
+@pytest.mark.parametrize(
+    ("files", "modes", "path", "what"),
+    [
+        ({"usr/local/bin/vmaf": b"Program"}, {}, "/usr/local/bin/vmaf", "content, 7 bytes"),
+        ({"usr/local/bin/vmaf": b"pro"}, {}, "/usr/local/bin/vmaf", "7 bytes, 3"),
+        ({}, {"usr/local/bin/vmaf": 0o4755}, "/usr/local/bin/vmaf", "mode 0644, 4755"),
+        ({}, {"data/": 0o777}, "/data", "mode 0755, 0777"),
+        ({"usr/local/lib/libvmaf.so": "x"}, {}, "/usr/local/lib/libvmaf.so", "to libvmaf.so.3, x"),
+        ({"usr/local/lib/libvmaf.so": b""}, {}, "/usr/local/lib/libvmaf.so", "link, file"),
+        ({"opt/more": b""}, {}, "/opt/more", "absent, file"),
+    ],
+)
+def test_a_planted_difference_is_named(
+    listed: List, files: Files, modes: dict[str, int], path: str, what: str
+) -> None:
+    """And nothing else is."""
+    one, other = listed(layer(IMAGE)), listed(layer({**IMAGE, **files}, modes))
+    (found,) = differences(one, other)
+    assert (found.path, found.owner, found.why) == (path, "ours", "")
+    assert found.what.startswith(what)
+
+
+def test_an_owner_is_told() -> None:
+    """Who runs a container as another user finds other rights."""
+    one, other = Entry("file", 0o644, 0, 0), Entry("file", 0o644, 0, 1000)
+    assert differences({"/opt/a": one}, {"/opt/a": other})[0].what == "of 0:0, 0:1000"
+
+
+def test_a_missing_file_is_told_of_either_image(listed: List) -> None:
+    """Ours first, whichever image has it."""
+    one = listed(layer({**IMAGE, "etc/only-in-a": b""}))
+    other = listed(layer({**IMAGE, "opt/only-in-b": b""}))
+    assert differences(one, other) == [
+        Difference("/opt/only-in-b", "ours", "absent, file"),
+        Difference("/etc/only-in-a", "installation", "file, absent"),
+    ]
+
+
+def changed(content: bytes, section: str) -> bytes:
+    """Return an ELF file with one byte of a section turned."""
+    at = content.index(bytes(dict(elf.sections(content))[section]))
+    return content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
+
+
+@pytest.fixture(scope="module")
+def program() -> bytes:
+    """Any ELF file: the one that runs these tests."""
+    return Path(sys.executable).resolve().read_bytes()
+
+
+def parsed(*words: str) -> bytes:
+    """Return a versions.json."""
+    return json.dumps({word: {"version": word} for word in words}).encode()
+
+
+def compiled(time: bytes, code: bytes) -> bytes:
+    """Return what a .pyc file looks like."""
+    return b"\xa7\r\r\n" + bytes(4) + time + b"size" + code
+
+
+@pytest.mark.parametrize(
+    ("path", "one", "other", "why"),
+    [
+        ("usr/local/share/vmaf/versions.json", parsed("a", "b"), parsed("a", "c"), "b, c"),
+        ("opt/x.json", b"not JSON", b"nor this", ""),
+        ("opt/x.json", b"[1]", b"[2]", ""),
+        ("opt/x.pyc", compiled(b"1970", b"x"), compiled(b"1971", b"x"), "the time of its source"),
+        ("opt/x.pyc", compiled(b"1970", b"x"), compiled(b"1970", b"y"), "its code"),
+        ("opt/x", elf.MAGIC + b"only begins like one", elf.MAGIC, ""),
+        ("usr/lib/libc.so.6", b"x", b"y", ""),
+    ],
+)
+def test_what_differs_inside_is_named(
+    listed: List, path: str, one: bytes, other: bytes, why: str
+) -> None:
+    """As far as a file's format tells; of our own files only."""
+    a, b = (listed(layer({**IMAGE, path: content})) for content in (one, other))
+    (found,) = differences(a, b)
+    assert found.why == why
+
+
+def test_the_sections_that_differ_are_named(listed: List, program: bytes) -> None:
+    """In their order; a build id is made from the rest, and told of where it is alone."""
+    dynstr = changed(program, ".dynstr")
+    both = changed(dynstr, ".text")
+    paths = ["dynstr", "both"]
+    a = listed(layer({f"opt/{path}": program for path in paths}))
+    b = listed(layer({"opt/dynstr": dynstr, "opt/both": both}))
+    assert [one.why for one in differences(a, b)] == [".dynstr, .text", ".dynstr"]
+
+
+def test_a_build_id_alone_is_told() -> None:
+    """Else it says nothing; and few of many parts are named."""
+    identity, text = ".note.gnu.build-id", ".text"
+
+    def entry(**parts: str) -> dict[str, Entry]:
+        return {"/opt/a": Entry("file", 0, 0, 0, 1, str(parts), parts=parts)}
+
+    def why(a: dict[str, str], b: dict[str, str]) -> str:
+        return differences(entry(**a), entry(**b))[0].why
+
+    assert why({identity: "1", text: "1"}, {identity: "2", text: "1"}) == identity
+    assert why({identity: "1", text: "1"}, {identity: "2", text: "2"}) == text
+    many = {f"s{number}": "1" for number in range(6)}
+    assert why(many, {}) == "s0, s1, s2, s3 and 2 more"
+
+
+def test_a_hard_link_has_the_content_of_its_file(tmp_path: Path) -> None:
+    """It is the same whether the archive has it as a link or as a file of its own."""
+    linked, plain = tmp_path / "linked", tmp_path / "plain"
+    for folder in (linked, plain):
+        folder.mkdir()
+    files: Files = {"opt/a": b"content", "opt/b": b"content"}
+    with Archive(save(linked, [layer(files, hard={"opt/b": "opt/a"})])) as archive:
+        one = listing.read(archive.image(TAG))
+    with Archive(save(plain, [layer(files)])) as archive:
+        other = listing.read(archive.image(TAG))
+    assert one["/opt/b"].size == len(b"content")
+    assert differences(one, other) == []
+
+
+@pytest.fixture
+def at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have an engine with three images: `b:1` has another libvmaf, `a:2` another host name."""
+    images = {
+        "a:1": layer({**IMAGE, "usr/local/lib/libvmaf.so.3": b"one"}),
+        "a:2": layer({**IMAGE, "usr/local/lib/libvmaf.so.3": b"one", "etc/hostname": b"x"}),
+        "b:1": layer({**IMAGE, "usr/local/lib/libvmaf.so.3": b"two"}),
+    }
+
+    @contextmanager
+    def opened(tag: str) -> Iterator[tuple[int, Saved]]:
+        with Archive(save(tmp_path, [images[tag]])) as archive:
+            yield 1, archive.image(TAG)
+
+    monkeypatch.setattr(listing, "opened", opened)
+    monkeypatch.setattr(catalogue, "images", dict)
+    monkeypatch.setattr(client, "require", lambda: None)
+
+
+@pytest.mark.usefixtures("at_hand")
+def test_the_exit_code_is_that_of_our_own_artefacts(capsys: pytest.CaptureFixture[str]) -> None:
+    """What Debian's packages leave differs with their dates, and is told apart."""
+    assert main(["compare", "a:1", "a:1"]) == 0
+    assert main(["compare", "a:1", "a:2"]) == 0
+    shown = capsys.readouterr().out
+    assert "our own artefacts: none of 5 differ" in shown
+    assert "what installing them made: 1 of 3 differ" in shown
+    assert "/etc/hostname" in shown
+    assert main(["compare", "a:1", "b:1"]) == 1
+    shown = capsys.readouterr().out
+    assert "our own artefacts: 1 of 5 differ" in shown
+    assert "/usr/local/lib/libvmaf.so.3" in shown
+
+
+def test_what_differs_alike_is_shown_in_part(capsys: pytest.CaptureFixture[str]) -> None:
+    """Thousands of compiled files would hide the one that matters."""
+
+    def entries(digest: str) -> dict[str, Entry]:
+        def entry(why: str) -> Entry:
+            return Entry("file", 0o644, 0, 0, 1, digest, parts={why: digest})
+
+        return {f"/opt/{n:02}": entry("time") for n in range(30)} | {"/opt/vmaf": entry(".text")}
+
+    listing.show(["a", "b"], [entries("1"), entries("2")])
+    shown = capsys.readouterr().out
+    assert "our own artefacts: 31 of 31 differ" in shown
+    assert "and 10 more (time);" in shown
+    assert ("/opt/19" in shown, "/opt/20" in shown, "/opt/vmaf" in shown) == (True, False, True)
+
+
+@pytest.mark.usefixtures("at_hand")
+def test_a_listing_stands_for_its_image(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """So that an image of another machine can be compared."""
+    assert main(["compare", "a:1", "--format", "json"]) == 0
+    written = tmp_path / "a.json"
+    written.write_text(capsys.readouterr().out)
+    assert main(["compare", str(written), "a:1"]) == 0
+    assert main(["compare", str(written), "b:1"]) == 1
+    capsys.readouterr()
+    assert main(["compare", str(written), "b:1", "--format", "json"]) == 1
+    (found,) = json.loads(capsys.readouterr().out)
+    assert found["path"] == "/usr/local/lib/libvmaf.so.3"
+
+
+@pytest.mark.usefixtures("at_hand")
+@pytest.mark.parametrize(
+    ("content", "words", "says"),
+    [
+        ("", [], "0 images are named"),
+        ("", ["a:1"], "1 images are named"),
+        ("", ["a:1", "a:1", "a:1"], "3 images are named"),
+        ("", ["a:1", "absent.json"], "absent.json"),
+        ("{", ["a:1", "x.json"], "x.json"),
+        ("[]", ["a:1", "x.json"], "x.json"),
+        ('{"files": {"/a": {"kind": "file"}}}', ["a:1", "x.json"], "x.json"),
+    ],
+)
+def test_what_cannot_be_compared_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str, words: list[str], says: str
+) -> None:
+    """With what to do."""
+    monkeypatch.chdir(tmp_path)
+    Path("x.json").write_text(content)
+    with pytest.raises(UserError, match=says):
+        main(["compare", *words])

@@ -1,0 +1,331 @@
+"""SBOM and licence report, of images made here."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scripts.cli.__main__ import main
+from scripts.contents import inventory, sbom
+from scripts.contents.archive import Archive, Saved
+from scripts.contents.inventory import NOT_MACHINE_READABLE, NOT_STATED, Item, modules
+from scripts.core.console import UserError
+from scripts.engine import client
+from scripts.images import catalogue
+from tests.support.archives import TAG, Files, layer, save
+
+DIGEST = "ab" * 32
+STATUS = b"""\
+Package: libx
+Status: install ok installed
+Section: libs
+Architecture: amd64
+Version: 1:2.0+git-1
+
+Package: gone
+Status: deinstall ok config-files
+Section: libs
+Architecture: amd64
+Version: 1
+
+Package: firmware
+Status: install ok installed
+Section: non-free/libs
+Architecture: all
+Version: 3
+"""
+COPYRIGHT = b"""\
+Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
+
+Files: *
+Copyright: 2020 somebody
+License: GPL-2+
+
+Files: x.c
+Copyright: 2021 nobody
+License: Expat
+ Do what you like.
+"""
+
+
+def part(**more: str) -> Mapping[str, str]:
+    """Return an entry of versions.json."""
+    return {"version": "1", "source": "a tarball", "digest": f"sha256:{DIGEST}", **more}
+
+
+def image(parts: Mapping[str, Mapping[str, str]] | None = None) -> dict[str, str | bytes]:
+    """Return the files of a small image."""
+    return {
+        "etc/os-release": b'ID=debian\nVERSION_CODENAME="trixie"\n',
+        "var/lib/dpkg/status": STATUS,
+        "usr/share/doc/libx/copyright": COPYRIGHT,
+        "usr/share/doc/firmware": "libx",
+        "usr/local/share/vmaf/versions.json": json.dumps(parts or {"libvmaf": part()}).encode(),
+    }
+
+
+@pytest.fixture
+def read(tmp_path: Path) -> Callable[[Files], dict[str, Item]]:
+    """Return a function that reads what an image of these files is made of, by name."""
+
+    def items(files: Files) -> dict[str, Item]:
+        with Archive(save(tmp_path, [layer(files)])) as archive:
+            return {item.name: item for item in inventory.read(archive.image(TAG))}
+
+    return items
+
+
+Read = Callable[[Files], dict[str, Item]]
+
+
+def components(items: Mapping[str, Item]) -> Mapping[str, Mapping[str, Any]]:
+    """Return the components of the SBOM, by name, once it is found to be valid."""
+    written = sbom.document(TAG, list(items.values()))
+    assert not sbom.faults(written)
+    return {one["name"]: one for one in json.loads(written)["components"]}
+
+
+def test_packages_are_those_that_dpkg_has_installed(read: Read) -> None:
+    """With licences of their copyright files, and Debian's nonfree section told."""
+    found = read(image())
+    assert found.keys() == {"libx", "firmware", "libvmaf"}
+    assert found["libx"].licences == ["Expat", "GPL-2+"]
+    assert (found["libx"].nonfree, found["firmware"].nonfree) == (
+        "",
+        "section non-free/libs of Debian",
+    )
+    purl = components(found)["libx"]["purl"]
+    assert purl == "pkg:deb/debian/libx@1:2.0%2Bgit-1?arch=amd64&distro=trixie"
+
+
+def test_an_image_without_dpkg_has_a_file_per_package(read: Read) -> None:
+    """As distroless ones do, without a status."""
+    entry = b"Package: tiny\nVersion: 1\nArchitecture: amd64\n"
+    files = {"var/lib/dpkg/status.d/tiny": entry, "var/lib/dpkg/status.d/tiny.md5sums": b"0  a\n"}
+    assert read(files).keys() == {"tiny"}
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (b"You may copy this as you like.\n", NOT_MACHINE_READABLE),
+        (b"", NOT_STATED),
+        (b"Format: something else\n\nno field\n", NOT_MACHINE_READABLE),
+    ],
+)
+def test_a_copyright_file_in_prose_is_said_to_be_one(read: Read, text: bytes, says: str) -> None:
+    """Its licences are not guessed."""
+    assert read({**image(), "usr/share/doc/libx/copyright": text})["libx"].licences == [says]
+
+
+@pytest.mark.parametrize(
+    ("name", "entry", "licence", "nonfree"),
+    [
+        ("ffmpeg", part(configure="--enable-gpl --enable-version3"), "GPL-3.0-or-later", False),
+        ("ffmpeg", part(configure="--enable-version3"), "LGPL-3.0-or-later", False),
+        ("ffmpeg", part(configure="--enable-gpl"), "GPL-2.0-or-later", False),
+        ("ffmpeg", part(configure=""), "LGPL-2.1-or-later", False),
+        ("ffmpeg", part(configure="--enable-nonfree"), inventory.NOT_REDISTRIBUTABLE, True),
+        ("cuda", part(source="Debian package nvidia-cuda-toolkit"), "LicenseRef-NVIDIA-CUDA", True),
+        ("intel-sycl-rt", part(), "LicenseRef-Intel-Developer-Tools", True),
+        ("tbb", part(), "LicenseRef-Intel-Simplified-Software", True),
+        ("umf", part(), "Apache-2.0", False),
+        ("libvmaf", part(), "BSD-2-Clause-Patent", False),
+        ("hip", part(source="Debian package libx (testing)"), "Expat", False),
+        ("unheard-of", part(), NOT_STATED, False),
+    ],
+)
+def test_licences_of_parts(
+    read: Read, name: str, entry: Mapping[str, str], licence: str, *, nonfree: bool
+) -> None:
+    """By the flags, by the text beside a part, by Debian's file; and told where nonfree."""
+    licensing = "opt/intel/oneapi/licensing"
+    texts = {
+        f"{licensing}/tbb/LICENSE.txt": b"Intel Simplified Software License (Version 1)\n",
+        f"{licensing}/umf/LICENSE.txt": b"      Apache License\n Version 2.0\n",
+    }
+    found = read({**image({name: entry}), **texts})[name]
+    assert found.licences[0] == licence
+    assert bool(found.nonfree) is nonfree
+
+
+def test_package_urls_of_parts(read: Read) -> None:
+    """Ours by name and checksum, a wheel as PyPI's, a package taken apart as Debian's."""
+    found = components(
+        read(
+            image(
+                {
+                    "libvmaf": part(),
+                    "tbb": part(source="PyPI wheel tbb-1-py3-none-any.whl"),
+                    "hip": part(source="Debian package libamdhip64-6, with a patch"),
+                    "ccache": {"version": "4", "source": "Debian package ccache"},
+                }
+            )
+        )
+    )
+    checksum = f"?checksum=sha256:{DIGEST}"
+    assert found["libvmaf"]["purl"] == f"pkg:generic/libvmaf@1{checksum}"
+    assert found["tbb"]["purl"] == f"pkg:pypi/tbb@1{checksum}"
+    assert found["hip"]["purl"] == f"pkg:deb/debian/libamdhip64-6@1{checksum}"
+    assert found["ccache"]["purl"] == "pkg:deb/debian/ccache@4"
+    assert found["libvmaf"]["hashes"] == [{"alg": "SHA-256", "content": DIGEST}]
+
+
+@pytest.mark.parametrize(
+    ("metadata", "licence"),
+    [
+        ("License-Expression: MIT", "MIT"),
+        ("License: BSD", "BSD"),
+        (
+            "License: All\n        of it\nClassifier: License :: OSI Approved :: X License",
+            "X License",
+        ),
+        ("License: Copyright\n        all of it", NOT_MACHINE_READABLE),
+        ("Classifier: Topic :: Y", NOT_STATED),
+    ],
+)
+def test_python_distributions(read: Read, metadata: str, licence: str) -> None:
+    """Those of an environment; Debian's own are packages, and copies belong to their keeper."""
+    text = f"Metadata-Version: 2.4\nName: six\nVersion: 1.0\n{metadata}\n\nLong.\n".encode()
+    there = "opt/venv/lib/python3.13/site-packages"
+    found = read(
+        {
+            f"{there}/six-1.0.dist-info/METADATA": text,
+            f"{there}/pip/_vendor/copy-1.0.dist-info/METADATA": text.replace(b"six", b"copy"),
+            "usr/lib/python3/dist-packages/deb-1.0.dist-info/METADATA": text,
+        }
+    )
+    assert found["six"].licences == [licence]
+    assert components(found)["six"]["purl"] == "pkg:pypi/six@1.0"
+    assert len(found) == 1
+
+
+def go_program(listed: str) -> bytes:
+    """Return what a Go linker puts into a program, amid other bytes."""
+
+    def string(content: bytes) -> bytes:
+        low, high = len(content) & 0x7F | 0x80, len(content) >> 7
+        return bytes([low, high]) + content
+
+    header = b"\xff Go buildinf:" + bytes([8, 2]) + bytes(16)
+    guarded = bytes(16) + listed.encode() + bytes(16)
+    return b"\x7fELF" + bytes(28) + header + string(b"go1.24.4") + string(guarded) + b"text"
+
+
+def test_go_modules_are_read_from_the_program(read: Read) -> None:
+    """With what was put in a module's place, and Go's own library."""
+    listed = (
+        "path\texample.org/server\nmod\texample.org/server\t(devel)\t\n"
+        "dep\texample.org/a\tv1.0.0\th1:x=\ndep\texample.org/b\tv2.0.0\n"
+        "=>\texample.org/c/v3\tv3.0.0\th1:y=\nbuild\t-compiler=gc\n"
+    )
+    found = read({"usr/local/bin/server": go_program(listed), "usr/local/bin/other": b"#!/bin/sh"})
+    assert {name: item.version for name, item in found.items()} == {
+        "stdlib": "1.24.4",
+        "example.org/a": "v1.0.0",
+        "example.org/c/v3": "v3.0.0",
+    }
+    assert components(found)["example.org/c/v3"]["purl"] == "pkg:golang/example.org/c/v3@v3.0.0"
+
+
+def test_what_is_no_go_program_has_no_modules() -> None:
+    """Nor has one older than Go 1.18, which keeps them elsewhere."""
+    assert not list(modules(b"\x7fELF"))
+    assert not list(modules(b"\xff Go buildinf:" + bytes([8, 0]) + bytes(64)))
+
+
+def test_an_sbom_is_the_same_each_time(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In any order; its time is SOURCE_DATE_EPOCH or none."""
+    monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
+    items = list(read(image()).values())
+    written = sbom.document(TAG, items)
+    assert written == sbom.document(TAG, items[::-1])
+    assert "timestamp" not in written
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "")
+    assert "timestamp" not in sbom.document(TAG, items)
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "86400")
+    assert '"timestamp": "1970-01-02T00:00:00+00:00"' in sbom.document(TAG, items)
+
+
+def test_the_schema_finds_a_digest_that_is_none(read: Read) -> None:
+    """The library writes what it is given."""
+    items = read(image({"libvmaf": part(digest="sha256:zz")}))
+    assert "zz" in sbom.faults(sbom.document(TAG, list(items.values())))[0]
+
+
+@pytest.mark.parametrize(
+    ("label", "quiet"),
+    [
+        ("GPL-3.0-or-later", {"tbb", "firmware"}),
+        ("GPL-3.0-or-later AND (LicenseRef-Intel-Developer-Tools)", {"firmware"}),
+        (inventory.NOT_REDISTRIBUTABLE, set()),
+    ],
+)
+def test_a_label_covers_a_nonfree_part_or_not(read: Read, label: str, quiet: set[str]) -> None:
+    """By the part's own terms, or by saying that nothing may be passed on."""
+    tool = {"opt/intel/oneapi/licensing/tbb/LICENSE.txt": b"Intel End User License Agreement for "}
+    tool = {path: text + b"Developer Tools (Version 1)" for path, text in tool.items()}
+    found = components(read({**image({"tbb": part()}), **tool}))
+    assert {line.split()[0] for line in sbom.unsaid(list(found.values()), label)} == quiet
+
+
+def test_the_report_names_what_is_nonfree(read: Read, capsys: pytest.CaptureFixture[str]) -> None:
+    """Beside the label; licences that differ in their case are one row."""
+    items = read(image({"ffmpeg": part(configure="--enable-nonfree")}))
+    sbom.show(TAG, list(items.values()), "MIT")
+    shown = capsys.readouterr().out
+    assert "nonfree: 2" in shown
+    assert "ffmpeg 1: configured with --enable-nonfree" in shown
+    assert "org.opencontainers.image.licenses: MIT" in shown
+
+
+@pytest.fixture
+def at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Files], None]:
+    """Return a function that makes these files the image that any tag names."""
+
+    def offer(files: Files) -> None:
+        @contextmanager
+        def opened(_: str) -> Iterator[tuple[int, Saved]]:
+            with Archive(save(tmp_path, [layer(files)])) as archive:
+                yield 1, archive.image(TAG)
+
+        monkeypatch.setattr(sbom, "opened", opened)
+
+    monkeypatch.setattr(catalogue, "images", dict)
+    monkeypatch.setattr(client, "require", lambda: None)
+    monkeypatch.setattr(sbom, "RECORDS", tmp_path)
+    return offer
+
+
+def test_json_goes_to_stdout_and_text_leaves_a_file(
+    at_hand: Callable[[Files], None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same document either way."""
+    at_hand(image())
+    assert main(["sbom", TAG, "--format", "json"]) == 0
+    printed = capsys.readouterr().out
+    assert main(["sbom", TAG]) == 0
+    assert (tmp_path / "sbom" / "made_here.json").read_text() == printed
+
+
+@pytest.mark.parametrize(
+    ("files", "words", "says"),
+    [
+        ({"etc/": b""}, [TAG], "neither dpkg's status nor"),
+        (image({"x": {"source": "no version"}}), [TAG], "KeyError: 'version'"),
+        ({"usr/local/share/vmaf/versions.json": b"{"}, [TAG], "JSONDecodeError"),
+        (image({"x": part(digest="sha256:zz")}), [TAG], "no valid CycloneDX"),
+        (image(), [TAG, TAG, "--format=json"], "cannot print several"),
+        (image(), [], "none is named"),
+    ],
+)
+def test_what_cannot_be_done_is_told(
+    at_hand: Callable[[Files], None], files: Files, words: list[str], says: str
+) -> None:
+    """And no file is written."""
+    at_hand(files)
+    with pytest.raises(UserError, match=says):
+        main(["sbom", *words])

@@ -1,0 +1,92 @@
+"""What git reports of a checkout: its files, its revision and the time of its images."""
+
+from pathlib import Path
+
+import pytest
+
+from scripts.core import git, process
+from scripts.core.console import UserError
+
+COMMIT_TIME = "1795000000"
+
+
+def run_git(checkout: Path, *arguments: str) -> str:
+    """Run git in a checkout and return what it prints; a failure fails the test."""
+    identity = ("-c", "user.name=Test", "-c", "user.email=test@example.org")
+    env = {**process.environment(), "GIT_COMMITTER_DATE": f"{COMMIT_TIME} +0000"}
+    done = process.run("git", *identity, *arguments, cwd=checkout, env=env)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a checkout with one commit, which takes the place of this one."""
+    monkeypatch.setattr(git, "ROOT", tmp_path)
+    (tmp_path / "Dockerfile").touch()
+    (tmp_path / "gone.sh").touch()
+    (tmp_path / ".gitignore").write_text("ignored*\n")
+    run_git(tmp_path, "init", "--quiet")
+    run_git(tmp_path, "add", ".")
+    run_git(tmp_path, "commit", "--quiet", "--message=one")
+    return tmp_path
+
+
+def test_tracked_lists_the_files_that_a_commit_would_have(checkout: Path) -> None:
+    """New files are listed; ignored and deleted files are not."""
+    (checkout / "new.sh").touch()
+    (checkout / "ignored.sh").touch()
+    (checkout / "gone.sh").unlink()
+    assert git.tracked("*.sh") == [Path("new.sh")]
+    assert set(git.tracked()) == {Path("Dockerfile"), Path(".gitignore"), Path("new.sh")}
+
+
+def test_dockerfiles_are_found_by_their_names(checkout: Path) -> None:
+    """Dockerfiles and Containerfiles count in every directory, with any suffix."""
+    (checkout / "dev").mkdir()
+    (checkout / "dev" / "Containerfile").touch()
+    (checkout / "dev" / "Dockerfile.test").touch()
+    assert set(map(str, git.dockerfiles())) == {
+        "Dockerfile",
+        "dev/Containerfile",
+        "dev/Dockerfile.test",
+    }
+
+
+def test_revision_is_the_commit_and_marks_edits(checkout: Path) -> None:
+    """A tag does not replace the commit; an edit adds `-dirty`."""
+    commit = run_git(checkout, "rev-parse", "HEAD")
+    run_git(checkout, "tag", "v1")
+    assert git.revision() == commit
+    (checkout / "Dockerfile").write_text("FROM scratch\n")
+    assert git.revision() == f"{commit}-dirty"
+
+
+def test_revision_is_unknown_outside_of_a_checkout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files without a repository have no revision, and their images the time of the build."""
+    monkeypatch.setattr(git, "ROOT", tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert git.revision() == "unknown"
+    assert git.epoch({}) == ""
+
+
+def test_images_have_the_time_of_the_commit(checkout: Path) -> None:
+    """Two builds of a commit give one image; a build of edited files has its own time."""
+    assert git.epoch({}) == COMMIT_TIME
+    (checkout / "Dockerfile").write_text("FROM scratch\n")
+    assert git.epoch({}) == ""
+
+
+@pytest.mark.parametrize("time", ["0", "1700000000", ""])
+def test_source_date_epoch_replaces_the_time_of_the_commit(time: str) -> None:
+    """The variable is used unchanged; an empty value asks for the time of the build."""
+    assert git.epoch({"SOURCE_DATE_EPOCH": time}) == time
+
+
+@pytest.mark.parametrize("time", ["yesterday", "-1", "1.5"])
+def test_source_date_epoch_must_be_a_number(time: str) -> None:
+    """A value that is no time is an error, whose message shows how to get one."""
+    with pytest.raises(UserError, match="git log"):
+        git.epoch({"SOURCE_DATE_EPOCH": time})

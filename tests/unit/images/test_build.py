@@ -1,0 +1,82 @@
+"""Tests of what the build checks and of its handling of races in BuildKit."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from scripts.core.console import UserError
+from scripts.engine import client
+from scripts.images import bases, build, catalogue, sizes
+from scripts.images.catalogue import Image
+from scripts.images.sources import SourceTree
+
+
+def image(backends: str) -> Image:
+    """Return an image whose label has these backends."""
+    return Image("x", "vmaf:x", "Dockerfile", "x", {"vmaf.backends": backends}, frozenset())
+
+
+def libvmaf(*backends: str) -> SourceTree:
+    """Return a libvmaf source tree with these backends."""
+    return SourceTree("libvmaf", Path("/copy"), "1.0", frozenset(backends))
+
+
+def test_source_tree_without_a_backend_of_the_image_is_refused() -> None:
+    """A tree without CUDA does not give a CPU image under the name of the CUDA image."""
+    with pytest.raises(UserError, match="has no enable_cuda"):
+        build.check_backends([image("cpu cuda")], libvmaf("cpu"))
+    build.check_backends([image("cpu cuda")], libvmaf("cpu", "cuda"))
+    build.check_backends([image("cpu cuda")], None)
+
+
+def test_classic_builder_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """DOCKER_BUILDKIT=0 is refused before an engine is needed; the message names the page."""
+    monkeypatch.setenv("DOCKER_BUILDKIT", "0")
+    with pytest.raises(UserError, match=r"DOCKER_BUILDKIT=0 .*\n.*docs/rebase-notes.md"):
+        build.build(["cpu"])
+
+
+@pytest.mark.parametrize("exists", [False, True])
+def test_full_disk_is_refused_before_anything_is_built(
+    monkeypatch: pytest.MonkeyPatch, *, exists: bool
+) -> None:
+    """An image that is missing needs the space of a cold build, one that exists its own size."""
+    needed: list[int] = []
+
+    def check_disk(_free: int | None, bytes_: int) -> None:
+        needed.append(bytes_)
+        raise UserError("", "", "")
+
+    monkeypatch.setattr(catalogue, "images", lambda: {"cpu": image("cpu")})
+    monkeypatch.setattr(client, "require", lambda: None)
+    monkeypatch.setattr(client, "has_image", lambda _tag: exists)
+    monkeypatch.setattr(client, "free_bytes", lambda _engine: 0)
+    monkeypatch.setattr(bases, "choose", lambda: pytest.fail("the check came too late"))
+    monkeypatch.setattr(sizes, "check_disk", check_disk)
+    with pytest.raises(UserError):
+        build.build(["cpu"])
+    assert needed == [sizes.needed_bytes([], ["x"]) if exists else sizes.needed_bytes(["x"])]
+
+
+@pytest.mark.parametrize(
+    ("message", "builds"),
+    [
+        ("failed to compute cache key: failed to get state for index 0 on [a 1/1] COPY", 2),
+        ("failed to get edge: inconsistent graph state", 2),
+        ("failed to receive status: rpc error: code = NotFound desc = no such job abc", 2),
+        ("process did not complete successfully: exit code: 1", 1),
+    ],
+)
+def test_build_is_repeated_after_a_race_only(
+    message: str, builds: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A build that a race in BuildKit ended is run once more; a failed step is not."""
+    script = f"import sys; print('ERROR: failed to solve: {message}', file=sys.stderr); sys.exit(1)"
+    printed: list[str] = []
+    monkeypatch.setattr(build, "say", printed.append)
+    log = tmp_path / "logs" / "build.log"
+    outcome = build.follow([sys.executable, "-c", script], {}, log)
+    assert outcome.returncode == 1
+    assert len(list(log.parent.iterdir())) == builds
+    assert len(printed) == builds - 1

@@ -1,0 +1,124 @@
+"""Tests of the bake file that adds options and settings of the machine to a build."""
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from scripts.core.paths import ROOT
+from scripts.images import overlay as overlays
+from scripts.images.overlay import overlay, write_overlay
+from scripts.images.sources import SourceTree
+
+
+def libvmaf(*backends: str) -> SourceTree:
+    """Return a libvmaf source tree with these backends."""
+    return SourceTree("libvmaf", Path("/copy"), "1.0", frozenset(backends))
+
+
+def test_source_tree_replaces_its_stage(tmp_path: Path) -> None:
+    """A source tree override becomes the named context that replaces the Dockerfile's stage."""
+    targets = overlay(tmp_path, overrides=[libvmaf("cpu")], environment={})["target"]
+    assert targets["_common"]["contexts"] == {"libvmaf-source": "/copy"}
+    assert "contexts" not in targets["_bootstrap"]
+
+
+def test_proxies_and_ca_bundle_reach_every_target(tmp_path: Path) -> None:
+    """Proxies and the CA bundle reach the images and the bootstrapped bases."""
+    bundle = tmp_path / "ca.crt"
+    bundle.touch()
+    environment = {
+        "SSL_CERT_FILE": str(bundle),
+        "HTTP_PROXY": "http://proxy.example.org",
+        "CARGO_HOME": str(tmp_path),
+    }
+    for target in overlay(tmp_path, environment=environment)["target"].values():
+        assert target["secret"] == [f"id=ca,src={bundle}"]
+        assert target["args"] == {"HTTP_PROXY": "http://proxy.example.org"}
+
+
+def test_ca_bundle_of_the_host_is_the_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without SSL_CERT_FILE the host's CA bundle is used, where a proxy's CA is often installed."""
+    bundle = tmp_path / "host.crt"
+    monkeypatch.setattr(overlays, "CA_BUNDLES", (str(tmp_path / "absent.crt"), str(bundle)))
+    environment = {"CARGO_HOME": str(tmp_path)}
+    assert overlay(tmp_path, environment=environment)["target"]["_common"]["secret"] == []
+    bundle.touch()
+    secrets = overlay(tmp_path, environment=environment)["target"]["_common"]["secret"]
+    assert secrets == [f"id=ca,src={bundle}"]
+
+
+def test_namespace_is_not_used_for_the_bootstrap(tmp_path: Path) -> None:
+    """A namespace separates the images' cache mounts; the frontend is not compiled again."""
+    targets = overlay(tmp_path, namespace="cold", environment={})["target"]
+    assert targets["_common"]["args"] == {"BUILDKIT_CACHE_MOUNT_NS": "cold"}
+    assert targets["_bootstrap"]["args"] == {}
+
+
+def test_hip_of_a_source_tree_is_selected_in_rocm6(tmp_path: Path) -> None:
+    """A tree with HIP sets the argument that selects the stage, and the label; no other does."""
+    targets = overlay(tmp_path, overrides=[libvmaf("cpu", "cuda", "hip")], environment={})["target"]
+    assert targets["rocm6"] == {
+        "contexts": {"libvmaf-rocm6": "target:libvmaf-hip"},
+        "labels": {"vmaf.backends": "cpu hip"},
+    }
+    for trees in ([], [libvmaf("cpu", "cuda")], [libvmaf("cpu", "sycl")]):
+        targets = overlay(tmp_path, overrides=trees, environment={})["target"]
+        assert set(targets) == {"_common", "_bootstrap"}
+
+
+def test_sycl_of_a_source_tree_needs_the_vendor_image(tmp_path: Path) -> None:
+    """SYCL is selected only with the vendor's image, as only that has Intel's compiler."""
+    targets = overlay(
+        tmp_path, overrides=[libvmaf("cpu", "sycl")], base_source="vendor", environment={}
+    )["target"]
+    assert targets["oneapi2026"] == {
+        "contexts": {"libvmaf-oneapi2026": "target:libvmaf-sycl"},
+        "labels": {"vmaf.backends": "cpu sycl"},
+    }
+    assert "rocm6" not in targets
+
+
+def test_stages_of_fork_backends_exist() -> None:
+    """The Dockerfile has the argument and the stages that a fork's backend selects."""
+    text = (ROOT / "docker" / "Dockerfile.production-gpu").read_text()
+    for image, backend in overlays.FORK_BACKENDS.items():
+        for name in ("libvmaf", "libvmaf-interface"):
+            argument = f"LIBVMAF_{image.upper()}"
+            assert f"FROM {name}-${{{argument}}} AS {name}-{image}\n" in text
+            assert f" AS {name}-{backend}\n" in text
+            assert f"ARG {argument}=cpu\n" in text
+
+
+def test_package_indexes_are_secrets(tmp_path: Path) -> None:
+    """pip's index and Go's proxy become secret files that no other user can read.
+
+    Their addresses may contain passwords. The other settings of pip are not passed on.
+    """
+    index = "https://user:word@pip.example.org/simple"
+    environment = {
+        "PIP_INDEX_URL": index,
+        "PIP_FIND_LINKS": "/wheels",
+        "GOPROXY": "https://go.example.org",
+    }
+    secrets = overlay(tmp_path, environment=environment)["target"]["_common"]["secret"]
+    assert f"id=pip,src={tmp_path / 'pip.conf'}" in secrets
+    assert f"id=goproxy,src={tmp_path / 'goproxy'}" in secrets
+    assert (tmp_path / "pip.conf").read_text() == f"[global]\nindex-url = {index}\n"
+    assert (tmp_path / "goproxy").read_text() == "https://go.example.org"
+    for name in ("pip.conf", "goproxy"):
+        assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
+
+
+def test_overlay_is_written_where_the_caller_says(tmp_path: Path) -> None:
+    """The overlay and its secrets are written to a new directory that the caller names."""
+    directory = tmp_path / "new"
+    environment = {"GOPROXY": "https://go.example.org", "CARGO_HOME": str(tmp_path)}
+    path = write_overlay(directory, environment=environment, namespace="cold")
+    assert path.parent == directory
+    document = json.loads(path.read_text())
+    assert document["target"]["_common"]["args"]["BUILDKIT_CACHE_MOUNT_NS"] == "cold"
+    assert {file.name for file in directory.iterdir()} == {path.name, "goproxy"}

@@ -1,0 +1,147 @@
+"""Tests of source tree overrides: layouts, what is copied, and what is refused."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from scripts.core.console import UserError
+from scripts.images import sources
+
+
+@pytest.fixture(autouse=True)
+def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def libvmaf_tree(
+    top: Path, directory: str = "libvmaf", options: str = "option('enable_cuda')"
+) -> Path:
+    """Make the smallest tree that is accepted as a libvmaf checkout."""
+    (top / directory).mkdir(parents=True)
+    (top / directory / "meson.build").write_text(
+        "project('libvmaf', 'c',\n    version : '9.8.7')\n"
+    )
+    (top / directory / "meson_options.txt").write_text(options)
+    (top / "model").mkdir()
+    (top / "model" / "vmaf.json").write_text("{}")
+    return top
+
+
+def git(*arguments: str, cwd: Path) -> str:
+    """Run git with an author."""
+    return subprocess.run(
+        ["git", "-c", "user.name=n", "-c", "user.email=e@example.org", *arguments],
+        cwd=cwd,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.strip()
+
+
+@pytest.mark.parametrize("directory", ["libvmaf", "core"])
+def test_copy_has_one_layout(tmp_path: Path, directory: str) -> None:
+    """Netflix's layout and the fork's give the same copy, with a description."""
+    source = sources.prepare("libvmaf", str(libvmaf_tree(tmp_path / "vmaf", directory)))
+    assert sorted(path.name for path in source.directory.iterdir()) == [
+        "libvmaf",
+        "model",
+        "source.json",
+    ]
+    described = json.loads((source.directory / "source.json").read_text())
+    assert described["version"] == "9.8.7"
+    assert described["source"] == "directory vmaf"
+    assert described["digest"].startswith("sha256:")
+    assert source.context == "libvmaf-source"
+
+
+def test_directory_with_meson_build_is_accepted(tmp_path: Path) -> None:
+    """`--libvmaf vmaf/libvmaf` selects the tree around that directory."""
+    tree = libvmaf_tree(tmp_path / "vmaf")
+    assert sources.prepare("libvmaf", str(tree / "libvmaf")).version == "9.8.7"
+
+
+def test_backends_are_read_from_the_options(tmp_path: Path) -> None:
+    """The backends of a tree are those in its meson_options.txt, and `cpu`."""
+    tree = libvmaf_tree(tmp_path / "a", options="option('enable_hip')\noption('enable_sycl')")
+    assert sources.prepare("libvmaf", str(tree)).backends == {"cpu", "hip", "sycl"}
+    assert sources.prepare("libvmaf", str(libvmaf_tree(tmp_path / "b"))).backends == {"cpu", "cuda"}
+
+
+def test_digest_depends_on_content_only(tmp_path: Path) -> None:
+    """The digest of a tree changes when a file is edited, not when it is touched."""
+
+    def digest() -> str:
+        copy = sources.prepare("libvmaf", str(tree)).directory
+        return str(json.loads((copy / "source.json").read_text())["digest"])
+
+    tree = libvmaf_tree(tmp_path / "vmaf")
+    before = digest()
+    (tree / "model" / "vmaf.json").touch()
+    assert digest() == before
+    (tree / "model" / "vmaf.json").write_text("{} ")
+    assert digest() != before
+
+
+def test_build_directories_are_not_copied(tmp_path: Path) -> None:
+    """Build directories and ignored files are not copied, in a checkout or outside of one."""
+    tree = libvmaf_tree(tmp_path / "vmaf")
+    (tree / "libvmaf" / "build" / "meson-private").mkdir(parents=True)
+    (tree / "libvmaf" / "build" / "libvmaf.so").write_text("stale")
+    assert not (sources.prepare("libvmaf", str(tree)).directory / "libvmaf" / "build").exists()
+
+    git("init", "--quiet", cwd=tree)
+    (tree / ".gitignore").write_text("*.log\n")
+    (tree / "libvmaf" / "x.log").write_text("noise")
+    (tree / "libvmaf" / "new.c").write_text("int untracked;")
+    copy = sources.prepare("libvmaf", str(tree)).directory / "libvmaf"
+    assert (copy / "new.c").exists()
+    assert not (copy / "x.log").exists()
+
+
+def test_git_url_selects_a_commit(tmp_path: Path) -> None:
+    """URL#REF selects a branch, and the description names the commit."""
+    tree = libvmaf_tree(tmp_path / "vmaf")
+    git("init", "--quiet", "--initial-branch=main", cwd=tree)
+    git("add", "-A", cwd=tree)
+    git("commit", "--quiet", "-m", "one", cwd=tree)
+    first = git("rev-parse", "HEAD", cwd=tree)
+    git("branch", "old", cwd=tree)
+    (tree / "libvmaf" / "meson.build").write_text(
+        "project('libvmaf', 'c',\n  version : '10.0.0')\n"
+    )
+    git("commit", "--quiet", "-am", "two", cwd=tree)
+    url = tree.as_uri()
+    assert sources.prepare("libvmaf", url).version == "10.0.0"
+    old = sources.prepare("libvmaf", f"{url}#old")
+    assert old.version == "9.8.7"
+    assert first in (old.directory / "source.json").read_text()
+
+
+@pytest.mark.parametrize(
+    ("project", "reason"), [("libvmaf", "no libvmaf/meson.build"), ("ffmpeg", "no configure")]
+)
+def test_tree_of_another_project_is_refused(tmp_path: Path, project: str, reason: str) -> None:
+    """The message of a wrong tree names the files that are missing."""
+    with pytest.raises(UserError, match=reason):
+        sources.prepare(project, str(tmp_path))
+
+
+def test_missing_directory_and_unreachable_url_are_refused(tmp_path: Path) -> None:
+    """A missing directory and an unreachable URL are user errors, not tracebacks."""
+    with pytest.raises(UserError, match="no such directory"):
+        sources.prepare("libvmaf", str(tmp_path / "absent"))
+    with pytest.raises(UserError, match="cannot fetch --libvmaf"):
+        sources.prepare("libvmaf", (tmp_path / "absent.git").as_uri())
+
+
+def test_ffmpeg_tree_configured_in_place_is_refused(tmp_path: Path) -> None:
+    """A tree that was configured in place is refused, as FFmpeg cannot build it from outside."""
+    (tmp_path / "configure").touch()
+    (tmp_path / "libavfilter").mkdir()
+    (tmp_path / "RELEASE").write_text("7.1.5\n")
+    assert sources.prepare("ffmpeg", str(tmp_path)).version == "7.1.5"
+    (tmp_path / "config.h").touch()
+    with pytest.raises(UserError, match="configured in place"):
+        sources.prepare("ffmpeg", str(tmp_path))

@@ -1,0 +1,87 @@
+"""What the recipes that compile print about their caches, and the switch of split-config.py."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from scripts.core.paths import ROOT
+from scripts.dockerfile import bake
+from tests.support.buildx import needs_buildx
+
+COMPILE = ROOT / "docker" / "recipes" / "compile"
+CCACHE = """\
+# a.c
+cache_miss
+direct_cache_miss
+preprocessed_cache_miss
+# a.c
+direct_cache_hit
+local_storage_hit
+# b.c
+direct_cache_hit
+# d.c
+direct_cache_hit
+# c.c
+preprocessed_cache_hit
+direct_cache_miss
+"""
+"""A log as ccache 4.11 writes it: the source of a call, then the counters that it increased."""
+
+
+def measures(build: Path, ccache: str, depcache: str) -> dict[str, dict[str, int]]:
+    """Return the measurements that a step prints if its caches wrote these logs."""
+    recipe = (COMPILE / "compile.sh").read_text().replace("/build/", f"{build}/")
+    (build / "ccache.log").write_text("direct_cache_hit\n")  # another step's, if it were there
+    (build / "written").write_text(ccache)
+    (build / "depcache.log").write_text(depcache)
+    script = f'{recipe}\ncat {build}/written >>"$CCACHE_STATSLOG"\nreport_caches\n'
+    ran = subprocess.run(["sh", "-euc", script], capture_output=True, text=True, check=True)
+    lines = [json.loads(line.removeprefix("#measure ")) for line in ran.stdout.splitlines()]
+    return {name: counts for line in lines for name, counts in line.items()}
+
+
+def test_a_step_prints_the_counts_of_its_own_log(tmp_path: Path) -> None:
+    """A step counts the complete names in its own log: a direct_cache_miss is not a cache_miss."""
+    assert measures(tmp_path, CCACHE, "hit nasm\nmiss nvcc\nhit nasm\nbypass nasm\n") == {
+        "ccache": {"direct_cache_hit": 3, "preprocessed_cache_hit": 1, "cache_miss": 1},
+        "depcache": {"hit": 2, "miss": 1, "unsafe": 0, "passed": 1},
+    }
+
+
+def test_a_step_without_compiler_calls_prints_no_depcache_line(tmp_path: Path) -> None:
+    """Ccache's counts are always printed, and depcache's only if a step used it."""
+    assert measures(tmp_path, "", "") == {
+        "ccache": {"direct_cache_hit": 0, "preprocessed_cache_hit": 0, "cache_miss": 0}
+    }
+
+
+@pytest.mark.parametrize(
+    ("value", "splits"), [("", True), ("1", True), ("0", False)], ids=["unset", "on", "off"]
+)
+def test_split_config_can_be_switched_off(tmp_path: Path, value: str, *, splits: bool) -> None:
+    """VMAF_SPLIT_CONFIG=0 keeps the complete config.h; any other value reduces it."""
+    (line,) = (
+        line
+        for line in (COMPILE / "ffmpeg" / "ffmpeg.sh").read_text().splitlines()
+        if "/split-config.py" in line
+    )
+    (tmp_path / "python3").write_text("#!/bin/sh\necho split\n")
+    (tmp_path / "python3").chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    if value:
+        environment["VMAF_SPLIT_CONFIG"] = value
+    ran = subprocess.run(
+        ["sh", "-euc", line], env=environment, capture_output=True, text=True, check=True
+    )
+    assert bool(ran.stdout) == splits
+
+
+@needs_buildx
+def test_split_config_is_no_argument_unless_it_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The argument is part of the cache keys only if VMAF_SPLIT_CONFIG is in the environment."""
+    monkeypatch.delenv("VMAF_SPLIT_CONFIG", raising=False)
+    assert "args" not in bake.bake_print("cpu")["target"]["cpu"]
+    monkeypatch.setenv("VMAF_SPLIT_CONFIG", "0")
+    assert bake.bake_print("cpu")["target"]["cpu"]["args"] == {"VMAF_SPLIT_CONFIG": "0"}

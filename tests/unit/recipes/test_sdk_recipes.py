@@ -1,0 +1,116 @@
+"""The recipes of the SDKs end with a message on an SDK that they do not support."""
+
+import os
+import re
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from scripts.core.paths import ROOT
+
+RECIPES = ROOT / "docker" / "recipes"
+AMD = "amd/image:1.2.3"
+INTEL = "intel/image:1.2.3"
+
+
+def run(recipe: str, folder: Path, programs: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run a recipe outside of a build, with scripts that replace the programs it calls."""
+    for name, script in {"compile.sh": "", **programs}.items():
+        program = folder / name
+        program.write_text(f"#!/bin/sh\n{script}\n")
+        program.chmod(0o755)
+    here = folder / Path(recipe).name
+    text = (RECIPES / recipe).read_text()
+    text = re.sub(r"(?<![\w}])/(rocm-given|oneapi-given|out|tmp)\b", rf"{folder}/\1", text)
+    text = re.sub(r"(?<!\w)/run/recipes\b", str(folder), text)
+    here.write_text(text)
+    return subprocess.run(
+        ["sh", here],
+        env={
+            "PATH": f"{folder}:{os.environ['PATH']}",
+            "HIP_TARGETS": "gfx906 gfx942",
+            "ROCM_DEVEL": AMD,
+            "ONEAPI_DEVEL": INTEL,
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("listed", "found"),
+    [
+        ("libamdhip64-dev | 7.1.0-1 | http://mirror.test/debian testing/main amd64", "7.1.0-1"),
+        ("libamdhip64-dev | 6.4.3-5 | http://mirror.test/debian trixie/main amd64", "not at all"),
+    ],
+    ids=["newer", "stable alone"],
+)
+def test_another_hip_is_refused(tmp_path: Path, listed: str, found: str) -> None:
+    """rocm-devel.sh refuses another major version before it installs anything, and names both."""
+    asked = tmp_path / "asked"
+    programs = {"apt.sh": f'echo "$@" >>{asked}', "apt-cache": f"echo '{listed}'"}
+    ran = run("sdk/rocm-devel.sh", tmp_path, programs)
+    assert ran.returncode == 1
+    assert f"libamdhip64-dev {found}, expected version 6" in ran.stderr
+    assert asked.read_text() == "install\n"
+
+
+def test_an_unknown_gpu_is_named(tmp_path: Path) -> None:
+    """A GPU that hipcc does not support is an error that names the GPU."""
+    programs = {"hipcc": 'case "$*" in *gfx942*) exit 1 ;; esac'}
+    ran = run("compile/hip-smoke.sh", tmp_path, programs)
+    assert ran.returncode == 1
+    assert "hip-smoke.sh: hipcc does not support the GPU 'gfx942'" in ran.stderr
+
+
+@pytest.mark.parametrize(("major", "found"), [("7", "7"), ("", "none")], ids=["newer", "no HIP"])
+def test_another_hip_in_amds_image_is_refused(tmp_path: Path, major: str, found: str) -> None:
+    """rocm-vendor.sh refuses another major version before it installs anything, and names both."""
+    told = tmp_path / "rocm-given" / "share" / "hip" / "version"
+    told.parent.mkdir(parents=True)
+    told.write_text(f"HIP_VERSION_MAJOR={major}\nHIP_VERSION_MINOR=4\n" if major else "")
+    ran = run("sdk/vendor/rocm-vendor.sh", tmp_path, {"apt.sh": f"touch {tmp_path}/asked"})
+    assert ran.returncode == 1
+    assert f"rocm-vendor.sh: amd/image:1.2.3 has HIP version {found}, expected 6" in ran.stderr
+    assert not (tmp_path / "asked").exists()
+
+
+def toolkit(folder: Path, release: str = "2026.1") -> Path:
+    """Create the directories of Intel's image; return the one of the compiler's libraries."""
+    for component in ("compiler", "tbb", "tcm", "umf"):
+        here = folder / "oneapi-given" / component
+        (here / release / "lib").mkdir(parents=True)
+        (here / "latest").symlink_to(release)
+    (folder / "oneapi-given" / "compiler" / release / "include").mkdir()
+    (folder / "oneapi-given" / "licensing").mkdir()
+    (folder / "tmp").mkdir()
+    return folder / "oneapi-given" / "compiler" / release / "lib"
+
+
+def test_another_oneapi_in_intels_image_is_refused(tmp_path: Path) -> None:
+    """oneapi-vendor.sh refuses another major version, whose libsycl has another SONAME."""
+    toolkit(tmp_path, "2025.3")
+    ran = run("sdk/vendor/oneapi-vendor.sh", tmp_path, {})
+    assert ran.returncode == 1
+    assert "intel/image:1.2.3 has compiler version '2025.3', expected 2026.*" in ran.stderr
+
+
+def test_a_library_is_taken_once_under_all_of_its_names(tmp_path: Path) -> None:
+    """A library is copied once, with links for its other names; a missing one is an error."""
+    libraries = toolkit(tmp_path)
+    (libraries / "libsycl.so.9.0.0").write_text("code")
+    (libraries / "libsycl.so.9").symlink_to("libsycl.so.9.0.0")
+    (libraries / "libsycl.so.8").symlink_to("libsycl.so.9")
+    parts = "keep wheel 'libsycl.so.?'\nkeep wheel libur_loader.so.0\n"
+    (tmp_path / "libraries.sh").write_text(parts)
+    ran = run("sdk/vendor/oneapi-vendor.sh", tmp_path, {})
+    assert "oneapi-vendor.sh: intel/image:1.2.3 has no libur_loader.so.0" in ran.stderr
+    kept = tmp_path / "out" / "oneapi" / "runtime" / "opt" / "intel" / "oneapi" / "lib"
+    assert {path.name: path.is_symlink() for path in kept.iterdir()} == {
+        "libsycl.so.8": False,
+        "libsycl.so.9": True,
+    }
+    assert (kept / "libsycl.so.9").read_text() == "code"

@@ -1,0 +1,32 @@
+"""What the tests of scripts/report share."""
+
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from scripts.buildkit import records
+from scripts.core import console as consoles
+from scripts.images import catalogue
+from scripts.report import benchmarks, html
+from tests.support.bakefile import small_image
+
+
+@pytest.fixture(autouse=True)
+def printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    """Keep records and page in a temporary directory, without an engine; return the messages.
+
+    The images are cpu and cuda12, and none of them is built.
+    """
+    text = io.StringIO()
+    monkeypatch.setattr(consoles, "console", Console(file=text, width=200, highlight=False))
+    monkeypatch.setattr(records, "RECORDS", tmp_path)
+    monkeypatch.setattr(benchmarks, "RECORDS", tmp_path)
+    monkeypatch.setattr(benchmarks, "PERFORMANCE", tmp_path / "performance.json")
+    monkeypatch.setattr(html, "PAGE", tmp_path / "report.html")
+    monkeypatch.setattr(html, "revision", lambda: "0123456789abcdef")
+    images = {name: small_image(name) for name in ("cpu", "cuda12")}
+    monkeypatch.setattr(catalogue, "images", lambda: images)
+    monkeypatch.setattr("scripts.core.process.output", lambda *_, **__: "")
+    return text

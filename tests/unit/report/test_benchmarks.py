@@ -1,0 +1,46 @@
+"""Tests of scripts/report/benchmarks.py."""
+
+import io
+import json
+
+import pytest
+
+from scripts.report import benchmarks
+from tests.support.benches import result, write_run
+
+
+def test_newest_run_may_be_outside_the_history() -> None:
+    """A newer run in build/bench/ is used; a run without results is not."""
+    write_run(result("project", 50))
+    directory = benchmarks.RECORDS / "bench"
+    directory.mkdir()
+    for hour, results in ((2, [result("project", 70)]), (3, [result("project")])):
+        run = {"revision": "abc", "machine": {}, "when": f"2026-11-23T0{hour}:00:00Z"}
+        (directory / f"{hour}-run.json").write_text(json.dumps({**run, "results": results}))
+    run_found = benchmarks.newest_run()
+    assert run_found
+    assert benchmarks.rebuilds(run_found)[0].seconds == {"project": 70}
+
+
+@pytest.mark.parametrize("text", ["", "{}", "3", '[{"when": 3}]', '[{"results": [1]}]'])
+def test_invalid_file_is_ignored_with_a_message(printed: io.StringIO, text: str) -> None:
+    """A file that is not a history, or not the figures of a bench, is named in a message."""
+    benchmarks.PERFORMANCE.write_text(text)
+    directory = benchmarks.RECORDS / "bench"
+    directory.mkdir()
+    (directory / "x-server.json").write_text(text)
+    assert benchmarks.newest_run() is None
+    assert benchmarks.newest_figures() == {}
+    assert "performance.json, which is not a history of the rebuild bench" in printed.getvalue()
+    assert "x-server.json, which is not the figures of a bench" in printed.getvalue()
+
+
+def test_newest_figures_of_each_bench() -> None:
+    """Of several runs of a bench the newest one is used."""
+    directory = benchmarks.RECORDS / "bench"
+    directory.mkdir()
+    for stamp, value in (("20261122T1", 1.0), ("20261122T2", 20.04)):
+        figure = {"name": "speed", "value": value, "unit": "frames/s", "samples": [18.5, 22.0]}
+        (directory / f"{stamp}-server.json").write_text(json.dumps([figure]))
+    ((figure_found,),) = benchmarks.newest_figures().values()
+    assert (figure_found.value, figure_found.samples) == (20.04, [18.5, 22.0])

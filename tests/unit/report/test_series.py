@@ -1,0 +1,48 @@
+"""Tests of scripts/report/series.py."""
+
+from datetime import timedelta
+from typing import Literal
+
+from msgspec.structs import replace
+
+from scripts.buildkit.records import BuildRecord, StageRecord
+from scripts.report import series
+from tests.support.builds import STARTED, measured, record
+
+
+def build(
+    second: int, *targets: str, work: float, outcome: Literal["built", "failed"] = "built"
+) -> BuildRecord:
+    """Return a build of one stage that took `work` seconds."""
+    return replace(
+        record(),
+        started=STARTED + timedelta(seconds=second),
+        targets=list(targets),
+        stages=[StageRecord("x", [], work)],
+        outcome=outcome,
+    )
+
+
+def test_builds_that_are_worth_a_timeline() -> None:
+    """They are the latest, the latest successful ones of other targets, and the longest."""
+    cold = build(0, "cpu", work=900)
+    other = build(1, "dev", work=50)
+    both = build(2, "cpu", "cuda12", work=60)
+    failed = build(3, "cpu", "cuda12", work=5, outcome="failed")
+    unchanged = build(4, "cpu", work=0.1)
+    chosen = series.worth_a_timeline([cold, other, both, failed, unchanged])
+    assert chosen == [failed, both, other, cold]
+    assert series.worth_a_timeline([unchanged]) == []
+
+
+def test_hit_rate_fell() -> None:
+    """A hit rate fell if it is well below the best one of comparable builds."""
+    good, bad = (replace(measured(*it), namespace="") for it in ((96, 4, 1), (40, 60, 2)))
+    (rate,) = series.hit_rates([good, bad])
+    assert rate.fell
+    assert (rate.share, rate.best) == (0.4, 0.96)
+
+
+def test_hit_rates_of_a_namespace_are_skipped() -> None:
+    """Builds with cache mounts of their own are not part of the series."""
+    assert series.hit_rates([measured(96, 4, 1)]) == []

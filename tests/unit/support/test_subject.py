@@ -1,0 +1,59 @@
+"""Decisions about the image under test, without Docker."""
+
+from typing import Any
+
+import pytest
+
+from scripts.core.paths import ROOT
+from tests.support.subject import LIBVMAF_PATCH, ProgramResult, has_project_patch
+
+
+def manifest(source: str) -> dict[str, Any]:
+    """Return a versions.json whose libvmaf comes from `source`."""
+    return {"libvmaf": {"name": "libvmaf", "version": "3.2.0", "source": source}}
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("crate vmaf-head-sys 0.2.0 (Netflix/vmaf f85a853692a8), with libvmaf.patch", True),
+        ("crate vmaf-head-sys 0.2.0 (Netflix/vmaf f85a853692a8)", False),
+        ("directory vmaf", False),
+        ("directory with libvmaf.patch", False),
+        ("git https://github.com/Netflix/vmaf.git f85a853692a8", False),
+    ],
+)
+def test_project_patch_is_read_from_versions_json(source: str, *, expected: bool) -> None:
+    """An image has the project's patch if the source in versions.json names the patch."""
+    assert has_project_patch(manifest(source)) == expected
+
+
+def test_recipe_of_libvmaf_names_the_project_patch() -> None:
+    """The recipe that patches libvmaf's crate writes the name of the patch to versions.json."""
+    (recipe,) = (ROOT / "docker").rglob("libvmaf-source.sh")
+    (line,) = [line for line in recipe.read_text().splitlines() if '"source"' in line]
+    assert f"with {LIBVMAF_PATCH}" in line
+    assert list((ROOT / "docker").rglob(LIBVMAF_PATCH))
+
+
+@pytest.mark.parametrize(("code", "signal"), [(0, 0), (1, 0), (128, 0), (139, 11), (255, 0)])
+def test_signal_is_read_from_the_exit_status(code: int, signal: int) -> None:
+    """The exit statuses 129 to 159 stand for a signal, as a shell reports it."""
+    assert ProgramResult("x", code, "", "").signal == signal
+
+
+@pytest.mark.parametrize(
+    ("code", "stderr", "message"),
+    [
+        (0, "no GPU", "a success"),
+        (139, "no GPU", "killed by signal 11"),
+        (1, "something else", "no 'no GPU' in the message"),
+    ],
+)
+def test_refusal_needs_an_error_status_and_the_message(
+    code: int, stderr: str, message: str
+) -> None:
+    """A refusal is an error status, without a signal, and the expected message."""
+    with pytest.raises(AssertionError, match=message):
+        ProgramResult("x", code, "", stderr).assert_refused("no GPU")
+    ProgramResult("x", 1, "", "no GPU").assert_refused("no GPU")
