@@ -8,7 +8,6 @@ programs end with the bench.
 import os
 import shutil
 import socket
-import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -181,15 +180,9 @@ def free_port() -> int:
 @contextmanager
 def daemon(command: Sequence[str], log: Path) -> Iterator[None]:
     """Run a program in the background, with its output in a log; Ctrl-C does not reach it."""
-    with log.open("wb") as file:
-        child = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, "OTEL_TRACES_EXPORTER": "none"},
-            start_new_session=True,
-        )
+    child = process.start_daemon(
+        *command, log=log, env={**os.environ, "OTEL_TRACES_EXPORTER": "none"}
+    )
     try:
         yield
     finally:

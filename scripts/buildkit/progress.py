@@ -3,7 +3,6 @@
 import os
 import queue
 import signal
-import subprocess
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext, suppress
@@ -20,6 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from scripts.buildkit.rawjson import Build, Step
+from scripts.core import process
 from scripts.core.console import console, say
 
 _TICK = 0.25
@@ -45,7 +45,7 @@ class _Interrupts:
     child cleans up.
     """
 
-    def __init__(self, child: subprocess.Popen[str]) -> None:
+    def __init__(self, child: process.Popen[str]) -> None:
         self.count, self._child = 0, child
 
     def __enter__(self) -> Self:
@@ -176,17 +176,7 @@ def follow(
     lines: queue.Queue[str | None] = queue.Queue()
     with (
         log.open("w", encoding="utf-8") as file,
-        subprocess.Popen(
-            command,
-            cwd=cwd,
-            env=env,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            encoding="utf-8",
-            errors="replace",
-            process_group=0,
-        ) as child,
+        process.start(*command, cwd=cwd, env=env or os.environ) as child,
         _Interrupts(child) as interrupts,
     ):
         assert child.stdout  # noqa: S101 - for mypy: it is a pipe

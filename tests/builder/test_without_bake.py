@@ -1,6 +1,5 @@
 """The Dockerfiles without nox: a clear end without bake, and a working `docker buildx bake`."""
 
-import json
 import os
 import subprocess
 import time
@@ -10,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from scripts.core.paths import RECORDS, ROOT
-from scripts.images import bases, build
+from scripts.images import bases
+from scripts.images.overlay import write_overlay
 from tests.support.buildx import needs_buildx
 
 pytestmark = needs_buildx
@@ -38,11 +38,10 @@ def docker(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def overlay(folder: Path) -> list[str]:
+def overlay(directory: Path) -> list[str]:
     """Return the options of bake for this machine, with the substitutes if no registry answers."""
     source = bases.choose()
-    machine = folder / "machine.json"
-    machine.write_text(json.dumps(build.overlay([], kind=source, environment=os.environ)))
+    machine = write_overlay(directory, environment=os.environ, base_source=source)
     return [f"--file={file}" for file in (*bases.OVERLAYS[source], machine)]
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts.core import process
 from scripts.core.console import UserError
 from scripts.images import bases
 
@@ -31,7 +32,7 @@ def mmdebstrap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("base_source", bases.OVERLAYS)
 def test_vmaf_bases_sets_the_base_source(base_source: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """VMAF_BASES sets the base source, and no registry is contacted."""
-    monkeypatch.setattr(bases.process, "run", lambda *_, **__: pytest.fail("a program was run"))
+    monkeypatch.setattr(process, "run", lambda *_, **__: pytest.fail("a program was run"))
     monkeypatch.setenv("VMAF_BASES", base_source)
     assert bases.choose() == base_source
 
@@ -104,7 +105,7 @@ def test_missing_mmdebstrap_is_named(
 ) -> None:
     """The message of a machine without mmdebstrap names the package to install."""
     mmdebstrap.unlink()
-    monkeypatch.setattr(bases.process, "environment", lambda: {"PATH": str(tmp_path)})
+    monkeypatch.setattr(process, "environment", lambda: {"PATH": str(tmp_path)})
     with pytest.raises(UserError, match="mmdebstrap: command not found") as caught:
         bases.bootstrap()
     assert "apt-get install mmdebstrap" in caught.value.todo

@@ -2,6 +2,7 @@
 
 import io
 import json
+from pathlib import Path
 
 import pytest
 
@@ -9,10 +10,10 @@ from scripts.report import benchmarks
 from tests.support.benches import result, write_run
 
 
-def test_newest_run_may_be_outside_the_history() -> None:
+def test_newest_run_may_be_outside_the_history(tmp_path: Path) -> None:
     """A newer run in build/bench/ is used; a run without results is not."""
-    write_run(result("project", 50))
-    directory = benchmarks.RECORDS / "bench"
+    write_run(tmp_path, result("project", 50))
+    directory = tmp_path / "bench"
     directory.mkdir()
     for hour, results in ((2, [result("project", 70)]), (3, [result("project")])):
         run = {"revision": "abc", "machine": {}, "when": f"2026-11-23T0{hour}:00:00Z"}
@@ -23,10 +24,12 @@ def test_newest_run_may_be_outside_the_history() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{}", "3", '[{"when": 3}]', '[{"results": [1]}]'])
-def test_invalid_file_is_ignored_with_a_message(printed: io.StringIO, text: str) -> None:
+def test_invalid_file_is_ignored_with_a_message(
+    printed: io.StringIO, tmp_path: Path, text: str
+) -> None:
     """A file that is not a history, or not the figures of a bench, is named in a message."""
-    benchmarks.PERFORMANCE.write_text(text)
-    directory = benchmarks.RECORDS / "bench"
+    (tmp_path / "performance.json").write_text(text)
+    directory = tmp_path / "bench"
     directory.mkdir()
     (directory / "x-server.json").write_text(text)
     assert benchmarks.newest_run() is None
@@ -35,9 +38,9 @@ def test_invalid_file_is_ignored_with_a_message(printed: io.StringIO, text: str)
     assert "x-server.json, which is not the figures of a bench" in printed.getvalue()
 
 
-def test_newest_figures_of_each_bench() -> None:
+def test_newest_figures_of_each_bench(tmp_path: Path) -> None:
     """Of several runs of a bench the newest one is used."""
-    directory = benchmarks.RECORDS / "bench"
+    directory = tmp_path / "bench"
     directory.mkdir()
     for stamp, value in (("20261122T1", 1.0), ("20261122T2", 20.04)):
         figure = {"name": "speed", "value": value, "unit": "frames/s", "samples": [18.5, 22.0]}

@@ -82,7 +82,7 @@ def test_every_stage_that_took_time_has_a_bar() -> None:
 
 def test_charts_have_labels() -> None:
     """Each chart has a label for screen readers, or is hidden from them."""
-    write_run(result("before", 100), result("project", 2))
+    write_run(html.PAGE.parent, result("before", 100), result("project", 2))
     for tag, attributes in made(record(), measured(90, 10, 1)).tags:
         if tag == "svg":
             assert attributes.get("aria-label") or attributes.get("aria-hidden")
@@ -117,7 +117,7 @@ def test_text_of_a_record_is_escaped() -> None:
         sizes={HOSTILE: 1},
         warnings=[HOSTILE],
     )
-    write_run(result("project", 1.0, scenario=HOSTILE))
+    write_run(html.PAGE.parent, result("project", 1.0, scenario=HOSTILE))
     hostile.write()
     # A target's name may have characters that the name of a file cannot have.
     (path,) = (html.PAGE.parent / "records").iterdir()
@@ -219,7 +219,12 @@ def test_lower_hit_rate_is_marked() -> None:
 
 def test_bench_is_shown_as_medians_and_ratios() -> None:
     """The page shows the median of each contender, and how many times faster it is."""
-    write_run(result("before", 500, 400, 300), result("project", 5, 4, 90), result("adr"))
+    write_run(
+        html.PAGE.parent,
+        result("before", 500, 400, 300),
+        result("project", 5, 4, 90),
+        result("adr"),
+    )
     text = made(record()).text
     assert "6 min 40 s" in text
     assert "(80x)" in text
