@@ -38,8 +38,8 @@ func TestParseInvalid(t *testing.T) {
 		paths + `, "options": []}`:               "expected a JSON object",
 		paths + `, "options": {"x": 1}}`:         `unknown field "x"`,
 		paths + `, "options": {"threads": "2"}}`: `"threads" cannot be a string`,
-		paths + `, "options": {"subsample": 1.5}}`: `"subsample" cannot be a number`,
-		paths + `, "options": {"models": "m"}}`: `"models" cannot be a string`,
+		paths + `, "options": {"subsample": 1.5}}`:                             `"subsample" cannot be a number`,
+		paths + `, "options": {"models": "m"}}`:                                `"models" cannot be a string`,
 		`{"reference": "` + strings.Repeat("a", 5000) + `", "distorted": "b"}`: "must be a path",
 	} {
 		_, err := ParsePathRequest([]byte(text))
