@@ -6,6 +6,7 @@ the page for its users.
 """
 
 import json
+import os
 import re
 import subprocess
 import time
@@ -23,11 +24,12 @@ from scripts.buildkit.rawjson import read_size
 from scripts.buildkit.records import BuildRecord, StageRecord
 from scripts.core import process
 from scripts.core.console import UserError, console
-from scripts.core.paths import RECORDS, ROOT
+from scripts.core.paths import ROOT
 from scripts.dockerfile import project
 from scripts.dockerfile.parser import Mount
 from scripts.engine import client
 from scripts.images import bases
+from scripts.images.overlay import write_overlay
 
 OURS = "vmaf-"
 """How the id of every cache mount of this project begins; only such are ever pruned."""
@@ -404,8 +406,8 @@ def statistics(namespace: str, *, as_json: bool) -> dict[str, dict[str, str]]:
         UserError: no engine answers, or the toolchain stage cannot be built.
     """
     client.require()
-    kind = bases.choose()
-    if kind == "bootstrap":
+    base_source = bases.choose()
+    if base_source == "bootstrap":
         bases.bootstrap()
     target = {
         "inherits": ["_common"],
@@ -419,9 +421,9 @@ def statistics(namespace: str, *, as_json: bool) -> dict[str, dict[str, str]]:
     with TemporaryDirectory(prefix="vmaf-images-") as name, console.status("looking"):
         folder = Path(name)
         (folder / "look.json").write_text(json.dumps({"target": {"look": target}}))
-        machine = RECORDS / "machine.json"  # the way out, should the toolchain have to be built
-        files = [ROOT / file for file in bases.OVERLAYS[kind]]
-        files += [machine] if machine.exists() else []
+        # The toolchain stage may have to be built, which uses the network.
+        machine = write_overlay(folder, environment=os.environ, base_source=base_source)
+        files = [*(ROOT / file for file in bases.OVERLAYS[base_source]), machine]
         words = [f"--file={file}" for file in (*files, folder / "look.json")]
         words += ["--progress=plain", f"--set=look.output=type=local,dest={folder / 'out'}"]
         _buildx("look into the mounts", "bake", *words, "look")

@@ -15,7 +15,8 @@ from scripts.core.console import UserError, console
 from scripts.engine import client
 from scripts.images import catalogue
 
-_SHOWN = 40
+_SHOWN = 20
+"""How many paths that differ in the same way are listed."""
 
 
 def _load(path: Path) -> dict[str, Entry]:

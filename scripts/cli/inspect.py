@@ -6,10 +6,10 @@ from dataclasses import asdict
 
 from rich.table import Table
 
-from scripts.contents.inspection import MEGABYTE, Report, accept, inspect
-from scripts.core.console import console
+from scripts.contents.inspection import MEGABYTE, Report, inspect
+from scripts.core.console import console, say
 from scripts.engine import client
-from scripts.images import catalogue
+from scripts.images import catalogue, sizes
 
 _SHOWN = 12
 
@@ -52,5 +52,8 @@ def run(options: Namespace) -> int:
             show(report)
     if options.accept_size:
         by_tag = {image.tag: image.name for image in catalogue.images().values()}
-        accept({by_tag[r.image]: r.size for r in reports if r.image in by_tag})
+        accepted = {by_tag[r.image]: r.size for r in reports if r.image in by_tag}
+        sizes.accept(accepted)
+        for name, size in accepted.items():
+            say(f"{name}: {size / MEGABYTE:,.1f} MB is its baseline now")
     return 0

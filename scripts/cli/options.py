@@ -175,9 +175,15 @@ def parse(arguments: Sequence[str], sessions: Sequence[str] = ()) -> argparse.Na
             name, help=verb.summary, description=verb.summary, usage=usage, allow_abbrev=False
         )
         for option in _accepted(name, others):
-            choices = {"choices": verb.formats} if option == "--format" else {}
-            subparser.add_argument(option, **OPTIONS[option], **choices)
-    return parser.parse_args(arguments, argparse.Namespace(sessions=tuple(sessions)))
+            details = dict(OPTIONS[option])
+            if option == "--format":
+                details["choices"] = verb.formats
+            subparser.add_argument(option, **details)
+    namespace = argparse.Namespace(sessions=tuple(sessions))
+    chosen, unknown = parser.parse_known_args(arguments, namespace)
+    if unknown:  # argparse would print the usage without the options of the verb
+        verbs.choices[chosen.verb].error(f"unknown arguments: {' '.join(unknown)}")
+    return chosen
 
 
 def _accepted(name: str, others: Sequence[str]) -> list[str]:

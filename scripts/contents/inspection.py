@@ -4,7 +4,6 @@ For whoever wonders why an image is large, or what in it came from the machine
 that built it. It reads what `docker save` writes and runs nothing of the image.
 """
 
-import json
 import posixpath
 import re
 import stat
@@ -13,13 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from scripts.contents.archive import CACHES, SECRETS, Entry, Layer, Saved, leftovers, opened
-from scripts.core.console import say
-from scripts.core.paths import ROOT
 
-BASELINE = ROOT / "docs" / "sizes.json"
-"""The size in bytes that each image had when somebody last agreed to it."""
-GROWTH = 1.05
-"""How far an image may grow over its baseline before a test fails."""
 MEGABYTE = 10**6
 _CHUNK = 4 * 2**20
 _OVERLAP = 256  # no longer than this is anything that is looked for
@@ -138,17 +131,3 @@ def inspect(tag: str) -> Report:
     """
     with opened(tag) as (size, saved):
         return report(tag, size, saved)
-
-
-def baseline() -> Mapping[str, int]:
-    """Return the agreed size of each image, in bytes."""
-    sizes: Mapping[str, int] = json.loads(BASELINE.read_text())
-    return sizes
-
-
-def accept(sizes: Mapping[str, int]) -> None:
-    """Make these sizes the baseline of their images; others keep theirs."""
-    merged = dict(sorted({**baseline(), **sizes}.items()))
-    BASELINE.write_text(json.dumps(merged, indent=2) + "\n")
-    for name, size in sizes.items():
-        say(f"{name}: {size / MEGABYTE:,.1f} MB is its baseline now")

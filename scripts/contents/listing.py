@@ -33,7 +33,6 @@ OURS = re.compile(
 _KINDS = {stat.S_IFREG: "file", stat.S_IFDIR: "folder", stat.S_IFLNK: "link"}
 _LISTS = re.compile(r"/var/lib/dpkg/info/[^/]+\.list")
 _CHUNK = 2**20
-_SHOWN = 20  # of those that differ alike
 _NAMED = 4
 _PYC_HEADER = 16
 _BUILD_IDS = (".note.gnu.build-id", ".note.go.buildid")  # made from the rest of the file

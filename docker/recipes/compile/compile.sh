@@ -28,13 +28,22 @@ launch() { # COMPILER...
     export PATH="/build/launchers:$PATH"
 }
 
+# Print every ten seconds how many objects are compiled, for make, which prints nothing. Run it in
+# the background: it ends with the step.
+report_progress() {
+    while sleep 10; do
+        printf '#progress {"objects": %d}\n' "$(cat "$CCACHE_STATSLOG" "$DEPCACHE_LOG" 2>/dev/null |
+            grep -cE '^(# |hit|miss|uncacheable)')"
+    done
+}
+
 # Print this step's cache results; the build sessions collect the lines.
 report_caches() {
     test ! -s /build/depcache.log || awk '
         { n[$1]++ }
         END {
             printf "#measure {\"depcache\": {\"hit\": %d, \"miss\": %d, ", n["hit"], n["miss"]
-            printf "\"unsafe\": %d, \"passed\": %d}}\n", n["uncacheable"], n["bypass"]
+            printf "\"uncacheable\": %d, \"bypassed\": %d}}\n", n["uncacheable"], n["bypass"]
         }' /build/depcache.log
     awk '
         { n[$1]++ }

@@ -12,7 +12,7 @@ set -eu
 # its installation, which would leave the mounted cache empty. The list of automatically installed
 # packages must not be in the mount, where all other steps would read it; /dev/shm is the step's.
 conf=/dev/shm/apt-step.conf
-cat > "$conf" <<'EOT'
+cat >"$conf" <<'EOT'
 #clear DPkg::Post-Invoke;
 #clear APT::Update::Post-Invoke;
 APT::Keep-Downloaded-Packages "true";

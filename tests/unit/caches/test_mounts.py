@@ -15,6 +15,7 @@ from scripts.buildkit.measurements import Apt, Ccache, Depcache, Measurements
 from scripts.buildkit.records import BuildRecord, StageRecord, StepRecord
 from scripts.caches import mounts
 from scripts.caches.mounts import Kept, Named
+from scripts.cli import cache
 from scripts.cli.__main__ import main
 from scripts.core.console import UserError
 from scripts.dockerfile import project
@@ -341,8 +342,8 @@ def test_rows_are_what_is_there_and_what_is_not_yet() -> None:
 def engine_has(monkeypatch: pytest.MonkeyPatch) -> list[Kept]:
     """Return what the engine has, to be filled; there is none."""
     have: list[Kept] = []
-    monkeypatch.setattr(mounts, "kept", lambda: list(have))
-    monkeypatch.setattr(mounts, "named", lambda _: WANTED)
+    monkeypatch.setattr(cache, "kept", lambda: list(have))
+    monkeypatch.setattr(cache, "named", lambda _: WANTED)
     monkeypatch.setattr(project, "of_repository", lambda: None)
     monkeypatch.setattr(records, "records", lambda: [record(1, compiled("f", 1, 30, 0))])
     return have
@@ -369,12 +370,21 @@ def test_json_has_all_of_it(engine_has: list[Kept], capsys: pytest.CaptureFixtur
     assert first["use"]["hits"]["ccache"] == [30, 30]
 
 
-@pytest.mark.parametrize("words", [["prune"], ["prune", "--older-than", "all"], ["purge"]])
-def test_words_that_mean_nothing(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is asked of the engine, and the message says what would do."""
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["prune"], "prune --older-than 7d"),
+        (["prune", "--older-than", "all"], "prune --older-than 7d"),
+        (["purge"], "choose from .*prune.*stats"),
+    ],
+)
+def test_invalid_arguments_change_nothing(
+    arguments: list[str], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Invalid arguments run no buildx command, and the message shows valid ones."""
     monkeypatch.setattr(mounts, "_buildx", lambda *_: pytest.fail("buildx was run"))
-    with pytest.raises(UserError, match="prune --older-than 7d"):
-        main(["cache", *words])
+    with pytest.raises(UserError, match=message):
+        main(["cache", *arguments])
 
 
 def test_prune_asks_for_ours_alone_and_tells_what_went(
@@ -447,7 +457,7 @@ def test_statistics_are_shown(
     words: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Under the mount's id and the program's name."""
-    monkeypatch.setattr(mounts, "statistics", lambda *_, **__: {"m": {"ccache": "{}"}})
+    monkeypatch.setattr(cache, "statistics", lambda *_, **__: {"m": {"ccache": "{}"}})
     assert main(["cache", *words]) == 0
     assert capsys.readouterr().out == said
 

@@ -1,4 +1,4 @@
-"""One set of options for all sessions."""
+"""Tests of the options that each verb accepts."""
 
 import pytest
 
@@ -6,16 +6,24 @@ from scripts.cli.options import parse
 from scripts.core.console import UserError
 
 
-def test_every_session_reads_the_same_words() -> None:
-    """`nox -s engine build-cpu verify-images -- ...` hands each session all of them."""
-    options = parse(["cpu", "--data-root", "/d", "--libvmaf", "/v", "--require", "all"])
-    assert (options.targets, options.data_root, options.libvmaf) == (["cpu"], "/d", "/v")
-    assert options.require == "all"
+def test_verb_accepts_the_options_of_all_sessions() -> None:
+    """`nox -s engine build-cpu verify-images -- ...` passes all arguments to each session."""
+    sessions = ("engine", "build-cpu", "verify-images")
+    arguments = ["cpu", "--data-root", "/d", "--libvmaf", "/v", "--require", "all"]
+    for verb in ("engine", "build", "verify"):
+        options = parse([verb, *arguments], sessions)
+        assert (options.images, options.data_root, options.libvmaf) == (["cpu"], "/d", "/v")
+        assert options.require == "all"
+        assert options.sessions == sessions
 
 
-@pytest.mark.parametrize("words", [["--libvmav", "x"], ["--require", "some"], ["--lib", "x"]])
-def test_an_unknown_word_is_answered_with_the_usage(words: list[str]) -> None:
-    """The message carries the valid names, and abbreviations are no options."""
-    with pytest.raises(UserError, match="--libvmaf") as caught:
-        parse(words)
-    assert "--data-root" in str(caught.value)
+@pytest.mark.parametrize(
+    "arguments", [["--quick"], ["--libvmav", "x"], ["--lib", "x"], ["--older-than", "7d"]]
+)
+def test_unknown_option_is_answered_with_the_list(arguments: list[str]) -> None:
+    """An option of another verb, a misspelt one and an abbreviation are refused with the list."""
+    with pytest.raises(UserError, match="cannot read the options") as caught:
+        parse(["build", *arguments], ("build-cpu",))
+    assert "nox -s build-cpu -- [options]" in caught.value.todo
+    assert "--libvmaf" in caught.value.todo
+    assert "--quick" not in caught.value.todo

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import pytest
 
-from scripts.cli import verify
 from scripts.cli.__main__ import main
 from scripts.core import clips
 from scripts.core.console import UserError
@@ -25,7 +24,7 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[Sequence[str]]:
     monkeypatch.setattr(client, "require", lambda: None)
     monkeypatch.setattr(clips, "real_clip", lambda: None)
     monkeypatch.setattr(catalogue, "images", lambda: catalogue.read(PRINTED))
-    monkeypatch.setattr(verify, "has_image", {"vmaf:cpu", "mine:1"}.__contains__)
+    monkeypatch.setattr(client, "has_image", {"vmaf:cpu", "mine:1"}.__contains__)
     monkeypatch.setattr(pytest, "main", main)
     return given
 
@@ -66,7 +65,7 @@ def test_another_tag_stands_for_an_image(runs: list[Sequence[str]]) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["dev"], "verify on no image: none of vmaf:dev is built\nRun `nox -s build-dev`"),
+        (["dev"], "no image to verify: none of vmaf:dev is built\nRun `nox -s build-dev`"),
         (["--as", "cpu"], "not NAME=TAG"),
         (["--as", "rocm=mine:1"], "no such image: `rocm`"),
     ],

@@ -1,10 +1,10 @@
 """The inspector, on archives made here."""
 
-import json
 from pathlib import Path
 
 import pytest
 
+from scripts.cli.inspect import show
 from scripts.contents import inspection
 from scripts.contents.archive import Archive
 from scripts.core import process
@@ -107,20 +107,10 @@ def test_paths_of_the_build_are_noticed_in_what_is_ours(tmp_path: Path) -> None:
 
 def test_a_report_is_json_and_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Text for people leaves nothing out that is one of few."""
-    inspection.show(inspected(tmp_path, layer({"bin/a": KEY})))
+    show(inspected(tmp_path, layer({"bin/a": KEY})))
     shown = capsys.readouterr().out
     assert "a private key" in shown
     assert "caches: none" in shown
-
-
-def test_agreeing_moves_one_image_and_keeps_the_others(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The file stays sorted, so that a change of it reads as one."""
-    monkeypatch.setattr(inspection, "BASELINE", tmp_path / "sizes.json")
-    (tmp_path / "sizes.json").write_text('{"cpu": 1, "dev": 2}')
-    inspection.agree({"cpu": 3, "all": 4})
-    assert json.loads((tmp_path / "sizes.json").read_text()) == {"all": 4, "cpu": 3, "dev": 2}
 
 
 def test_a_missing_image_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts.cli import compare
 from scripts.cli.__main__ import main
 from scripts.contents import elf, listing
 from scripts.contents.archive import Archive, Saved
@@ -232,7 +233,7 @@ def test_what_differs_alike_is_shown_in_part(capsys: pytest.CaptureFixture[str])
 
         return {f"/opt/{n:02}": entry("time") for n in range(30)} | {"/opt/vmaf": entry(".text")}
 
-    listing.show(["a", "b"], [entries("1"), entries("2")])
+    compare.show(["a", "b"], [entries("1"), entries("2")])
     shown = capsys.readouterr().out
     assert "our own artefacts: 31 of 31 differ" in shown
     assert "and 10 more (time);" in shown

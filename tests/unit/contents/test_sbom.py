@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from scripts.cli import sbom as sbom_verb
 from scripts.cli.__main__ import main
 from scripts.contents import inventory, sbom
 from scripts.contents.archive import Archive, Saved
@@ -275,7 +276,7 @@ def test_a_label_covers_a_nonfree_part_or_not(read: Read, label: str, quiet: set
 def test_the_report_names_what_is_nonfree(read: Read, capsys: pytest.CaptureFixture[str]) -> None:
     """Beside the label; licences that differ in their case are one row."""
     items = read(image({"ffmpeg": part(configure="--enable-nonfree")}))
-    sbom.show(TAG, list(items.values()), "MIT")
+    sbom_verb.show(TAG, list(items.values()), "MIT")
     shown = capsys.readouterr().out
     assert "nonfree: 2" in shown
     assert "ffmpeg 1: configured with --enable-nonfree" in shown
@@ -292,11 +293,11 @@ def at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Files]
             with Archive(save(tmp_path, [layer(files)])) as archive:
                 yield 1, archive.image(TAG)
 
-        monkeypatch.setattr(sbom, "opened", opened)
+        monkeypatch.setattr(sbom_verb, "opened", opened)
 
     monkeypatch.setattr(catalogue, "images", dict)
     monkeypatch.setattr(client, "require", lambda: None)
-    monkeypatch.setattr(sbom, "RECORDS", tmp_path)
+    monkeypatch.setattr(sbom_verb, "RECORDS", tmp_path)
     return offer
 
 

@@ -46,7 +46,7 @@ def test_a_step_prints_the_counts_of_its_own_log(tmp_path: Path) -> None:
     """A step counts the complete names in its own log: a direct_cache_miss is not a cache_miss."""
     assert measures(tmp_path, CCACHE, "hit nasm\nmiss nvcc\nhit nasm\nbypass nasm\n") == {
         "ccache": {"direct_cache_hit": 3, "preprocessed_cache_hit": 1, "cache_miss": 1},
-        "depcache": {"hit": 2, "miss": 1, "unsafe": 0, "passed": 1},
+        "depcache": {"hit": 2, "miss": 1, "uncacheable": 0, "bypassed": 1},
     }
 
 

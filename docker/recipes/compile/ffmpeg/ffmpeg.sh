@@ -14,42 +14,45 @@ out=/out/ffmpeg
 verb=$1
 shift
 variants=$*
-options=
 
-# feature "VARIANT..." "FLAGS WHERE IT IS ON" "FLAGS WHERE IT IS OFF"
-feature() {
+# The features that configure enables: "VARIANT...: FEATURE...". They are disabled for all other
+# variants, as configure would enable some of them by itself.
+options=
+while IFS=: read -r where features; do
+    state=disable
     for variant in $variants; do
-        case " $1 " in
-        *' all '* | *" $variant "*) options="$options $2" && return ;;
+        case " $where " in
+        *' all '* | *" $variant "*) state=enable ;;
         esac
     done
-    options="$options $3"
-}
-
-#       on in     on                                           off
-feature all      "--enable-gpl --enable-version3"             ""
-feature cuda12   "--enable-nonfree"                           "--disable-nonfree"
-feature all      "--enable-libvmaf"                           "--disable-libvmaf"
-feature all      "--enable-libx264 --enable-libx265"          "--disable-libx264 --disable-libx265"
-feature all      "--enable-libaom --enable-libsvtav1"         "--disable-libaom --disable-libsvtav1"
-feature all      "--enable-libdav1d --enable-libvpx"          "--disable-libdav1d --disable-libvpx"
-feature all      "--enable-libwebp"                           "--disable-libwebp"
-feature all      "--enable-libopus --enable-libvorbis"        "--disable-libopus --disable-libvorbis"
-feature all      "--enable-libmp3lame --enable-libsoxr"       "--disable-libmp3lame --disable-libsoxr"
-feature all      "--enable-libass --enable-libfreetype"       "--disable-libass --disable-libfreetype"
-feature all      "--enable-libfontconfig --enable-libfribidi" "--disable-libfontconfig --disable-libfribidi"
-feature all      "--enable-libharfbuzz --enable-libzimg"      "--disable-libharfbuzz --disable-libzimg"
-feature all      "--enable-libxml2 --enable-openssl"          "--disable-libxml2 --disable-openssl"
-feature all      "--enable-zlib --enable-bzlib --enable-lzma" "--disable-zlib --disable-bzlib --disable-lzma"
-feature cuda12   "--enable-ffnvcodec --enable-cuda"           "--disable-ffnvcodec --disable-cuda"
-feature cuda12   "--enable-nvenc --enable-nvdec"              "--disable-nvenc --disable-nvdec"
-feature cuda12   "--enable-cuvid --enable-cuda-nvcc"          "--disable-cuvid --disable-cuda-nvcc"
-feature vulkan   "--enable-vulkan --enable-libshaderc"        "--disable-vulkan --disable-libshaderc"
-feature vulkan   "--enable-libplacebo"                        "--disable-libplacebo"
-feature "rocm6 oneapi2026" "--enable-vaapi --enable-libdrm"   "--disable-vaapi --disable-libdrm"
-feature "rocm6 oneapi2026" "--enable-opencl"                  "--disable-opencl"
-feature oneapi2026 "--enable-libvpl"                          "--disable-libvpl"
-feature none     ""                                           "--disable-cuda-llvm"
+    for feature in $features; do
+        options="$options --$state-$feature"
+    done
+done <<'EOT'
+all: gpl version3
+cuda12: nonfree
+all: libvmaf
+all: libx264 libx265
+all: libaom libsvtav1
+all: libdav1d libvpx
+all: libwebp
+all: libopus libvorbis
+all: libmp3lame libsoxr
+all: libass libfreetype
+all: libfontconfig libfribidi
+all: libharfbuzz libzimg
+all: libxml2 openssl
+all: zlib bzlib lzma
+cuda12: ffnvcodec cuda
+cuda12: nvenc nvdec
+cuda12: cuvid cuda-nvcc
+vulkan: vulkan libshaderc
+vulkan: libplacebo
+rocm6 oneapi2026: vaapi libdrm
+rocm6 oneapi2026: opencl
+oneapi2026: libvpl
+none: cuda-llvm
+EOT
 
 # List all files that configure could read, so that a file that it looks for and that is missing
 # changes the list when it appears. That is the complete image without the kernel's directories,
@@ -87,7 +90,9 @@ launch nasm nvcc
 # job is faster. It would be slower if the objects had to be compiled.
 jobs=$(nproc)
 ! grep -qx 'hit configure' "$DEPCACHE_LOG" || jobs=$((jobs + 1))
+report_progress &
 make -j"$jobs" -r --silent V=1
+kill $!
 
 if [ "$verb" = test ]; then
     report_caches
