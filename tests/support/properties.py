@@ -1,6 +1,7 @@
-"""The properties of images: the test functions of tests/images, and their table for the docs."""
+"""The properties of images: the test functions of tests/images, and their list for the docs."""
 
 import inspect
+import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from itertools import chain
@@ -42,12 +43,13 @@ def _marks(subject: str, test: Property) -> Iterator[pytest.Mark]:
 
 
 def _images(subject: str, test: Property) -> str:
-    """Return the capabilities that an image has to provide for a property to be tested on it."""
+    """Return the capabilities that an image needs for a property to be tested on it, if any."""
     marks = list(_marks(subject, test))
     needs = {capability for mark in marks if mark.name == "needs" for capability in mark.args}
     gpu = [(mark.args or ("nvidia",))[0] for mark in marks if mark.name == "gpu"]
-    images = ", ".join(f"`{capability}`" for capability in sorted(needs)) or "all"
-    return images + "".join(f"; {vendor} GPU" for vendor in gpu)
+    return ", ".join(
+        [*(f"`{capability}`" for capability in sorted(needs)), *map("{} GPU".format, gpu)]
+    )
 
 
 def _summary(thing: object) -> str:
@@ -56,22 +58,22 @@ def _summary(thing: object) -> str:
     return " ".join(text.partition("\n\n")[0].split())
 
 
-def markdown_table() -> str:
-    """Return a table of all properties, a section for each file, for docs/verify.md.
+def markdown_list() -> str:
+    """Return a list of all properties, a section for each file, for docs/verify.md.
 
-    Each row has the test's name without `test_`, the capabilities that its images provide, and
+    Each item has the test's name without `test_`, the capabilities that its images need, and
     the first paragraph of its docstring.
     """
     return "\n\n".join(map(_section, SUBJECTS))
 
 
 def _section(subject: str) -> str:
-    rows = [
-        f"| `{name.removeprefix('test_')}` | {_images(subject, test)} | {_summary(test)} |"
-        for name, test in of_subject(subject).items()
-    ]
     title = _summary(_module(subject)).rstrip(".")
-    head = f"### {title}: `test_{subject}.py`"
-    return "\n".join(
-        [head, "", "| Property | Images that provide | What must hold |", "|---|---|---|", *rows]
-    )
+    items = [_item(subject, name, test) for name, test in of_subject(subject).items()]
+    return "\n".join([f"### {title}: `test_{subject}.py`", "", *items])
+
+
+def _item(subject: str, name: str, test: Property) -> str:
+    images = _images(subject, test)
+    name = f"`{name.removeprefix('test_')}`" + (f" ({images})" if images else "")
+    return textwrap.fill(f"- {name}: {_summary(test)}", 99, subsequent_indent="  ")
