@@ -42,14 +42,16 @@ def _marks(subject: str, test: Property) -> Iterator[pytest.Mark]:
         yield from marks if isinstance(marks, list) else [marks]
 
 
-def _images(subject: str, test: Property) -> str:
-    """Return the capabilities that an image needs for a property to be tested on it, if any."""
+def _needs(subject: str, test: Property) -> frozenset[str]:
+    """Return the capabilities, and the vendor's GPU, that a property needs."""
     marks = list(_marks(subject, test))
-    needs = {capability for mark in marks if mark.name == "needs" for capability in mark.args}
-    gpu = [(mark.args or ("nvidia",))[0] for mark in marks if mark.name == "gpu"]
-    return ", ".join(
-        [*(f"`{capability}`" for capability in sorted(needs)), *map("{} GPU".format, gpu)]
-    )
+    capabilities = {f"`{name}`" for mark in marks if mark.name == "needs" for name in mark.args}
+    gpus = {f"{(mark.args or ('nvidia',))[0]} GPU" for mark in marks if mark.name == "gpu"}
+    return frozenset(capabilities | gpus)
+
+
+def _listed(needs: frozenset[str]) -> str:
+    return f" ({', '.join(sorted(needs))})" if needs else ""
 
 
 def _summary(thing: object) -> str:
@@ -61,19 +63,24 @@ def _summary(thing: object) -> str:
 def markdown_list() -> str:
     """Return a list of all properties, a section for each file, for docs/verify.md.
 
-    Each item has the test's name without `test_`, the capabilities that its images need, and
-    the first paragraph of its docstring.
+    Each item has the test's name without `test_`, what its images need, and the first
+    paragraph of its docstring. The heading has the needs that all items of a file share.
     """
     return "\n\n".join(map(_section, SUBJECTS))
 
 
 def _section(subject: str) -> str:
+    tests = of_subject(subject)
+    shared = frozenset.intersection(*(_needs(subject, test) for test in tests.values()))
     title = _summary(_module(subject)).rstrip(".")
-    items = [_item(subject, name, test) for name, test in of_subject(subject).items()]
-    return "\n".join([f"### {title}: `test_{subject}.py`", "", *items])
-
-
-def _item(subject: str, name: str, test: Property) -> str:
-    images = _images(subject, test)
-    name = f"`{name.removeprefix('test_')}`" + (f" ({images})" if images else "")
-    return textwrap.fill(f"- {name}: {_summary(test)}", 99, subsequent_indent="  ")
+    items = [
+        textwrap.fill(
+            f"- `{name.removeprefix('test_')}`{_listed(_needs(subject, test) - shared)}: "
+            f"{_summary(test)}",
+            width=99,
+            subsequent_indent="  ",
+            break_on_hyphens=False,
+        )
+        for name, test in tests.items()
+    ]
+    return "\n".join([f"### {title}: `test_{subject}.py`{_listed(shared)}", "", *items])
