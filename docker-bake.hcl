@@ -222,8 +222,8 @@ target "_base_stage" {
   }
 }
 
-// libvmaf with the GPU backends of forks. scripts/build.py replaces libvmaf-rocm6 and
-// libvmaf-oneapi2026 by these if the --libvmaf tree offers the backend.
+// libvmaf with the GPU backends of forks. scripts/images/build.py replaces libvmaf-rocm6
+// and libvmaf-oneapi2026 by these if the --libvmaf tree offers the backend.
 target "_fork" {
   inherits   = ["_common"]
   dockerfile = "docker/Dockerfile.vendor"

@@ -1,5 +1,5 @@
 // Overlay: SDKs from the vendors' own images instead of Debian's packages or wheels.
-// `VMAF_BASES=vendor` selects it; it needs a registry. docs/vendor-sdks.md says what each image
+// `VMAF_BASES=vendor` selects it; it needs a registry. docs/sources.md says what each image
 // replaces and what was tried.
 
 // The same release of nvcc as Debian's, as other releases support other GPUs.

@@ -1,6 +1,7 @@
-"""The properties of images: the test functions of tests/images, and their table for the docs."""
+"""The properties of images: the test functions of tests/images, and their list for the docs."""
 
 import inspect
+import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from itertools import chain
@@ -41,13 +42,16 @@ def _marks(subject: str, test: Property) -> Iterator[pytest.Mark]:
         yield from marks if isinstance(marks, list) else [marks]
 
 
-def _images(subject: str, test: Property) -> str:
-    """Return the capabilities that an image has to provide for a property to be tested on it."""
+def _needs(subject: str, test: Property) -> frozenset[str]:
+    """Return the capabilities, and the vendor's GPU, that a property needs."""
     marks = list(_marks(subject, test))
-    needs = {capability for mark in marks if mark.name == "needs" for capability in mark.args}
-    gpu = [(mark.args or ("nvidia",))[0] for mark in marks if mark.name == "gpu"]
-    images = ", ".join(f"`{capability}`" for capability in sorted(needs)) or "all"
-    return images + "".join(f"; {vendor} GPU" for vendor in gpu)
+    capabilities = {f"`{name}`" for mark in marks if mark.name == "needs" for name in mark.args}
+    gpus = {f"{(mark.args or ('nvidia',))[0]} GPU" for mark in marks if mark.name == "gpu"}
+    return frozenset(capabilities | gpus)
+
+
+def _listed(needs: frozenset[str]) -> str:
+    return f" ({', '.join(sorted(needs))})" if needs else ""
 
 
 def _summary(thing: object) -> str:
@@ -56,22 +60,27 @@ def _summary(thing: object) -> str:
     return " ".join(text.partition("\n\n")[0].split())
 
 
-def markdown_table() -> str:
-    """Return a table of all properties, a section for each file, for docs/verify.md.
+def markdown_list() -> str:
+    """Return a list of all properties, a section for each file, for docs/verify.md.
 
-    Each row has the test's name without `test_`, the capabilities that its images provide, and
-    the first paragraph of its docstring.
+    Each item has the test's name without `test_`, what its images need, and the first
+    paragraph of its docstring. The heading has the needs that all items of a file share.
     """
     return "\n\n".join(map(_section, SUBJECTS))
 
 
 def _section(subject: str) -> str:
-    rows = [
-        f"| `{name.removeprefix('test_')}` | {_images(subject, test)} | {_summary(test)} |"
-        for name, test in of_subject(subject).items()
-    ]
+    tests = of_subject(subject)
+    shared = frozenset.intersection(*(_needs(subject, test) for test in tests.values()))
     title = _summary(_module(subject)).rstrip(".")
-    head = f"### {title}: `test_{subject}.py`"
-    return "\n".join(
-        [head, "", "| Property | Images that provide | What must hold |", "|---|---|---|", *rows]
-    )
+    items = [
+        textwrap.fill(
+            f"- `{name.removeprefix('test_')}`{_listed(_needs(subject, test) - shared)}: "
+            f"{_summary(test)}",
+            width=99,
+            subsequent_indent="  ",
+            break_on_hyphens=False,
+        )
+        for name, test in tests.items()
+    ]
+    return "\n".join([f"### {title}: `test_{subject}.py`{_listed(shared)}", "", *items])
