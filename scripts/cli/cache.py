@@ -9,34 +9,36 @@ from rich.filesize import decimal
 from rich.table import Table
 
 from scripts.buildkit import records
-from scripts.caches.mounts import Row, Use, kept, named, prune, read_age, rows, statistics
+from scripts.caches import mounts, statistics
+from scripts.caches.usage import Row, rows
 from scripts.core.console import console, say
 from scripts.dockerfile import project
 
 
 def show(table: Sequence[Row]) -> None:
-    """Print the table for people, on stdout."""
+    """Print the table on stdout."""
     out = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
-    for heading in ("id", "folder", "for", "size", "last use", "hits", "saved"):
+    for heading in ("id", "directory", "for", "size", "last use", "hits", "saved"):
         right = heading in {"size", "hits", "saved"}
         out.add_column(heading, justify="right" if right else "left", overflow="fold")
     for row in table:
-        use = row.use or Use("", ())
-        size, last = "-", "not made yet"
-        if row.kept:
-            size = ("" if row.kept.measured else "~") + decimal(row.kept.size)
-            last = row.kept.last_used
-        out.add_row(row.name, row.folder, row.purpose, size, last, use.rates, use.saved)
+        rates, saved = (row.usage.rates, row.usage.saved) if row.usage else ("-", "-")
+        size, last_used = "-", "not created yet"
+        if row.mount:
+            size = ("" if row.mount.measured else "~") + decimal(row.mount.size)
+            last_used = row.mount.last_used
+        out.add_row(row.name, row.directory, row.purpose, size, last_used, rates, saved)
     stdout = type(console)(highlight=False, width=console.width)
     stdout.print(out)
-    sizes = [row.kept.size for row in table if row.kept]
+    sizes = [row.mount.size for row in table if row.mount]
     say(f"{len(sizes)} cache mounts, {decimal(sum(sizes))}")
-    if any(row.kept and not row.kept.measured for row in table):
-        say("~: as BuildKit counted it once; run this as root beside the engine to measure it")
+    if any(row.mount and not row.mount.measured for row in table):
+        say("~: BuildKit's last count; run this as root beside the engine to measure the size")
 
 
 def _show(options: Namespace) -> None:
-    table = rows(kept(), named(project.of_repository()), records.records())
+    declared = mounts.declared(project.of_repository())
+    table = rows(mounts.existing(), declared, records.records())
     if options.format == "json":
         print(json.dumps([asdict(row) for row in table], indent=2))
     else:
@@ -44,26 +46,28 @@ def _show(options: Namespace) -> None:
 
 
 def _prune(options: Namespace) -> None:
-    age = read_age(options.older_than)
-    gone, stay = prune(age)
+    removed, remaining = mounts.prune(mounts.read_age(options.older_than))
     if options.format == "json":
-        print(json.dumps([asdict(one) for one in gone], indent=2))
-    for one in gone:
-        say(f"{one.name}: {decimal(one.size)}, last used {one.last_used}")
-    freed = decimal(sum(one.size for one in gone))
-    say(f"{len(gone)} of {len(gone) + len(stay)} cache mounts pruned, {freed} freed")
+        print(json.dumps([asdict(mount) for mount in removed], indent=2))
+    for mount in removed:
+        say(f"{mount.name}: {decimal(mount.size)}, last used {mount.last_used}")
+    freed = decimal(sum(mount.size for mount in removed))
+    say(f"{len(removed)} of {len(removed) + len(remaining)} cache mounts pruned, {freed} freed")
 
 
 def _stats(options: Namespace) -> None:
     as_json = options.format == "json"
-    found = statistics(options.namespace or "", as_json=as_json)
+    printed = statistics.read(options.namespace or "", as_json=as_json)
     if as_json:
-        loaded = {i: {p: json.loads(t) for p, t in said.items()} for i, said in found.items()}
-        print(json.dumps(loaded, indent=2))
+        document = {
+            mount: {program: json.loads(text) for program, text in programs.items()}
+            for mount, programs in printed.items()
+        }
+        print(json.dumps(document, indent=2))
         return
-    for identifier, said in found.items():
-        for program, text in said.items():
-            print(f"{identifier}: {program}\n{text}")
+    for mount, programs in printed.items():
+        for program, text in programs.items():
+            print(f"{mount}: {program}\n{text}")
 
 
 ACTIONS: Mapping[str, Callable[[Namespace], None]] = {

@@ -175,8 +175,10 @@ def parse(arguments: Sequence[str], sessions: Sequence[str] = ()) -> argparse.Na
             name, help=verb.summary, description=verb.summary, usage=usage, allow_abbrev=False
         )
         for option in _accepted(name, others):
-            choices = {"choices": verb.formats} if option == "--format" else {}
-            subparser.add_argument(option, **OPTIONS[option], **choices)
+            details = dict(OPTIONS[option])
+            if option == "--format":
+                details["choices"] = verb.formats
+            subparser.add_argument(option, **details)
     namespace = argparse.Namespace(sessions=tuple(sessions))
     chosen, unknown = parser.parse_known_args(arguments, namespace)
     if unknown:  # argparse would print the usage without the options of the verb

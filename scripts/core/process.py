@@ -24,9 +24,6 @@ TIMED_OUT = 124
 LAST_LINES = 15
 """How many lines of a log an error message shows."""
 
-_DAEMONS: list[subprocess.Popen[bytes]] = []
-"""The started daemons: Python warns where a running one is no longer referenced."""
-
 
 def environment() -> dict[str, str]:
     """Return the environment for programs: English messages, and root's PATH, which su drops."""
@@ -142,7 +139,7 @@ def start_daemon(*command: str, log: Path, env: Mapping[str, str] | None = None)
         FileNotFoundError: the program is not installed.
     """
     with log.open("wb") as file:
-        daemon = subprocess.Popen(
+        return subprocess.Popen(
             command,
             env=environment() if env is None else env,
             stdin=subprocess.DEVNULL,
@@ -150,8 +147,6 @@ def start_daemon(*command: str, log: Path, env: Mapping[str, str] | None = None)
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    _DAEMONS.append(daemon)
-    return daemon
 
 
 def last_lines(log: Path, ignoring: Sequence[str] = ()) -> str:

@@ -1,1 +1,1 @@
-"""The scoring server as its clients see it: by HTTP, by gRPC and in a browser."""
+"""Tests of the scoring server through its interfaces: HTTP, gRPC and the page for browsers."""

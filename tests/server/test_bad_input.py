@@ -1,4 +1,4 @@
-"""Whatever is wrong with a request is said in a problem document, and the server goes on."""
+"""Tests that invalid requests get a problem document and do not affect the server."""
 
 import gzip
 import json
@@ -21,17 +21,17 @@ HEADER, _, FRAMES = VIDEO.partition(b"\n")
 
 
 @pytest.fixture(autouse=True)
-def goes_on(server: Server) -> Iterator[None]:
-    """After each request the same process scores the next one."""
+def still_scores(server: Server) -> Iterator[None]:
+    """Check after each test that the same server process still scores videos."""
     before = server.state("Pid")
     yield
     assert server.score(VIDEO, VIDEO) > 97
     assert server.state("Pid") == before
 
 
-def header(*words: str) -> bytes:
-    """Return a video with another header."""
-    return b"YUV4MPEG2 " + " ".join(words).encode() + b"\n" + FRAMES
+def header(*tags: str) -> bytes:
+    """Return the valid video with another header."""
+    return b"YUV4MPEG2 " + " ".join(tags).encode() + b"\n" + FRAMES
 
 
 VIDEOS: Mapping[str, tuple[bytes, int, str]] = {
@@ -46,7 +46,7 @@ VIDEOS: Mapping[str, tuple[bytes, int, str]] = {
     "no width": (header("H192", "C420"), 422, "bad-video"),
     "size of zero": (header("W0", "H192", "C420"), 422, "bad-video"),
     "size below zero": (header("W-320", "H192", "C420"), 422, "bad-video"),
-    "size with words": (header("W320x", "H192", "C420"), 422, "bad-video"),
+    "size with letters": (header("W320x", "H192", "C420"), 422, "bad-video"),
     "size beyond 64 bits": (header("W99999999999999999999", "H192", "C420"), 422, "bad-video"),
     "unknown chroma": (header("W320", "H192", "C999"), 422, "bad-video"),
     "interlaced": (header("W320", "H192", "It", "C420"), 422, "bad-video"),
@@ -57,30 +57,30 @@ VIDEOS: Mapping[str, tuple[bytes, int, str]] = {
     "another size": (header("W192", "H320", "C420jpeg"), 422, "videos-differ"),
     "another chroma": (header("W320", "H192", "C444") + FRAMES, 422, "videos-differ"),
     "another depth": (header("W320", "H192", "C420p10") + FRAMES, 422, "videos-differ"),
-    "a frame less": (VIDEO[:-FRAME], 422, "videos-differ"),
-    "a frame more": (VIDEO + VIDEO[-FRAME:], 422, "videos-differ"),
+    "fewer frames": (VIDEO[:-FRAME], 422, "videos-differ"),
+    "more frames": (VIDEO + VIDEO[-FRAME:], 422, "videos-differ"),
 }
-"""What is wrong with a video, and how the server calls it."""
+"""Invalid videos by their fault, with the expected status and problem name."""
 
 
 @pytest.mark.parametrize("name", VIDEOS)
 @pytest.mark.parametrize("place", ["reference", "distorted"])
-def test_a_bad_video(server: Server, name: str, place: str) -> None:
-    """In either place it is refused, and nothing of it is believed."""
-    video, status, called = VIDEOS[name]
+def test_server_refuses_an_invalid_video(server: Server, name: str, place: str) -> None:
+    """An invalid video is refused, both as the reference and as the distorted video."""
+    video, status, problem_name = VIDEOS[name]
     pair = (video, VIDEO) if place == "reference" else (VIDEO, video)
-    problem(server.upload(*pair), status, called)
+    problem(server.upload(*pair), status, problem_name)
 
 
-def test_a_bad_video_by_path(server: Server, footage: Footage) -> None:
-    """A file is read as an upload is."""
+def test_server_refuses_an_invalid_file(server: Server, footage: Footage) -> None:
+    """An invalid video under the data root is refused."""
     (footage.directory / "truncated.y4m").write_bytes(VIDEO[:-1])
     body = {"reference": "reference.y4m", "distorted": "truncated.y4m"}
     problem(requests.post(server.url + SCORE, json=body, timeout=PATIENCE), 422, "bad-video")
 
 
-def test_an_error_ends_a_stream(server: Server) -> None:
-    """After the first line was sent, a problem is the last line."""
+def test_stream_ends_with_a_late_error(server: Server) -> None:
+    """If scoring fails after the first line was sent, the last line has the problem."""
     answer = server.upload(VIDEO, VIDEO[:-1], frames="true")
     if answer.ok:
         last = json.loads(answer.text.splitlines()[-1])
@@ -109,8 +109,8 @@ OPTIONS = {
 
 
 @pytest.mark.parametrize("name", OPTIONS)
-def test_bad_options(server: Server, name: str) -> None:
-    """An option that cannot be had is refused, never left out."""
+def test_server_refuses_invalid_options(server: Server, name: str) -> None:
+    """An invalid option is refused; it is never ignored."""
     problem(server.upload(VIDEO, VIDEO, options=OPTIONS[name]), 400, "bad-options")
 
 
@@ -134,10 +134,10 @@ LINKS = {"out": "/etc/passwd", "outside": "/etc"}
         ("x" * 5000, 400, "bad-request"),
     ],
 )
-def test_a_path_that_leads_out(
+def test_server_refuses_a_path_outside_the_data_root(
     server: Server, footage: Footage, path: str, status: int, name: str
 ) -> None:
-    """By dots, from the root, through links, or to what is no file: none is opened."""
+    """Paths that leave the data root, or that are not of a regular file, are refused."""
     for link, target in LINKS.items():
         _link(footage.directory / link, target)
     _pipe(footage.directory / "pipe")
@@ -162,7 +162,7 @@ GZIP = {"Content-Encoding": "gzip"}
 
 @dataclass(frozen=True)
 class Body:
-    """A request that is no request to score."""
+    """An invalid request, with the expected status and problem name."""
 
     status: int
     name: str
@@ -216,8 +216,8 @@ BODIES = {
 
 
 @pytest.mark.parametrize("name", BODIES)
-def test_a_bad_body(server: Server, name: str) -> None:
-    """What is neither of the two forms of a request is refused for what it is."""
+def test_server_refuses_an_invalid_body(server: Server, name: str) -> None:
+    """An invalid body, query or path is refused with the status of its fault."""
     body = BODIES[name]
     answer = requests.post(
         server.url + body.path, data=body.data, headers=body.headers, timeout=PATIENCE
@@ -226,15 +226,15 @@ def test_a_bad_body(server: Server, name: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH", "TRACE"])
-def test_a_wrong_method(server: Server, method: str) -> None:
-    """And the right ones are told."""
+def test_server_refuses_a_wrong_method(server: Server, method: str) -> None:
+    """A wrong method gets status 405, and the header Allow lists the right one."""
     answer = requests.request(method, server.url + SCORE, timeout=PATIENCE)
     problem(answer, 405, "method-not-allowed")
     assert "POST" in answer.headers["Allow"]
 
 
 def _raw(server: Server, *chunks: bytes) -> bytes:
-    """Send bytes as they are, and return what comes back until the server closes."""
+    """Send bytes unchanged, and return the response up to the end of the connection."""
     host, _, port = server.url.removeprefix("http://").partition(":")
     with socket.create_connection((host, int(port)), PATIENCE) as connection:
         answer = b""
@@ -244,7 +244,7 @@ def _raw(server: Server, *chunks: bytes) -> bytes:
             while more := connection.recv(2**16):
                 answer += more
         except ConnectionError:
-            pass  # it may close on us while we still send
+            pass  # The server may close the connection before it has read everything.
         return answer
 
 
@@ -255,8 +255,8 @@ def _headers(size: int) -> Iterator[bytes]:
     yield b"\r\n"
 
 
-def test_a_header_bomb(server: Server) -> None:
-    """Headers beyond the limit are refused as such."""
+def test_server_refuses_large_headers(server: Server) -> None:
+    """Headers above the limit get status 431."""
     answer = _raw(server, *_headers(10**6))
     assert answer.startswith(b"HTTP/1.1 431 "), answer[:200]
 
@@ -265,7 +265,7 @@ POST = b"POST /v1/score HTTP/1.1\r\nHost: x\r\n"
 
 
 @pytest.mark.parametrize(
-    "words",
+    "request_bytes",
     [
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
         b"GET\r\n\r\n",
@@ -275,7 +275,7 @@ POST = b"POST /v1/score HTTP/1.1\r\nHost: x\r\n"
         POST + b"Transfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\n",
     ],
 )
-def test_what_is_not_http(server: Server, words: bytes) -> None:
-    """Such a connection ends, answered by 4xx if it is near enough to HTTP."""
-    answer = _raw(server, words, b"\r\n")
+def test_server_closes_a_connection_that_is_not_http(server: Server, request_bytes: bytes) -> None:
+    """A connection with invalid HTTP is closed, without a response or with a 4xx or 505."""
+    answer = _raw(server, request_bytes, b"\r\n")
     assert not answer or answer.startswith((b"HTTP/1.1 4", b"HTTP/1.1 505")), answer[:200]

@@ -1,4 +1,4 @@
-"""The gRPC interface: the same scores are in test_scores.py; here is the rest of it."""
+"""Tests of the gRPC interface. test_scores.py compares its scores with the vmaf program's."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -21,46 +21,46 @@ SERVING = health_pb2.HealthCheckResponse.SERVING
 FRAMES = list(planes(clips.y4m()))
 
 
-class Asked:
-    """The messages and the calls of a server."""
+class Client:
+    """A client of the server's gRPC interface."""
 
     def __init__(self, api: Any, channel: grpc.Channel) -> None:
-        """Take what `grpc.protos_and_services` made, and a way to the server."""
+        """Create a client from the fixtures `api` and `channel`."""
         self.protos, services = api
         self.scoring = services.ScoringStub(channel)
 
     def config(self, **video: int) -> Any:
-        """Return a first message for the generated clip, or for a video unlike it."""
-        words = {"width": clips.WIDTH, "height": clips.HEIGHT, "chroma": 1, "bit_depth": 8}
-        config = self.protos.Config(video=self.protos.Video(**(words | video)))
+        """Return the first message for the generated clip; `video` overrides its fields."""
+        fields = {"width": clips.WIDTH, "height": clips.HEIGHT, "chroma": 1, "bit_depth": 8}
+        config = self.protos.Config(video=self.protos.Video(**(fields | video)))
         return self.protos.ScoreStreamRequest(config=config)
 
     def pair(self, reference: bytes, distorted: bytes) -> Any:
-        """Return a message with two frames."""
+        """Return a message with a frame pair."""
         frame = self.protos.FramePair(reference=reference, distorted=distorted)
         return self.protos.ScoreStreamRequest(frame=frame)
 
     def stream(self, *messages: Any) -> list[Any]:
-        """Send messages, and return what came back."""
+        """Send messages in a stream, and return the responses."""
         return list(self.scoring.ScoreStream(iter(messages), timeout=PATIENCE))
 
 
 @pytest.fixture
-def asked(api: Any, channel: grpc.Channel) -> Asked:
-    """Return the server's gRPC interface."""
-    return Asked(api, channel)
+def client(api: Any, channel: grpc.Channel) -> Client:
+    """Return a client of the shared server."""
+    return Client(api, channel)
 
 
-def test_health_is_the_standard_one(channel: grpc.Channel) -> None:
-    """As load balancers and Kubernetes ask for it: the server's, and the service's."""
+def test_health_reports_serving(channel: grpc.Channel) -> None:
+    """The standard health service reports SERVING for the server and for the service."""
     health = health_pb2_grpc.HealthStub(channel)
     for service in ("", "vmaf.v1.Scoring"):
         request = health_pb2.HealthCheckRequest(service=service)
         assert health.Check(request, timeout=PATIENCE).status == SERVING
 
 
-def test_reflection_tells_the_services(channel: grpc.Channel) -> None:
-    """So that grpcurl needs no .proto file."""
+def test_reflection_describes_the_service(channel: grpc.Channel) -> None:
+    """Reflection describes the service and its methods, so that grpcurl needs no .proto file."""
     database = ProtoReflectionDescriptorDatabase(channel)
     assert "vmaf.v1.Scoring" in database.get_services()
     described = database.FindFileContainingSymbol("vmaf.v1.Scoring")
@@ -68,32 +68,34 @@ def test_reflection_tells_the_services(channel: grpc.Channel) -> None:
     assert {method.name for method in service.method} == {"Score", "ScoreStream", "ListModels"}
 
 
-def test_models_are_those_of_http(asked: Asked, server: Server) -> None:
-    """Both interfaces serve one engine."""
+def test_models_match_the_http_interface(client: Client, server: Server) -> None:
+    """The gRPC and HTTP interfaces list the same models and features."""
     by_http = server.get("/v1/models").json()
-    by_grpc = asked.scoring.ListModels(asked.protos.ListModelsRequest(), timeout=PATIENCE)
+    by_grpc = client.scoring.ListModels(client.protos.ListModelsRequest(), timeout=PATIENCE)
     assert by_grpc.default_model == by_http["default"]
-    assert [one.name for one in by_grpc.models] == [one["name"] for one in by_http["models"]]
+    assert [model.name for model in by_grpc.models] == [
+        model["name"] for model in by_http["models"]
+    ]
     assert list(by_grpc.features) == by_http["features"]
 
 
-def test_paths_score(asked: Asked, server: Server, footage: Footage) -> None:
-    """As they do by HTTP."""
+def test_grpc_scores_files(client: Client, server: Server, footage: Footage) -> None:
+    """Files under the data root get the same score over gRPC as over HTTP."""
     reference, distorted = footage.pairs[0]
-    request = asked.protos.ScoreRequest(reference=reference, distorted=distorted)
-    (model,) = asked.scoring.Score(request, timeout=PATIENCE).models
-    wanted = server.score(footage.read(reference), footage.read(distorted))
-    assert model.pooled.mean == pytest.approx(wanted, abs=1e-9)
+    request = client.protos.ScoreRequest(reference=reference, distorted=distorted)
+    (model,) = client.scoring.Score(request, timeout=PATIENCE).models
+    expected = server.score(footage.read(reference), footage.read(distorted))
+    assert model.pooled.mean == pytest.approx(expected, abs=1e-9)
 
 
 def refused(code: grpc.StatusCode) -> Any:
-    """Expect an error with this code and a message."""
+    """Expect an error with the given code and a message."""
 
-    def told(error: grpc.RpcError) -> bool:
+    def check(error: grpc.RpcError) -> bool:
         assert error.code() == code, error
         return bool(error.details())
 
-    return pytest.raises(grpc.RpcError, check=told)
+    return pytest.raises(grpc.RpcError, check=check)
 
 
 @pytest.mark.parametrize(
@@ -106,11 +108,11 @@ def refused(code: grpc.StatusCode) -> Any:
         ("", grpc.StatusCode.INVALID_ARGUMENT),
     ],
 )
-def test_a_bad_path(asked: Asked, path: str, code: grpc.StatusCode) -> None:
-    """Is refused as it is by HTTP."""
-    request = asked.protos.ScoreRequest(reference="reference.y4m", distorted=path)
+def test_grpc_refuses_an_invalid_path(client: Client, path: str, code: grpc.StatusCode) -> None:
+    """An invalid path is refused with the code of its problem."""
+    request = client.protos.ScoreRequest(reference="reference.y4m", distorted=path)
     with refused(code):
-        asked.scoring.Score(request, timeout=PATIENCE)
+        client.scoring.Score(request, timeout=PATIENCE)
 
 
 @pytest.mark.parametrize(
@@ -129,63 +131,63 @@ def test_a_bad_path(asked: Asked, path: str, code: grpc.StatusCode) -> None:
         "a depth unknown",
     ],
 )
-def test_a_bad_stream(asked: Asked, server: Server, fault: str) -> None:
-    """Is refused, and the next one scored."""
-    config, (good, *_) = asked.config(), FRAMES
-    pair = asked.pair(good, good)
+def test_grpc_refuses_an_invalid_stream(client: Client, server: Server, fault: str) -> None:
+    """An invalid stream is refused with INVALID_ARGUMENT, and the next stream is scored."""
+    config, (good, *_) = client.config(), FRAMES
+    pair = client.pair(good, good)
     messages = {
         "no message": [],
         "no config": [pair],
         "two configs": [config, config],
         "no frame": [config],
-        "a short frame": [config, asked.pair(good, good[:-1])],
-        "a long frame": [config, asked.pair(good + b"x", good)],
-        "an empty frame": [config, asked.pair(b"", b"")],
-        "an empty message": [config, asked.protos.ScoreStreamRequest()],
-        "no size": [asked.config(width=0), pair],
-        "no chroma": [asked.config(chroma=0), pair],
-        "a depth unknown": [asked.config(bit_depth=9), pair],
+        "a short frame": [config, client.pair(good, good[:-1])],
+        "a long frame": [config, client.pair(good + b"x", good)],
+        "an empty frame": [config, client.pair(b"", b"")],
+        "an empty message": [config, client.protos.ScoreStreamRequest()],
+        "no size": [client.config(width=0), pair],
+        "no chroma": [client.config(chroma=0), pair],
+        "a depth unknown": [client.config(bit_depth=9), pair],
     }[fault]
     with refused(grpc.StatusCode.INVALID_ARGUMENT):
-        asked.stream(*messages)
+        client.stream(*messages)
     assert server.state("Running") == "true"
-    (answer,) = asked.stream(config, pair)
+    (answer,) = client.stream(config, pair)
     assert answer.result.frames == 1
 
 
-def test_a_huge_frame(asked: Asked) -> None:
-    """Is refused by what the config claims, before any of it comes."""
+def test_grpc_refuses_a_frame_above_the_limit(client: Client) -> None:
+    """A Config with frames above the pixel limit is refused before any frame is sent."""
     with refused(grpc.StatusCode.OUT_OF_RANGE):
-        asked.stream(asked.config(width=2**16, height=2**16))
+        client.stream(client.config(width=2**16, height=2**16))
 
 
-def test_a_message_too_large(image: Subject, api: Any) -> None:
-    """Is not read."""
+def test_grpc_refuses_a_message_above_the_limit(image: Subject, api: Any) -> None:
+    """A message above the size limit is refused with RESOURCE_EXHAUSTED."""
     options = ["--env=VMAF_GRPC_MAX_MESSAGE_BYTES=100000"]
     with serving(image, options=options) as server, grpc.insecure_channel(server.grpc) as channel:
-        asked = Asked(api, channel)
+        client = Client(api, channel)
         with refused(grpc.StatusCode.RESOURCE_EXHAUSTED):
-            asked.stream(asked.config(), asked.pair(FRAMES[0], FRAMES[0]))
+            client.stream(client.config(), client.pair(FRAMES[0], FRAMES[0]))
 
 
-def test_a_full_queue_and_a_client_that_leaves(image: Subject, api: Any) -> None:
-    """A stream takes a place until it ends; one that is cancelled gives it back."""
+def test_grpc_stream_holds_a_slot_until_it_ends(image: Subject, api: Any) -> None:
+    """While a stream runs in the only slot, others are refused; cancelling it frees the slot."""
     options = ["--env=VMAF_CONCURRENCY=1", "--env=VMAF_QUEUE=0"]
     with serving(image, options=options) as server, grpc.insecure_channel(server.grpc) as channel:
-        asked = Asked(api, channel)
+        client = Client(api, channel)
 
         def endless() -> Iterator[Any]:
-            yield asked.config()
+            yield client.config()
             while True:
-                yield asked.pair(FRAMES[0], FRAMES[0])
+                yield client.pair(FRAMES[0], FRAMES[0])
 
-        call = asked.scoring.ScoreStream(endless(), timeout=PATIENCE)
+        call = client.scoring.ScoreStream(endless(), timeout=PATIENCE)
         eventually(lambda: server.metric("vmaf_scorings_running"), 1)
         with refused(grpc.StatusCode.RESOURCE_EXHAUSTED):
-            asked.stream(asked.config(), asked.pair(FRAMES[0], FRAMES[0]))
+            client.stream(client.config(), client.pair(FRAMES[0], FRAMES[0]))
         call.cancel()
         eventually(lambda: server.metric("vmaf_scorings_running"), 0)
         eventually(
             lambda: server.metric("vmaf_scorings_total", interface="grpc", outcome="cancelled"), 1
         )
-        assert asked.stream(asked.config(), asked.pair(FRAMES[0], FRAMES[0]))
+        assert client.stream(client.config(), client.pair(FRAMES[0], FRAMES[0]))

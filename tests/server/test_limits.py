@@ -1,4 +1,4 @@
-"""Every limit holds, says so, and gives back what it bounded."""
+"""Tests of the server's limits and settings, and of how it ends."""
 
 import re
 import signal
@@ -19,26 +19,26 @@ from tests.support.subject import Subject
 pytestmark = pytest.mark.needs("server")
 
 LONG = 120
-"""Frames of 1280x720: seconds of work."""
+"""The number of frames of the long video. At 1280x720, scoring them takes seconds."""
 
 
 def settings(**values: str) -> Iterable[str]:
-    """Return options for `docker run` that set the server's variables."""
+    """Return options for `docker run` that set the server's environment variables."""
     return [f"--env=VMAF_{name.upper()}={value}" for name, value in values.items()]
 
 
 def running(server: Server) -> float:
-    """Return how many requests have a place."""
+    """Return the number of requests being scored."""
     return server.metric("vmaf_scorings_running")
 
 
 def outcomes(server: Server, outcome: str) -> float:
-    """Return how many requests ended so."""
+    """Return the number of requests that ended with the given outcome."""
     return server.metric("vmaf_scorings_total", outcome=outcome)
 
 
-def test_a_full_queue_is_said(image: Subject) -> None:
-    """One scores, one waits, the next is told when to come again; then both get their score."""
+def test_queue_refuses_a_request_when_it_is_full(image: Subject) -> None:
+    """A request to a full queue gets status 429 with Retry-After; the others are scored."""
     with serving(image, options=settings(concurrency="1", queue="1")) as server:
         with uploading(server) as first:
             eventually(lambda: running(server), 1)
@@ -57,8 +57,8 @@ def test_a_full_queue_is_said(image: Subject) -> None:
 
 
 @pytest.mark.parametrize("pieces", [False, True], ids=["with-length", "in-pieces"])
-def test_a_body_too_large(image: Subject, pieces: bool) -> None:  # noqa: FBT001
-    """It is refused by its length, or where that is not told, once it is passed."""
+def test_server_refuses_a_large_body(image: Subject, pieces: bool) -> None:  # noqa: FBT001
+    """A body above the limit is refused, whether or not the request declares its length."""
     body = part("reference") + part("distorted") + END
     with serving(image, options=settings(max_body_bytes=str(len(body) - 1))) as server:
         answer = post(server, iter([body]) if pieces else body)
@@ -68,16 +68,16 @@ def test_a_body_too_large(image: Subject, pieces: bool) -> None:  # noqa: FBT001
 @pytest.mark.parametrize(
     ("limit", "value"), [("max_frame_pixels", 320 * 192 - 1), ("max_frames", 7)]
 )
-def test_a_video_too_large(image: Subject, limit: str, value: int) -> None:
-    """Of too many pixels or frames; and what is just within passes."""
+def test_server_refuses_a_video_above_the_limit(image: Subject, limit: str, value: int) -> None:
+    """A video with more pixels or frames than the limit is refused; one at the limit is scored."""
     with serving(image, options=settings(**{limit: str(value)})) as server:
         problem(server.upload(VIDEO, VIDEO), 413, "too-large")
     with serving(image, options=settings(**{limit: str(value + 1)})) as server:
         assert server.upload(VIDEO, VIDEO).ok
 
 
-def test_a_scratch_folder_too_small(image: Subject) -> None:
-    """No room for the first video is no fault of the request."""
+def test_server_refuses_an_upload_without_scratch_space(image: Subject) -> None:
+    """An upload above the scratch limit gets status 503 with Retry-After."""
     with serving(image, options=settings(max_scratch_bytes="1000")) as server:
         answer = server.upload(VIDEO, VIDEO)
         problem(answer, 503, "scratch-full")
@@ -86,7 +86,7 @@ def test_a_scratch_folder_too_small(image: Subject) -> None:
 
 @contextmanager
 def raw(server: Server) -> Iterator[socket.socket]:
-    """Yield a connection to its HTTP port."""
+    """Yield a connection to the server's HTTP port."""
     host, _, port = server.url.removeprefix("http://").partition(":")
     with socket.create_connection((host, int(port)), PATIENCE) as connection:
         yield connection
@@ -96,19 +96,19 @@ HALF = (
     f"POST {SCORE} HTTP/1.1\r\nHost: x\r\nContent-Length: {10**9}\r\n"
     "Content-Type: multipart/form-data; boundary=b\r\n\r\n"
 ).encode() + (part("reference") + part("distorted"))[: -2 * FRAME]
-"""An upload up to the middle of its second video."""
+"""The first part of an upload, up to the middle of its second video."""
 
 
-def test_a_client_that_stops_sending(image: Subject) -> None:
-    """It loses its place, and is told."""
+def test_server_times_out_a_stalled_upload(image: Subject) -> None:
+    """A client that stops sending gets status 408, and its slot becomes free."""
     with serving(image, options=settings(stall_timeout="1s")) as server, raw(server) as connection:
         connection.sendall(HALF)
         assert connection.recv(2**16).startswith(b"HTTP/1.1 408 ")
         eventually(lambda: running(server), 0)
 
 
-def test_a_client_that_drips(image: Subject) -> None:
-    """A byte now and then is no stall, but the request as a whole has its time."""
+def test_server_times_out_a_slow_upload(image: Subject) -> None:
+    """A client that sends a byte from time to time gets status 408 at the request timeout."""
 
     def drip() -> Iterator[bytes]:
         yield part("reference") + part("distorted")[:-FRAME]
@@ -120,8 +120,8 @@ def test_a_client_that_drips(image: Subject) -> None:
         problem(post(server, drip()), 408, "timeout")
 
 
-def test_a_client_that_drips_headers(image: Subject) -> None:
-    """Its connection ends before its headers do."""
+def test_server_times_out_slow_headers(image: Subject) -> None:
+    """A connection whose headers are not complete at the header timeout is closed."""
     with serving(image, options=settings(header_timeout="1s")) as server:
         with raw(server) as connection:
             connection.sendall(b"GET /healthz HTTP/1.1\r\n")
@@ -129,8 +129,8 @@ def test_a_client_that_drips_headers(image: Subject) -> None:
         assert not answer or answer.startswith(b"HTTP/1.1 408 ")
 
 
-def test_a_client_that_leaves_its_upload(image: Subject) -> None:
-    """What it was given is free again: its place and its scratch space."""
+def test_server_frees_resources_of_an_abandoned_upload(image: Subject) -> None:
+    """If a client disconnects during its upload, its slot and scratch space become free."""
     with serving(image) as server:
         with raw(server) as connection:
             connection.sendall(HALF)
@@ -143,22 +143,22 @@ def test_a_client_that_leaves_its_upload(image: Subject) -> None:
 
 @pytest.fixture(scope="session")
 def long_video(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with a video that takes seconds to score."""
-    folder = tmp_path_factory.mktemp("long")
-    folder.chmod(0o755)
+    """Return a directory with a video that takes seconds to score."""
+    directory = tmp_path_factory.mktemp("long")
+    directory.chmod(0o755)
     frame = b"FRAME\n" + bytes(range(256)) * (1280 * 720 * 3 // 512)
-    with (folder / "long.y4m").open("wb") as file:
+    with (directory / "long.y4m").open("wb") as file:
         file.write(b"YUV4MPEG2 W1280 H720 F25:1 Ip A1:1 C420jpeg\n")
         for _ in range(LONG):
             file.write(frame)
-    return folder
+    return directory
 
 
 LONG_REQUEST = {"reference": "long.y4m", "distorted": "long.y4m"}
 
 
-def test_a_client_that_leaves_while_we_score(image: Subject, long_video: Path) -> None:
-    """The rest of its work is not done."""
+def test_server_stops_scoring_for_a_disconnected_client(image: Subject, long_video: Path) -> None:
+    """If a client disconnects, the server does not score the remaining frames."""
     with serving(image, directory=long_video) as server:
         with pytest.raises(requests.Timeout):
             requests.post(server.url + SCORE, json=LONG_REQUEST, timeout=0.5)
@@ -167,8 +167,8 @@ def test_a_client_that_leaves_while_we_score(image: Subject, long_video: Path) -
         assert server.metric("vmaf_frames_scored_total") < LONG
 
 
-def test_it_ends_when_its_work_is_done(image: Subject) -> None:
-    """Told to end, it takes no more work, says so, and finishes what it has."""
+def test_server_finishes_running_requests_on_sigterm(image: Subject) -> None:
+    """After SIGTERM, the server refuses new requests, finishes the running ones and exits."""
     with serving(image) as server:
         with uploading(server) as slow:
             eventually(lambda: running(server), 1)
@@ -182,7 +182,7 @@ def test_it_ends_when_its_work_is_done(image: Subject) -> None:
 
 
 def refused(server: Server) -> bool:
-    """Whether new work is: by an answer, or by no answer at all."""
+    """Return whether the server refuses a new request, by a response or by the connection."""
     try:
         answer = server.upload(VIDEO, VIDEO)
     except requests.ConnectionError:
@@ -192,8 +192,8 @@ def refused(server: Server) -> bool:
     return not answer.ok
 
 
-def test_it_waits_for_no_client_for_ever(image: Subject) -> None:
-    """Work that does not end within the time to drain is cut off, and the exit code says so."""
+def test_server_cuts_off_requests_at_the_drain_timeout(image: Subject) -> None:
+    """Requests that run longer than the drain timeout are cut off, and the exit code is 1."""
     with serving(image, options=settings(drain_timeout="1s")) as server:
         with uploading(server) as slow:
             eventually(lambda: running(server), 1)
@@ -208,17 +208,17 @@ SETTING = re.compile(r"^\| `(--[\w-]+)` \| `(VMAF_\w+)` \|", re.MULTILINE)
 SETTINGS = SETTING.findall((ROOT / "docs" / "server.md").read_text())
 
 
-def test_every_setting_is_in_the_help(image: Subject) -> None:
-    """`--help` and docs/server.md list the same flags, each with its variable."""
-    told = image.run("--help")
-    text = told.stdout + told.stderr
+def test_help_lists_every_setting(image: Subject) -> None:
+    """`--help` and docs/server.md list the same flags and environment variables."""
+    result = image.run("--help")
+    text = result.stdout + result.stderr
     flags = set(re.findall(r"(?<!\S)--[a-z][\w-]+", text))
     assert flags - {"--help", "--version", "--healthcheck"} == {flag for flag, _ in SETTINGS}
     assert set(re.findall(r"VMAF_\w+", text)) == {variable for _, variable in SETTINGS}
 
 
 @pytest.mark.parametrize(
-    ("words", "options"),
+    ("arguments", "options"),
     [
         (["--concurrency=none"], []),
         (["--concurrency=0"], []),
@@ -229,14 +229,16 @@ def test_every_setting_is_in_the_help(image: Subject) -> None:
         ([], settings(log_level="loud")),
     ],
 )
-def test_a_wrong_setting_is_said(image: Subject, words: list[str], options: Iterable[str]) -> None:
-    """In one line and with code 2: a server that guesses would be found out too late."""
-    told = image.run(*words, options=options, succeeds=False)
-    assert told.code == 2, told
-    assert len(told.stderr.splitlines()) == 1, told
+def test_server_refuses_an_invalid_setting(
+    image: Subject, arguments: list[str], options: Iterable[str]
+) -> None:
+    """With an invalid setting, the server prints one line and exits with code 2."""
+    result = image.run(*arguments, options=options, succeeds=False)
+    assert result.code == 2, result
+    assert len(result.stderr.splitlines()) == 1, result
 
 
-def test_a_flag_wins_over_its_variable(image: Subject) -> None:
-    """The nearer one counts."""
+def test_flag_takes_precedence_over_its_variable(image: Subject) -> None:
+    """A flag takes precedence over the environment variable of the same setting."""
     with serving(image, "--max-frames=8", options=settings(max_frames="7")) as server:
         assert server.upload(VIDEO, VIDEO).ok

@@ -1,4 +1,4 @@
-"""The metrics are true: what was asked, scored and refused is what is counted."""
+"""Tests of the server's Prometheus metrics."""
 
 import re
 
@@ -12,8 +12,8 @@ from tests.support.subject import Subject
 pytestmark = pytest.mark.needs("server")
 
 
-def test_requests_are_counted_as_they_end(image: Subject) -> None:
-    """By endpoint, method and code; scorings by their outcome; frames and seconds with them."""
+def test_metrics_count_requests(image: Subject) -> None:
+    """The metrics count requests by path and code, scorings by outcome, and scored frames."""
     with serving(image) as server:
         before = server.metric("vmaf_http_requests_total", path="/v1/models", code="200")
         for _ in range(3):
@@ -35,33 +35,34 @@ def test_requests_are_counted_as_they_end(image: Subject) -> None:
         assert server.metric("vmaf_scorings_total", interface="http", outcome="invalid") == 2
         assert server.metric("vmaf_scorings_total", interface="grpc") == 0
         assert server.metric("vmaf_scoring_seconds_count") == 3
-        whole, part = 3 * clips.FRAMES, clips.FRAMES - 1
-        assert whole <= server.metric("vmaf_frames_scored_total") <= whole + part
+        complete, truncated = 3 * clips.FRAMES, clips.FRAMES - 1
+        frames = server.metric("vmaf_frames_scored_total")
+        assert complete <= frames <= complete + truncated
         assert server.metric("vmaf_scorings_running") == 0
         assert server.metric("vmaf_scorings_queued") == 0
         assert server.metric("vmaf_scratch_bytes") == 0
 
 
-def test_no_request_makes_a_metric_of_its_own(server: Server) -> None:
-    """A path or method of a client's choice is no label: anyone could fill the memory."""
+def test_metrics_have_no_labels_from_clients(server: Server) -> None:
+    """Unknown paths do not create time series, which could exhaust the server's memory."""
     for number in range(20):
         server.get(f"/made-up/{number}")
     assert "made-up" not in server.get("/metrics").text
 
 
-def test_the_build_is_told(server: Server, image: Subject) -> None:
-    """Which server of which revision with which libvmaf, as the image says."""
+def test_build_info_matches_the_image(server: Server, image: Subject) -> None:
+    """The metric vmaf_build_info has the image's version and revision, and libvmaf's version."""
     labels = image.labels
-    told = {
+    expected = {
         "version": labels["org.opencontainers.image.version"],
         "revision": labels["org.opencontainers.image.revision"],
         "libvmaf": image.manifest["libvmaf"]["version"],
     }
-    assert server.metric("vmaf_build_info", **told) == 1
+    assert server.metric("vmaf_build_info", **expected) == 1
 
 
-def test_metrics_are_prometheuss(server: Server) -> None:
-    """Each line is a comment or a sample, each family has help and a type."""
+def test_metrics_have_the_prometheus_format(server: Server) -> None:
+    """Each line of the metrics is a comment or a sample, and each metric has a help and type."""
     text = server.get("/metrics").text
     families = set(re.findall(r"^# TYPE (\w+) ", text, re.MULTILINE))
     assert families == set(re.findall(r"^# HELP (\w+) ", text, re.MULTILINE))

@@ -1,4 +1,4 @@
-"""The page at /, in a browser, by the keyboard alone."""
+"""Tests of the page at / in a browser. They use the keyboard, except for dropping files."""
 
 from base64 import b64encode
 from collections.abc import Iterator
@@ -19,46 +19,46 @@ WORSE = clips.y4m(48)
 
 @pytest.fixture
 def page(server: Server, browser: Browser) -> Iterator[Page]:
-    """Return the page, freshly loaded; fails the test where it complained of itself."""
+    """Yield the loaded page; fail the test on script errors and requests to other hosts."""
     page = browser.new_page(viewport={"width": 1000, "height": 760})
-    wrong: list[str] = []
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("request", lambda request: wrong.extend(strangers(request.url, server.url)))
+    faults: list[str] = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("request", lambda request: faults.extend(foreign(request.url, server.url)))
     page.goto(server.url)
     yield page
     page.close()
-    assert not wrong, wrong
+    assert not faults, faults
 
 
-def strangers(url: str, own: str) -> Iterator[str]:
-    """Yield an address that is not the server's own: the page works where no other host is."""
-    there = urlsplit(url)
-    if there.scheme not in ("blob", "data") and there.netloc != urlsplit(own).netloc:
-        yield f"the page asks {url}"
+def foreign(url: str, server: str) -> Iterator[str]:
+    """Yield a message if the URL of a request is on another host than the server."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("blob", "data") and parts.netloc != urlsplit(server).netloc:
+        yield f"the page requested {url}"
 
 
 def video(content: bytes) -> Any:
-    """Return a file to choose."""
+    """Return a file for Playwright's `set_input_files`."""
     return {"name": "video.y4m", "mimeType": "video/x-yuv4mpeg", "buffer": content}
 
 
 def choose(page: Page, reference: bytes, distorted: bytes) -> None:
-    """Choose both files, as the dialogue that Enter opens would."""
+    """Choose both files, as a user does in the file dialogs."""
     page.get_by_label("Reference").set_input_files(video(reference))
     page.get_by_label("Distorted").set_input_files(video(distorted))
 
 
-def tab_to(page: Page, wanted: Locator) -> None:
-    """Press Tab until an element has the focus; fails where the keyboard does not reach it."""
+def tab_to(page: Page, target: Locator) -> None:
+    """Press Tab until an element has the focus; fail the test if it never does."""
     for _ in range(20):
-        if wanted.evaluate("element => element === document.activeElement"):
+        if target.evaluate("element => element === document.activeElement"):
             return
         page.keyboard.press("Tab")
-    pytest.fail(f"Tab never reaches {wanted}")
+    pytest.fail(f"Tab never reaches {target}")
 
 
-def test_a_score_by_the_keyboard(page: Page, server: Server) -> None:
-    """Two files, Tab, Enter: the score is there, and a plot of every frame."""
+def test_page_shows_the_score(page: Page, server: Server) -> None:
+    """After choosing two files and pressing Enter, the page shows their score and a plot."""
     choose(page, VIDEO, WORSE)
     button = page.get_by_role("button", name="Score")
     tab_to(page, button)
@@ -68,18 +68,18 @@ def test_a_score_by_the_keyboard(page: Page, server: Server) -> None:
     expect(page.get_by_role("img")).to_be_visible()
 
 
-def test_everything_is_reached_by_the_keyboard(page: Page) -> None:
-    """Both files and the button, in the order in which they stand."""
-    for wanted in (
+def test_page_is_usable_by_keyboard(page: Page) -> None:
+    """Tab reaches both file fields and the button, in their order on the page."""
+    for target in (
         page.get_by_label("Reference"),
         page.get_by_label("Distorted"),
         page.get_by_role("button", name="Score"),
     ):
-        tab_to(page, wanted)
+        tab_to(page, target)
 
 
-def test_an_error_is_said(page: Page) -> None:
-    """What the server says is wrong is there to read, and the next try works."""
+def test_page_shows_errors(page: Page) -> None:
+    """The page shows the server's error message, and the next attempt succeeds."""
     choose(page, VIDEO, b"no video")
     page.get_by_role("button", name="Score").press("Enter")
     expect(page.get_by_role("alert")).to_contain_text("Y4M", timeout=20_000)
@@ -89,8 +89,8 @@ def test_an_error_is_said(page: Page) -> None:
     expect(page.get_by_role("alert")).not_to_be_visible()
 
 
-def test_files_are_dropped(page: Page, server: Server) -> None:
-    """Both at once, on the page: the first is the reference."""
+def test_page_accepts_dropped_files(page: Page, server: Server) -> None:
+    """Two files can be dropped on the page together; the first one is the reference."""
     page.evaluate(
         """([reference, distorted]) => {
             const transfer = new DataTransfer();

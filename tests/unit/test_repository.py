@@ -1,5 +1,6 @@
 """The parts of the repository match: nox sessions, bake file, linted files, docs."""
 
+import os
 import re
 import subprocess
 import sys
@@ -71,6 +72,34 @@ def test_each_session_has_a_one_line_description(sessions: dict[str, str]) -> No
         assert description, name
         assert description[0].isupper(), name
         assert len(description) <= 100, name
+
+
+def test_nox_stops_at_a_failed_session(tmp_path: Path) -> None:
+    """`nox -s engine build-cpu` prints the error of the engine once and does not build.
+
+    The address of the engine is no socket that a daemon would be started for.
+    """
+    nox = subprocess.run(
+        [
+            *(sys.executable, "-m", "nox", "--no-venv", "--no-install"),
+            *("--sessions", "engine", "build-cpu"),
+        ],
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "DOCKER_HOST": f"unix://{tmp_path}/no-engine.sock",
+            "HOME": str(tmp_path),
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert nox.returncode == 1
+    assert nox.stdout.count("error: no Docker Engine answers") == 1, nox.stdout
+    assert "Session engine failed" in nox.stdout
+    assert "session build-cpu" not in nox.stdout
 
 
 def unknown_sessions(text: str, sessions: set[str]) -> set[str]:

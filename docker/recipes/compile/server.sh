@@ -16,7 +16,10 @@ test)
     go vet ./...
     GOBIN=/tmp/tools go -C tools install tool
     /tmp/tools/staticcheck ./...
-    go test -race -v ./... >/out/tests.log 2>&1 || { grep -v "^=== RUN\|--- PASS" /out/tests.log; exit 1; }
+    go test -race -v ./... >/out/tests.log 2>&1 || {
+        grep -v "^=== RUN\|--- PASS" /out/tests.log
+        exit 1
+    }
     # The address sanitizer also reports memory that C allocates for Go and nothing frees.
     go test -asan ./internal/vmaf
     # The go tool fuzzes one target at a time.

@@ -23,6 +23,7 @@ func TestParsePathRequest(t *testing.T) {
 
 func TestParseInvalid(t *testing.T) {
 	const paths = `{"reference": "a", "distorted": "b"`
+	long := strings.Repeat("a", 5000)
 	for text, want := range map[string]string{
 		``:                                       "invalid JSON",
 		`{`:                                      "invalid JSON",
@@ -38,9 +39,9 @@ func TestParseInvalid(t *testing.T) {
 		paths + `, "options": []}`:               "expected a JSON object",
 		paths + `, "options": {"x": 1}}`:         `unknown field "x"`,
 		paths + `, "options": {"threads": "2"}}`: `"threads" cannot be a string`,
-		paths + `, "options": {"subsample": 1.5}}`:                             `"subsample" cannot be a number 1.5`,
-		paths + `, "options": {"models": "m"}}`:                                `"models" cannot be a string`,
-		`{"reference": "` + strings.Repeat("a", 5000) + `", "distorted": "b"}`: "must be a path",
+		paths + `, "options": {"subsample": 1.5}}`:        `"subsample" cannot be a number`,
+		paths + `, "options": {"models": "m"}}`:           `"models" cannot be a string`,
+		`{"reference": "` + long + `", "distorted": "b"}`: "must be a path",
 	} {
 		_, err := ParsePathRequest([]byte(text))
 		var p *Problem

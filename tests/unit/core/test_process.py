@@ -124,7 +124,7 @@ def test_start_daemon_detaches_and_starts_the_log_anew(tmp_path: Path) -> None:
 
 
 def test_last_lines_are_the_end_of_a_log(tmp_path: Path) -> None:
-    """An error message shows the last lines, less those that are asked to be ignored."""
+    """An error message shows the last lines, without the lines to be ignored."""
     log = tmp_path / "log"
     log.write_text("".join(f"line {number}\nlevel=info {number}\n" for number in range(100)))
     first, *lines = process.last_lines(log, ignoring=["level=info"]).splitlines()

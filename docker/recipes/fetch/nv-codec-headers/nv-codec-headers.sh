@@ -20,5 +20,5 @@ cat >$out/manifest/nv-codec-headers.json <<EOT
 EOT
 rm -rf /tmp/headers
 echo '#include <ffnvcodec/dynlink_loader.h>
-int main(void) { CudaFunctions f; return !sizeof f.cuLaunchHostFunc; }' \
-    | gcc -fsyntax-only -xc -
+int main(void) { CudaFunctions f; return !sizeof f.cuLaunchHostFunc; }' |
+    gcc -fsyntax-only -xc -

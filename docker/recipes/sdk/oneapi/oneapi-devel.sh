@@ -30,8 +30,8 @@ downloads=/root/.cache/pip/wheels
 pip download --quiet --disable-pip-version-check --no-cache-dir --no-deps --only-binary=:all: \
     --require-hashes --requirement /run/recipes/oneapi/requirements.txt --dest $downloads
 mkdir $wheels
-sed -n 's/^\([^#=]*\)==\([^ ]*\) .*/\1 \2/p' /run/recipes/oneapi/requirements.txt \
-    | while read -r name version; do
+sed -n 's/^\([^#=]*\)==\([^ ]*\) .*/\1 \2/p' /run/recipes/oneapi/requirements.txt |
+    while read -r name version; do
         ln -s $downloads/"$(echo "$name" | tr - _)-$version"-*.whl $wheels/
     done
 

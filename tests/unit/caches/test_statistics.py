@@ -1,0 +1,34 @@
+"""Tests of scripts/caches/statistics.py."""
+
+from scripts.caches import statistics
+from scripts.caches.mounts import DeclaredMount
+from scripts.dockerfile.parser import Mount
+from tests.support.mounts import DECLARED
+
+
+def test_statistics_use_the_declared_options() -> None:
+    """The mount has the declared options, as BuildKit would create another one for others."""
+    options = {
+        "type": "cache",
+        "id": "vmaf-ccache-$TARGETARCH",
+        "target": "/ccache",
+        "sharing": "locked",
+        "uid": "1000",
+    }
+    declared = [DeclaredMount(options["id"], Mount(options)), DECLARED[1]]
+    lines = statistics.dockerfile(declared, as_json=False)
+    assert "ARG TARGETARCH STAMP\nUSER 1000\n" in lines
+    mount = "type=cache,id=vmaf-ccache-$TARGETARCH,target=/ccache,sharing=locked,uid=1000"
+    assert f"RUN --mount={mount} --mount=type=bind" in lines
+    directory = "/tmp/statistics/vmaf-ccache-$TARGETARCH"  # noqa: S108 - inside the step
+    assert f"ccache --show-stats -vv > {directory}/ccache\n" in lines
+    assert f"depcache.py --stats > {directory}/depcache\n" in lines
+    assert lines.count("RUN") == 2
+
+
+def test_json_statistics_use_other_commands() -> None:
+    """With --format json, the programs print their statistics as JSON."""
+    mount = Mount({"type": "cache", "target": "/ccache"})
+    lines = statistics.dockerfile([DeclaredMount("x", mount)], as_json=True)
+    assert "ccache --print-stats --format=json" in lines
+    assert "--stats | jq" in lines

@@ -1,0 +1,85 @@
+"""Tests of scripts/cli/cache.py."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from scripts.buildkit import records
+from scripts.caches import mounts, statistics
+from scripts.caches.mounts import CacheMount
+from scripts.cli.__main__ import main
+from scripts.core.console import UserError
+from scripts.dockerfile import project
+from tests.support.mounts import APT, CCACHE, DECLARED, compiled, record
+
+
+@pytest.fixture
+def existing(monkeypatch: pytest.MonkeyPatch) -> list[CacheMount]:
+    """Return the mounts of the builder, which are none at first."""
+    present: list[CacheMount] = []
+    monkeypatch.setattr(mounts, "existing", lambda: list(present))
+    monkeypatch.setattr(mounts, "declared", lambda _: DECLARED)
+    monkeypatch.setattr(project, "of_repository", lambda: None)
+    monkeypatch.setattr(records, "records", lambda: [record(1, compiled("f", 1, 30, 0))])
+    return present
+
+
+def test_table_shows_sizes_and_hits(
+    existing: list[CacheMount], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A size that was not measured is marked with `~`, and a missing mount is listed."""
+    existing += [CCACHE, replace(APT, measured=False)]
+    assert main(["cache"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "1.0 kB 2 hours ago" in next(line for line in lines if "vmaf-ccache" in line)
+    assert "ccache 100 %" in next(line for line in lines if "vmaf-ccache" in line)
+    assert "~1.0 kB" in next(line for line in lines if "apt" in line)
+    assert "not created yet" in next(line for line in lines if "pip" in line)
+
+
+def test_json_has_the_counts(
+    existing: list[CacheMount], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The JSON output has the size in bytes and the lookups behind the hit rates."""
+    existing.append(CCACHE)
+    main(["cache", "--format", "json"])
+    first, *_ = json.loads(capsys.readouterr().out)
+    assert first["mount"]["size"] == 1000
+    assert first["usage"]["savings"]["hits"]["ccache"] == [30, 30]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["prune"], "prune --older-than 7d"),
+        (["prune", "--older-than", "all"], "prune --older-than 7d"),
+        (["purge"], "choose from .*prune.*stats"),
+    ],
+)
+def test_invalid_arguments_change_nothing(
+    arguments: list[str], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Invalid arguments run no buildx command, and the message shows valid ones."""
+    monkeypatch.setattr(mounts, "buildx", lambda *_: pytest.fail("buildx was run"))
+    with pytest.raises(UserError, match=message):
+        main(["cache", *arguments])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "printed"),
+    [
+        (["stats"], "m: ccache\n{}\n"),
+        (["stats", "--format=json"], '{\n  "m": {\n    "ccache": {}\n  }\n}\n'),
+    ],
+)
+def test_statistics_are_printed(
+    arguments: list[str],
+    printed: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Statistics are printed with the id of the mount and the name of the program."""
+    monkeypatch.setattr(statistics, "read", lambda *_, **__: {"m": {"ccache": "{}"}})
+    assert main(["cache", *arguments]) == 0
+    assert capsys.readouterr().out == printed
