@@ -128,7 +128,7 @@ class Project:
         return ExternalImage(name)
 
     def declares(self, reference: StageReference, run: Instruction, variable: str) -> bool:
-        """Whether an ARG is in effect in a step: its stage declares it, or a stage below it.
+        """Whether an ARG or ENV of a step's stage, or of a stage below it, sets a variable.
 
         A stage that a named context may replace does not pass its ARGs on, as an image has none.
         """
@@ -139,7 +139,7 @@ class Project:
             for instruction in stage.instructions:
                 if is_own and instruction.line >= run.line:
                     break
-                if instruction.name == "ARG" and variable in instruction.pairs():
+                if instruction.name in {"ARG", "ENV"} and variable in instruction.pairs():
                     return True
         return False
 

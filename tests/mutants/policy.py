@@ -305,7 +305,7 @@ MOUNTS = (
     Edit(
         "mount-id",
         "inherited-from-a-replaced-stage",
-        "reads TARGETARCH, which no ARG declares",
+        "reads TARGETARCH, which no ARG or ENV sets",
         patches={
             "FROM rocm-devel AS toolchain-hip\nARG TARGETARCH\nRUN": (
                 "FROM rocm-devel AS toolchain-hip\nRUN"

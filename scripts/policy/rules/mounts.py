@@ -21,7 +21,7 @@ def mount_id(project: Project, step: Step) -> Iterator[Fault]:
             yield step.run, f"the cache mount at {mount.target} has no id"
         for name in re.findall(r"\$\{?(\w+)", mount.get("id")):
             if not project.declares(step.stage, step.run, name):
-                yield step.run, f"the id `{mount.get('id')}` reads {name}, which no ARG declares"
+                yield step.run, f"the id `{mount.get('id')}` reads {name}, which no ARG or ENV sets"
 
 
 @rule(

@@ -52,6 +52,9 @@ def test_stage_comment_names_a_stage_without_a_name_by_its_line() -> None:
         ("RUN --mount=type=cache,id=c,target=/root/.cache pip install x", set()),
         ("RUN --mount=type=cache,id=c,target=/root/.cache/uv uv pip install x", set()),
         ("RUN pip install x", {"pip-mount"}),
+        ("RUN --mount=type=cache,id=c-$A,target=/c true", {"mount-id"}),
+        ("ARG A\nRUN --mount=type=cache,id=c-$A,target=/c true", set()),
+        ("ENV A=1\nRUN --mount=type=cache,id=c-${A},target=/c true", set()),
         ("RUN go build ./...", {"go-mounts"}),
         (
             (
