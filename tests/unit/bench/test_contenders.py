@@ -60,7 +60,7 @@ def mounts(dockerfile: Dockerfile, kind: str) -> list[tuple[str, Mount]]:
         for stage in dockerfile.stages
         for step in stage.instructions
         for mount in step.mounts
-        if mount.kind == kind
+        if mount.type == kind
     ]
 
 
