@@ -1,6 +1,6 @@
 """The generated part of docs/performance.md: the tables of the newest run."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from scripts.bench import charts
 from scripts.bench.results import LIMIT, PROJECT, Result, Run, bounded, history, rows, times
@@ -113,9 +113,14 @@ def page(text: str, content: str) -> str:
     return f"{before}{BEGIN}\n\n{content}\n\n{END}{after}"
 
 
+def newest(runs: Sequence[Run]) -> Run:
+    """Return the newest run; quick runs, which have few scenarios, only if there is no other."""
+    return ([run for run in runs if not run.quick] or list(runs))[-1]
+
+
 def update(titles: Mapping[str, str]) -> None:
-    """Write the newest run of the history into the page and its charts."""
-    run = history()[-1]
+    """Write the newest complete run of the history into the page and its charts."""
+    run = newest(history())
     PAGE.write_text(page(PAGE.read_text(), generated(run, titles)))
     charts.bars(rows(run, titles), titles, ORDER)
     if pairs := bounded(run, titles):

@@ -69,8 +69,16 @@ def test_update_changes_the_marked_region_and_the_charts(docs: Path) -> None:
 
 
 def test_page_shows_the_newest_run() -> None:
-    """The generated part of docs/performance.md is made from the newest run in its history."""
+    """The generated part of docs/performance.md is made from the newest complete run."""
     text = table.PAGE.read_text()
     runs = results.history()
     assert runs
-    assert text == table.page(text, table.generated(runs[-1], scenarios.titles()))
+    assert text == table.page(text, table.generated(table.newest(runs), scenarios.titles()))
+
+
+def test_quick_run_does_not_replace_a_complete_one() -> None:
+    """A quick run, which has few scenarios, is shown only if there is no other run."""
+    complete, quick = small_run(), small_run()
+    quick.quick = True
+    assert table.newest([complete, quick]) is complete
+    assert table.newest([quick]) is quick
