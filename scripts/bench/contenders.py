@@ -80,7 +80,7 @@ LIMIT_CONTENDER = Contender(
     LIMIT,
     "the work that no cache can save: configure, link, install, export",
     ("limit",),
-    files={"docker/clock.sh": ROOT / "scripts" / "bench" / "clock.sh"},
+    files={"docker/recipes/clock.sh": ROOT / "scripts" / "bench" / "clock.sh"},
 )
 """Not a competitor: it is this checkout, with a clock in its compile steps."""
 _COMPETITORS = (

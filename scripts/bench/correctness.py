@@ -88,5 +88,5 @@ def differences(one: str, other: str) -> list[str]:
     return [
         f"{difference.path} ({difference.what})"
         for difference in listing.differences(listing.listing(one), listing.listing(other))
-        if difference.owner == "ours"
+        if difference.owner == "project"
     ]

@@ -95,4 +95,4 @@ def run(options: Namespace) -> int:
         print(json.dumps([asdict(difference) for difference in found], indent=2))
     else:
         show(names, listings)
-    return int(any(difference.owner == "ours" for difference in found))
+    return int(any(difference.owner == "project" for difference in found))

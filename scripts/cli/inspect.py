@@ -28,7 +28,7 @@ def show(found: Report) -> None:
         waste = f"{layer.waste / MEGABYTE:.1f}"
         table.add_row(*map(str, numbers), waste, largest, layer.made_by)
     out.print(table)
-    for heading, lines in found.noticed.items():
+    for heading, lines in found.findings.items():
         out.print(f"{heading}: {len(lines) or 'none'}", markup=False)
         for line in lines[:_SHOWN]:
             out.print(f"  {line}", markup=False, soft_wrap=True)

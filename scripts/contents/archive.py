@@ -1,17 +1,14 @@
-"""What every layer of an image holds, read from a saved archive without running anything.
+"""The layers of a saved image, read without running anything.
 
-A file deleted by a later layer is still shipped, still pulled and still
-readable by anyone who has the image. So what an image must not carry is looked
-for layer by layer, and a finding names the layer.
+A file that a later layer deletes is still part of the image: everyone downloads it and can read
+it. Images are therefore read layer by layer.
 """
 
 import json
 import posixpath
-import re
 import stat
-import subprocess
 import tarfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -25,8 +22,8 @@ from scripts.images import catalogue
 
 _WHITEOUT = ".wh."
 _OPAQUE = ".wh..wh..opq"
-_MOST_LINKS = 40  # as many symbolic links as the kernel follows
-_KINDS = {
+_MOST_LINKS = 40  # the limit of the kernel
+_TYPES = {
     tarfile.DIRTYPE: stat.S_IFDIR,
     tarfile.SYMTYPE: stat.S_IFLNK,
     tarfile.CHRTYPE: stat.S_IFCHR,
@@ -37,22 +34,22 @@ _KINDS = {
 
 @dataclass(frozen=True)
 class Entry:
-    """One path of one layer."""
+    """A path of a layer."""
 
     path: str
     """Absolute: `/usr/local/bin/vmaf`."""
     mode: int
-    """Type and permissions, as `stat` has them; 0 for a whiteout."""
+    """The type and permissions as in `stat`; 0 for a whiteout."""
     uid: int = 0
     gid: int = 0
     size: int = 0
     link: str = ""
-    """Where a symbolic link points."""
+    """The target of a symbolic link."""
     member: tarfile.TarInfo | None = None
 
     @property
     def removes(self) -> bool:
-        """Whether it is a whiteout: it takes `path` of the layers below away."""
+        """Whether it is a whiteout, which removes `path` of the layers below."""
         return self.mode == 0
 
     @property
@@ -68,154 +65,36 @@ class Entry:
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer, and the instruction that made it."""
+    """A layer, and the instruction that made it."""
 
     number: int
-    """Counted from 1, the base."""
+    """From 1, which is the base."""
     made_by: str
     blob: str
-    """Its name in the archive."""
+    """The name of its file in the archive."""
     entries: Sequence[Entry]
     opaque: frozenset[str]
-    """Directories whose content in the layers below it hides."""
+    """The directories whose content in the layers below it hides."""
 
     def __str__(self) -> str:
-        """Name the layer as `docker history` shows it."""
+        """Return the number and the instruction, as in `docker history`."""
         return f"layer {self.number} ({self.made_by})"
 
 
-@dataclass(frozen=True)
-class Leftover:
-    """Something that a build leaves behind and an image must not carry."""
-
-    what: str
-    pattern: str
-    """A regular expression, searched for in the paths of what is not a directory."""
-    example: str
-    """A path that it finds; what the mutants and the unit tests plant."""
-
-
-CACHES = (
-    Leftover(
-        "apt's downloads", r"^/var/cache/apt/archives/(?!lock$)", "/var/cache/apt/archives/x.deb"
-    ),
-    Leftover("apt's package cache", r"^/var/cache/apt/\w+\.bin$", "/var/cache/apt/pkgcache.bin"),
-    Leftover("apt's lists", r"^/var/lib/apt/lists/(?!lock$)", "/var/lib/apt/lists/trixie_Release"),
-    Leftover("a user's cache (pip, uv, Go builds)", r"/\.cache/", "/root/.cache/go-build/00/0-d"),
-    Leftover("Go's modules", r"/pkg/mod/", "/go/pkg/mod/cache/download/x.zip"),
-    Leftover(
-        "Cargo's registry", r"/\.?cargo/(registry|git)/", "/root/.cargo/registry/cache/x.crate"
-    ),
-    Leftover("sccache", r"/\.?sccache/", "/var/cache/sccache/0/1/2"),
-    Leftover(
-        "ccache",
-        r"/\.?ccache/([0-9a-f]/|tmp/|lock/|ccache\.conf$|CACHEDIR)|/[0-9a-f]/[0-9a-v]{20,}[MR]$",
-        "/ccache/0/stats",
-    ),
-)
-"""Cache mounts keep these out of every layer."""
-
-TOOLS = (
-    Leftover(
-        "a compiler or linker",
-        r"/bin/(\w+-linux-gnu-)?(cc|gcc|g\+\+|c\+\+|cpp|clang|clang\+\+|as|ld|ld\.\w+(?<!\.so)"
-        r"|nasm|yasm|hipcc|icx|icpx|go|rustc)(-[\d.]+)?$|/(cc1|cc1plus|collect2|lto1)$",
-        "/usr/bin/x86_64-linux-gnu-gcc-14",
-    ),
-    Leftover(
-        "a CUDA tool", r"/(nvcc|cicc|ptxas|fatbinary|cudafe\+\+)$", "/usr/local/cuda/bin/nvcc"
-    ),
-    Leftover(
-        "a build tool",
-        r"/bin/(meson|ninja|cmake|make|cargo|ccache|sccache|git|pkg-config|pkgconf|xxd)$",
-        "/usr/bin/ninja",
-    ),
-)
-"""Tools of the build stages; a runtime image has none."""
-
-DEVELOPMENT = (
-    Leftover("a header", r"/include/|\.(h|hpp|cuh)$", "/usr/local/include/libvmaf/libvmaf.h"),
-    Leftover(
-        "a static library or object",
-        # Intel's OpenCL device links its kernels, at run time, with objects of its own.
-        r"^(?!/opt/intel/oneapi/lib/cllibrary\w+\.o$).*\.(a|la|o)$",
-        "/usr/local/lib/libvmaf.a",
-    ),
-    Leftover("a pkg-config file", r"\.pc$", "/usr/local/lib/pkgconfig/libvmaf.pc"),
-    Leftover(
-        "a source file",
-        r"^(?!/usr/share/doc/).*\.(c|cc|cpp|cu|asm|S|go|rs)$|^/usr/src/",
-        "/usr/local/share/ffmpeg/examples/encode_video.c",
-    ),
-    Leftover("a source tree", r"/(meson\.build|CMakeLists\.txt)$", "/src/meson.build"),
-)
-"""What only a build needs; a runtime image has none."""
-
-BUILDS = (
-    Leftover(
-        "a build tree",
-        r"/(\.git|meson-private|build\.ninja|CMakeCache\.txt|config\.mak)(/|$)",
-        "/build/build.ninja",
-    ),
-    Leftover(
-        "a temporary file",
-        r"^/(var/)?tmp/|^/run/(?!lock/)",
-        "/tmp/configure.log",  # noqa: S108 (a path to find, not one to write)
-    ),
-)
-"""What a build works in; no image has any."""
-
-SECRETS = (
-    Leftover("a build secret", r"^/run/secrets/", "/run/secrets/ca"),
-    Leftover(
-        "somebody's credentials",
-        r"/(\.netrc|\.npmrc|\.pypirc|\.git-credentials|auth\.conf|\.docker/config\.json"
-        r"|\.aws/credentials|\.ssh/.+|id_(rsa|ecdsa|ed25519))$|^/etc/ssl/private/",
-        "/root/.netrc",
-    ),
-    Leftover(
-        "a setting of the build machine",
-        r"/pip/pip\.conf$|/pip\.conf$|/uv\.toml$|^/etc/apt/apt\.conf\.d/.*proxy",
-        "/etc/pip.conf",
-    ),
-    Leftover(
-        "a certificate of the build machine",
-        r"^/usr/local/share/ca-certificates/",
-        "/usr/local/share/ca-certificates/proxy.crt",
-    ),
-)
-"""What was lent to a build and belongs to nobody else."""
-
-
-def leftovers(layers: Iterable[Layer], unwanted: Sequence[Leftover]) -> list[str]:
-    """Return a line for each unwanted path, naming the layer that carries it.
-
-    A whiteout counts: the file it hides was shipped by a layer below.
-    """
-    return [
-        f"{layer} {'hides' if entry.removes else 'carries'} {entry.path}: {leftover.what}"
-        for layer in layers
-        for entry in layer.entries
-        if not entry.is_dir
-        for leftover in unwanted
-        if re.search(leftover.pattern, entry.path)
-    ]
-
-
 def _absolute(name: str) -> str:
-    """Return the path of a member in the image."""
+    """Return the absolute path of a member."""
     return posixpath.normpath("/" + name.lstrip("/"))
 
 
 def _entry(member: tarfile.TarInfo, path: str) -> Entry:
-    """Describe one member of a layer; a hard link is a file like any other."""
-    mode = _KINDS.get(member.type, stat.S_IFREG) | member.mode
+    """Return the entry of a member; a hard link counts as a file."""
+    mode = _TYPES.get(member.type, stat.S_IFREG) | member.mode
     link = member.linkname if member.issym() else ""
     return Entry(path, mode, member.uid, member.gid, member.size, link, member)
 
 
 def target(layer: Layer, entry: Entry) -> Entry:
-    """Return the file that a hard link is a name of, and any other as it is."""
+    """Return the file that a hard link refers to, and any other entry unchanged."""
     if not entry.member or not entry.member.islnk():
         return entry
     path = _absolute(entry.member.linkname)
@@ -223,15 +102,15 @@ def target(layer: Layer, entry: Entry) -> Entry:
 
 
 def _contents(tar: tarfile.TarFile) -> tuple[Sequence[Entry], frozenset[str]]:
-    """Return a layer's entries and the directories it makes opaque."""
+    """Return the entries of a layer, and the directories that it makes opaque."""
     entries, opaque = [], set()
     for member in tar:
         path = _absolute(member.name)
-        folder, name = posixpath.split(path)
+        directory, name = posixpath.split(path)
         if name == _OPAQUE:
-            opaque.add(folder)
+            opaque.add(directory)
         elif name.startswith(_WHITEOUT):
-            gone = posixpath.join(folder, name.removeprefix(_WHITEOUT))
+            gone = posixpath.join(directory, name.removeprefix(_WHITEOUT))
             entries.append(Entry(gone, mode=0))
         else:
             entries.append(_entry(member, path))
@@ -239,30 +118,29 @@ def _contents(tar: tarfile.TarFile) -> tuple[Sequence[Entry], frozenset[str]]:
 
 
 def _hides(layer: Layer) -> Callable[[str], bool]:
-    """Return what tells whether a layer takes a path of the layers below away."""
+    """Return a predicate: whether a layer hides a path of the layers below."""
     over = {entry.path for entry in layer.entries if not entry.is_dir}
     emptied = over | layer.opaque
 
-    @cache  # files share their folders
-    def within(folder: str) -> bool:
-        return folder in emptied or (folder != "/" and within(posixpath.dirname(folder)))
+    @cache  # many files share a directory
+    def within(directory: str) -> bool:
+        return directory in emptied or (directory != "/" and within(posixpath.dirname(directory)))
 
     return lambda path: path in over or within(posixpath.dirname(path))
 
 
 class Archive:
-    """A file written by `docker save`, of one image or several.
+    """A file that `docker save` has written, with one image or several.
 
-    Docker 25 and newer write an OCI layout, older ones a folder per layer; the
-    manifest.json in both says where the layers are. A layer that images share
-    is read once.
+    Docker 25 and newer write an OCI layout, older versions a directory per layer. In both,
+    manifest.json lists the layers. A layer that several images share is read once.
     """
 
     def __init__(self, path: Path) -> None:
-        """Open the archive; `close` it, or use it in a `with` statement.
+        """Open the archive; call `close`, or use it in a `with` statement.
 
         Raises:
-            UserError: it is not what `docker save` writes.
+            UserError: `docker save` did not write this file.
         """
         self._blobs: dict[str, tarfile.TarFile] = {}
         self._contents: dict[str, tuple[Sequence[Entry], frozenset[str]]] = {}
@@ -270,7 +148,7 @@ class Archive:
             "cannot read the image", f"{path} is not from `docker save`", "Save again."
         )
         try:
-            self._tar = tarfile.open(path)  # noqa: SIM115 (open as long as the archive)
+            self._tar = tarfile.open(path)  # noqa: SIM115 (closed by `close`)
         except tarfile.ReadError:
             raise wrong from None
         try:
@@ -288,18 +166,18 @@ class Archive:
         self.close()
 
     def close(self) -> None:
-        """Close the file; layers that were read stay, contents of files do not."""
+        """Close the file; layers that were read stay available, contents of files do not."""
         for blob in self._blobs.values():
             blob.close()
         self._tar.close()
 
-    def image(self, tag: str = "") -> "Saved":
-        """Return the image saved under `tag`, the first where none is named."""
+    def image(self, tag: str = "") -> "SavedImage":
+        """Return the image of a tag; by default the first image."""
         manifest = next(one for one in self._manifest if not tag or tag in one["RepoTags"])
-        return Saved(self, manifest["Layers"], json.load(self._file(manifest["Config"])))
+        return SavedImage(self, manifest["Layers"], json.load(self._file(manifest["Config"])))
 
     def layer(self, number: int, made_by: str, blob: str) -> Layer:
-        """Return one layer."""
+        """Return a layer."""
         if blob not in self._contents:
             self._contents[blob] = _contents(self._layer_tar(blob))
         return Layer(number, made_by, blob, *self._contents[blob])
@@ -310,7 +188,7 @@ class Archive:
         return b"".join(self.chunks(layer, file, max(file.size, 1), overlap=0))
 
     def chunks(self, layer: Layer, entry: Entry, size: int, overlap: int) -> Iterator[bytes]:
-        """Yield a file's content in pieces, each beginning with the end of the one before."""
+        """Yield the content of a file in pieces; each starts with the end of the one before."""
         file, at = self._place(layer, entry)
         last, end = at + entry.size, b""
         while at < last:
@@ -320,10 +198,10 @@ class Archive:
             at, end = at + len(more), more[-overlap:] if overlap else b""
 
     def _place(self, layer: Layer, entry: Entry) -> tuple[IO[bytes], int]:
-        """Return where a file's content is: past both tar files, which would copy it twice each."""
+        """Return the file and offset of a content, to read it without copies by the tar modules."""
         tar = self._layer_tar(layer.blob)
         member = entry.member or tar.getmember(entry.path)
-        if isinstance(tar.fileobj, tarfile.ExFileObject):  # a part of the archive, as it is
+        if isinstance(tar.fileobj, tarfile.ExFileObject):  # an uncompressed part of the archive
             blob = self._tar.getmember(layer.blob)
             return cast("IO[bytes]", self._tar.fileobj), blob.offset_data + member.offset_data
         return cast("IO[bytes]", tar.fileobj), member.offset_data
@@ -335,17 +213,17 @@ class Archive:
         return file
 
     def _layer_tar(self, blob: str) -> tarfile.TarFile:
-        """Return a layer as a tar file, uncompressed on the way if need be."""
+        """Return a layer as a tar file, which may be compressed."""
         if blob not in self._blobs:
             self._blobs[blob] = tarfile.open(fileobj=self._file(blob))  # noqa: SIM115 (see close)
         return self._blobs[blob]
 
 
-class Saved:
-    """One image of an archive."""
+class SavedImage:
+    """An image of an archive."""
 
     def __init__(self, archive: Archive, blobs: Sequence[str], config: Mapping[str, Any]) -> None:
-        """Keep where the layers are, and the image's own description of itself."""
+        """Take the names of the layers and the image's configuration."""
         self._archive, self._blobs, self.config = archive, blobs, config
 
     @cached_property
@@ -356,7 +234,7 @@ class Saved:
             for step in self.config.get("history", ())
             if not step.get("empty_layer")
         ]
-        if len(made_by) != len(self._blobs):  # squashed, or from a tool that keeps no history
+        if len(made_by) != len(self._blobs):  # squashed, or without a history
             made_by = ["unknown"] * len(self._blobs)
         return [
             self._archive.layer(number, how, blob)
@@ -364,21 +242,21 @@ class Saved:
         ]
 
     def content(self, layer: Layer, entry: Entry) -> bytes:
-        """Return the content of a layer's file."""
+        """Return the content of a file of a layer."""
         return self._archive.content(layer, entry)
 
     def chunks(self, layer: Layer, entry: Entry, size: int, overlap: int = 0) -> Iterator[bytes]:
-        """Yield the content of a layer's file in pieces that overlap; a hard link has none."""
+        """Yield the content of a file in overlapping pieces; a hard link has none."""
         return self._archive.chunks(layer, entry, size, overlap)
 
     @property
     def merged(self) -> Mapping[str, tuple[Layer, Entry]]:
-        """The file system that a container sees; each path with the layer it comes from."""
+        """The file system of a container: each path with its layer."""
         return self._stacked[0]
 
     @property
     def hidden(self) -> Sequence[tuple[Layer, Entry, Layer]]:
-        """The files that are shipped for nothing: layer, file, the layer that hides it."""
+        """The hidden files: their layer, the file, and the layer that hides it."""
         return self._stacked[1]
 
     @cached_property
@@ -398,7 +276,7 @@ class Saved:
         return seen, hidden
 
     def resolve(self, path: str) -> str:
-        """Follow the symbolic links in `path` as a container would; it need not exist."""
+        """Follow the symbolic links in a path as in a container; it need not exist."""
         done, todo, links = "/", path.split("/")[::-1], 0
         while todo:
             step = posixpath.normpath(posixpath.join(done, todo.pop()))
@@ -412,10 +290,10 @@ class Saved:
         return done
 
     def read(self, path: str) -> bytes:
-        """Return a file's content, links followed.
+        """Return the content of a file, following links.
 
         Raises:
-            FileNotFoundError: a container would not find it either.
+            FileNotFoundError: the image has no such file.
         """
         layer, entry = self.merged.get(self.resolve(path), (None, None))
         if not layer or not entry or not entry.is_file:
@@ -424,29 +302,32 @@ class Saved:
 
 
 @contextmanager
-def opened(tag: str) -> Iterator[tuple[int, Saved]]:
-    """Save an image for as long as it is read; yields its bytes on the engine's disk, and it.
+def opened(tag: str) -> Iterator[tuple[int, SavedImage]]:
+    """Save an image temporarily; yield its bytes on the engine's disk and the saved image.
 
     Raises:
         UserError: the engine has no such image, or cannot save it.
     """
-    # By its id: a name without a tag would save every image of that name.
+    # A name without a tag would save every image of that name, so the id is used.
     shown = process.output("docker", "image", "inspect", "--format", "{{.Size}} {{.Id}}", tag)
     size, _, identity = shown.strip().partition(" ")
     if not size:
         built = " ".join(image.tag for image in catalogue.images().values())
-        raise UserError("cannot read an image", f"`{tag}` is not here", f"Ours are: {built}.")
+        raise UserError(
+            "cannot read an image",
+            f"the engine has no `{tag}`",
+            f"The project's images are: {built}.",
+        )
     megabytes = f"{int(size) / 10**6:,.0f} MB"
     say(f"saving {tag}, {megabytes}")
-    with TemporaryDirectory(prefix="vmaf-image-") as folder:
-        path = Path(folder) / "image.tar"
-        save = ["docker", "save", f"--output={path}", identity]
-        done = subprocess.run(save, capture_output=True, text=True, check=False)
+    with TemporaryDirectory(prefix="vmaf-image-") as directory:
+        path = Path(directory) / "image.tar"
+        done = process.run("docker", "save", f"--output={path}", identity)
         if done.returncode:
             raise UserError(
                 "cannot save an image",
                 done.stderr.strip(),
-                f"It takes {megabytes} in {folder}; TMPDIR puts it elsewhere.",
+                f"It needs {megabytes} in {directory}; set TMPDIR to use another directory.",
             )
         with Archive(path) as archive:
             yield int(size), archive.image()

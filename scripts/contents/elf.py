@@ -1,9 +1,8 @@
-"""What an ELF file says of itself: what it needs, what it offers, how it is hardened."""
+"""ELF files: the libraries that they need, the names that they export, their hardening."""
 
 import posixpath
-import re
 import struct
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
@@ -13,8 +12,8 @@ from elftools.elf.elffile import ELFFile
 
 MAGIC = b"\x7fELF"
 
-DEFAULT_FOLDERS = ("/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib", "/usr/lib")
-"""Where Debian's loader looks for what is not in /etc/ld.so.cache."""
+DEFAULT_DIRECTORIES = ("/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib", "/usr/lib")
+"""Where Debian's loader searches after /etc/ld.so.cache."""
 
 _EXECUTABLE = 1  # PF_X
 _NOW = 1  # DF_1_NOW
@@ -24,7 +23,7 @@ _TEXTREL = 4  # DF_TEXTREL
 
 @dataclass(frozen=True)
 class Elf:
-    """One program or shared library."""
+    """A program or shared library."""
 
     path: str
     soname: str
@@ -32,11 +31,11 @@ class Elf:
     search: Sequence[str]
     """Its RPATH and RUNPATH."""
     flaws: Sequence[str]
-    """The hardening it lacks, a sentence each."""
+    """The missing hardening, one phrase each."""
 
 
 def read(path: str, content: bytes) -> Elf | None:
-    """Return what the ELF file says of itself, or None for a file that the loader never loads."""
+    """Read a program or library; None for an ELF file that the loader does not load."""
     elf: Any = ELFFile(BytesIO(content))
     if elf["e_type"] not in ("ET_EXEC", "ET_DYN"):
         return None
@@ -51,14 +50,14 @@ def read(path: str, content: bytes) -> Elf | None:
         path=path,
         soname=dynamic["DT_SONAME"][0].soname if "DT_SONAME" in dynamic else "",
         needed=[tag.needed for tag in dynamic.get("DT_NEEDED", ())],
-        search=[folder for entry in search for folder in entry.split(":")],
+        search=[directory for entry in search for directory in entry.split(":")],
         flaws=list(_flaws(elf["e_type"], segments, values)),
     )
 
 
 def sections(content: bytes) -> Iterator[tuple[str, memoryview]]:
-    """Yield the sections that have a content, by their names; none of what is no ELF file."""
-    view = memoryview(content)  # the largest libraries are not to be held twice
+    """Yield the names and contents of the sections; nothing if the file is not valid ELF."""
+    view = memoryview(content)  # without a copy, as libraries are large
     try:
         elf: Any = ELFFile(BytesIO(content))
         for section in elf.iter_sections():
@@ -69,7 +68,7 @@ def sections(content: bytes) -> Iterator[tuple[str, memoryview]]:
 
 
 def exports(content: bytes) -> frozenset[str]:
-    """Return the names that a shared library offers."""
+    """Return the names that a shared library exports."""
     elf: Any = ELFFile(BytesIO(content))
     symbols = elf.get_section_by_name(".dynsym")
     return frozenset(
@@ -80,7 +79,7 @@ def exports(content: bytes) -> frozenset[str]:
 
 
 def _flaws(kind: str, segments: Mapping[str, Any], dynamic: Mapping[str, int]) -> Iterator[str]:
-    """Yield the hardening that is missing, a sentence each."""
+    """Yield the missing hardening."""
     flags, flags_1 = dynamic.get("DT_FLAGS", 0), dynamic.get("DT_FLAGS_1", 0)
     if kind == "ET_EXEC":
         yield "is loaded at a fixed address (not PIE)"
@@ -95,10 +94,10 @@ def _flaws(kind: str, segments: Mapping[str, Any], dynamic: Mapping[str, int]) -
 
 
 def cached_libraries(cache: bytes) -> dict[str, str]:
-    """Return the paths of /etc/ld.so.cache by library name: what ldconfig found.
+    """Return the paths in /etc/ld.so.cache by library name.
 
-    The format is glibc's: a magic, the number of entries, 24 bytes for each,
-    with two offsets into the file where the name and the path stand.
+    The format is that of glibc: a magic number, the number of entries, and 24 bytes for each,
+    with the offsets of name and path.
     """
     start = cache.find(b"glibc-ld.so.cache1.1")
     if start < 0:
@@ -114,87 +113,18 @@ def cached_libraries(cache: bytes) -> dict[str, str]:
 
 
 def unresolved(elf: Elf, cache: Mapping[str, str], exists: Callable[[str], bool]) -> list[str]:
-    """Return the libraries that the loader would not find for this file.
+    """Return the needed libraries that the loader does not find.
 
-    It looks in the file's own search path, in the cache, in the default folders.
+    It searches the RPATH or RUNPATH of the file, the cache, and the default directories.
     """
     origin = posixpath.dirname(elf.path)
-    folders = [folder.replace("$ORIGIN", origin) for folder in elf.search]
+    directories = [directory.replace("$ORIGIN", origin) for directory in elf.search]
     return [
         name
         for name in elf.needed
         if not exists(cache.get(name, "/nowhere"))
-        and not any(exists(posixpath.join(folder, name)) for folder in (*folders, *DEFAULT_FOLDERS))
+        and not any(
+            exists(posixpath.join(directory, name))
+            for directory in (*directories, *DEFAULT_DIRECTORIES)
+        )
     ]
-
-
-FATBIN_MAGIC = struct.pack("<I", 0xBA55ED50)
-_KINDS = {1: "compute", 2: "sm"}  # PTX, for any newer GPU; machine code, for one
-
-
-def gpu_code(content: bytes) -> frozenset[str]:
-    """Return the GPUs that the CUDA kernels in a file are for: `sm_75`, `compute_90` (PTX).
-
-    nvcc's container is a header (magic, version 1, its size 16, the size of
-    what follows) and entries, each with a header of its own that holds the
-    kind, the sizes and the architecture.
-    """
-    found = set()
-    at = content.find(FATBIN_MAGIC)
-    while at >= 0:
-        found |= set(_fatbin(content, at))
-        at = content.find(FATBIN_MAGIC, at + 4)
-    return frozenset(found)
-
-
-def _fatbin(content: bytes, at: int) -> Iterable[str]:
-    """Yield what the container at one place is for; nothing if the magic stood there by chance."""
-    if len(content) < at + 16:
-        return
-    version, size, payload = struct.unpack_from("<HHQ", content, at + 4)
-    end = at + size + payload
-    if (version, size) != (1, 16) or end > len(content):
-        return
-    at += size
-    while at + 32 <= end:
-        kind, _, header, length = struct.unpack_from("<HHIQ", content, at)
-        (arch,) = struct.unpack_from("<I", content, at + 28)
-        if kind in _KINDS:
-            yield f"{_KINDS[kind]}_{arch}"
-        at += header + length
-
-
-BUNDLE_MAGIC = b"__CLANG_OFFLOAD_BUNDLE__"
-_HIP = re.compile(r"hipv4-amdgcn-amd-amdhsa--(gfx[0-9a-f]+)")
-
-
-def hip_code(content: bytes) -> frozenset[str]:
-    """Return the GPUs that the HIP kernels in a file are for: `gfx90a`.
-
-    clang's bundle is a magic, the number of entries, and for each of them the
-    place and size of an ELF file, counted from the magic, and its target.
-    """
-    found = set()
-    at = content.find(BUNDLE_MAGIC)
-    while at >= 0:
-        found |= set(_bundle(content, at))
-        at = content.find(BUNDLE_MAGIC, at + 1)
-    return frozenset(found)
-
-
-def _bundle(content: bytes, start: int) -> Iterable[str]:
-    """Yield what the bundle at one place is for: targets whose code is really there."""
-    at = start + len(BUNDLE_MAGIC)
-    head = struct.Struct("<QQQ")
-    (count,) = struct.unpack_from("<Q", content.ljust(at + 8, b"\0"), at)
-    at += 8
-    for _ in range(count):
-        if at + head.size > len(content):
-            return
-        offset, size, length = head.unpack_from(content, at)
-        at += head.size
-        target = _HIP.fullmatch(content[at : at + length].decode(errors="replace"))
-        at += length
-        code = content[start + offset :][:size]
-        if target and len(code) == size and code.startswith(MAGIC):
-            yield target[1]

@@ -18,7 +18,7 @@ from typing import Any
 from debian.copyright import Copyright, MachineReadableFormatError, NotMachineReadableError
 from debian.deb822 import Deb822
 
-from scripts.contents.archive import Saved
+from scripts.contents.archive import SavedImage
 
 VERSIONS = "/usr/local/share/vmaf/versions.json"
 _STATUS = "/var/lib/dpkg/status"
@@ -83,12 +83,12 @@ class Item:
     qualifiers: Mapping[str, str] = field(default_factory=dict)
 
 
-def read(saved: Saved) -> Sequence[Item]:
+def read(saved: SavedImage) -> Sequence[Item]:
     """List what an image is made of."""
     return [*_packages(saved), *_parts(saved), *_python(saved), *_go(saved)]
 
 
-def _text(saved: Saved, path: str) -> str:
+def _text(saved: SavedImage, path: str) -> str:
     """Return a file's text, or nothing where there is none."""
     try:
         return saved.read(path).decode(errors="replace")
@@ -96,7 +96,7 @@ def _text(saved: Saved, path: str) -> str:
         return ""
 
 
-def _packages(saved: Saved) -> Iterator[Item]:
+def _packages(saved: SavedImage) -> Iterator[Item]:
     """Yield the packages that are installed by dpkg's own account."""
     release = dict(
         line.split("=", 1) for line in _text(saved, "/etc/os-release").splitlines() if "=" in line
@@ -121,7 +121,7 @@ def _packages(saved: Saved) -> Iterator[Item]:
                 )
 
 
-def copyright_of(saved: Saved, package: str) -> Sequence[str]:
+def copyright_of(saved: SavedImage, package: str) -> Sequence[str]:
     """Return the licences that a package's copyright file names, as Debian calls them."""
     text = _text(saved, f"/usr/share/doc/{package}/copyright")
     if not text:
@@ -135,7 +135,7 @@ def copyright_of(saved: Saved, package: str) -> Sequence[str]:
     return named or [NOT_MACHINE_READABLE]
 
 
-def _parts(saved: Saved) -> Iterator[Item]:
+def _parts(saved: SavedImage) -> Iterator[Item]:
     """Yield the entries of versions.json."""
     parts: Mapping[str, Mapping[str, Any]] = json.loads(_text(saved, VERSIONS) or "{}")
     for name, part in parts.items():
@@ -162,7 +162,7 @@ def _parts(saved: Saved) -> Iterator[Item]:
         )
 
 
-def _terms(saved: Saved, name: str, part: Mapping[str, Any]) -> tuple[str, str]:
+def _terms(saved: SavedImage, name: str, part: Mapping[str, Any]) -> tuple[str, str]:
     """Return the licence of a part and why it is nonfree; nothing where only Debian says it."""
     if "configure" in part:
         flags = set(part["configure"].split())
@@ -182,7 +182,7 @@ def _terms(saved: Saved, name: str, part: Mapping[str, Any]) -> tuple[str, str]:
     return _PARTS.get(name, ""), ""
 
 
-def _python(saved: Saved) -> Iterator[Item]:
+def _python(saved: SavedImage) -> Iterator[Item]:
     """Yield Python's distributions, those of Debian's packages and copies inside others aside."""
     for path in saved.merged:
         ours = not path.startswith("/usr/lib/python3") and "/_vendor/" not in path
@@ -201,7 +201,7 @@ def _declared(said: Message) -> Sequence[str]:
     return [one.rpartition(" :: ")[2] for one in trove] or [otherwise]
 
 
-def _go(saved: Saved) -> Iterator[Item]:
+def _go(saved: SavedImage) -> Iterator[Item]:
     """Yield the modules of the Go programs that we built."""
     for path, (_, entry) in saved.merged.items():
         if posixpath.dirname(path) + "/" == _PROGRAMS and entry.is_file:

@@ -1,8 +1,4 @@
-"""Whether two builds gave the same image, file by file: `nox -s compare -- A B`.
-
-A listing says of each path in an image's final file system what it is. Two are
-compared; each is of an image here, or from a file that another machine wrote.
-"""
+"""Listings of the final file system of an image, and the differences between two of them."""
 
 import json
 import posixpath
@@ -15,46 +11,46 @@ from hashlib import sha256
 from typing import Literal
 
 from scripts.contents import archive, elf
-from scripts.contents.archive import Layer, Saved, opened
+from scripts.contents.archive import Layer, SavedImage, opened
 
-Owner = Literal["ours", "package", "installation"]
+Owner = Literal["project", "package", "installation"]
 OWNERS: Mapping[Owner, str] = {
-    "ours": "our own artefacts",
-    "package": "Debian's packages",
-    "installation": "what installing them made",
+    "project": "files of the project",
+    "package": "files of Debian packages",
+    "installation": "files made by their installation",
 }
-"""Whose a path is, and what that is called."""
-OURS = re.compile(
+"""The owners of paths, with their headings."""
+PROJECT = re.compile(
     r"/(usr/local|opt)/|/etc/(OpenCL/vendors|ld\.so\.conf\.d|apt/(preferences|sources\.list)\.d)/"
     r"|/(data|workspace|ccache)$"
 )
-"""Where our recipes write; what a package owns even there is the package's."""
+"""Where the recipes write; a file of a package belongs to the package even there."""
 
-_KINDS = {stat.S_IFREG: "file", stat.S_IFDIR: "folder", stat.S_IFLNK: "link"}
+_KINDS = {stat.S_IFREG: "file", stat.S_IFDIR: "directory", stat.S_IFLNK: "link"}
 _LISTS = re.compile(r"/var/lib/dpkg/info/[^/]+\.list")
 _CHUNK = 2**20
 _NAMED = 4
 _PYC_HEADER = 16
-_BUILD_IDS = (".note.gnu.build-id", ".note.go.buildid")  # made from the rest of the file
+_BUILD_IDS = (".note.gnu.build-id", ".note.go.buildid")  # computed from the rest of the file
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One path of an image's final file system."""
+    """A path of the final file system."""
 
     kind: str
-    """file, folder, link, or device."""
+    """`file`, `directory`, `link` or `device`."""
     mode: int
-    """Its permissions."""
+    """The permissions."""
     uid: int
     gid: int
     size: int = 0
     sha256: str = ""
     link: str = ""
-    """Where a symbolic link points."""
-    owner: Owner = "ours"
+    """The target of a symbolic link."""
+    owner: Owner = "project"
     parts: Mapping[str, str] = field(default_factory=dict)
-    """Digests of what a file of ours consists of, to tell later what of it differs."""
+    """The digests of the parts of a project's file, to name the parts that differ."""
 
 
 _ABSENT = Entry("absent", 0, 0, 0)
@@ -62,14 +58,14 @@ _ABSENT = Entry("absent", 0, 0, 0)
 
 @dataclass(frozen=True)
 class Difference:
-    """A path that is not the same in two images."""
+    """A path that differs between two images."""
 
     path: str
     owner: Owner
     what: str
-    """Which properties of it, with both values."""
+    """The properties that differ, with both values."""
     why: str = ""
-    """Which parts of its content, as far as that can be told."""
+    """The parts of the content that differ, if they are known."""
 
 
 def listing(tag: str) -> dict[str, Entry]:
@@ -82,7 +78,7 @@ def listing(tag: str) -> dict[str, Entry]:
         return read(saved)
 
 
-def read(saved: Saved) -> dict[str, Entry]:
+def read(saved: SavedImage) -> dict[str, Entry]:
     """List the final file system of a saved image."""
     packaged = frozenset(_packaged(saved))
     return {
@@ -91,22 +87,22 @@ def read(saved: Saved) -> dict[str, Entry]:
     }
 
 
-def _packaged(saved: Saved) -> Iterator[str]:
-    """Yield the paths that dpkg's packages own, as the image has them: /lib is a link."""
+def _packaged(saved: SavedImage) -> Iterator[str]:
+    """Yield the paths of Debian packages with links resolved, as /lib is a link."""
     resolve = cache(saved.resolve)
     for path in filter(_LISTS.fullmatch, saved.merged):
         for line in saved.read(path).decode().splitlines():
-            folder, name = posixpath.split(line)
-            yield posixpath.join(resolve(folder), name)
+            directory, name = posixpath.split(line)
+            yield posixpath.join(resolve(directory), name)
 
 
 def _owner(path: str, packaged: frozenset[str]) -> Owner:
     if path in packaged:
         return "package"
-    return "ours" if OURS.match(path) else "installation"
+    return "project" if PROJECT.match(path) else "installation"
 
 
-def _entry(saved: Saved, layer: Layer, entry: archive.Entry, owner: Owner) -> Entry:
+def _entry(saved: SavedImage, layer: Layer, entry: archive.Entry, owner: Owner) -> Entry:
     kind, mode = _KINDS.get(stat.S_IFMT(entry.mode), "device"), stat.S_IMODE(entry.mode)
     if not entry.is_file:
         return Entry(kind, mode, entry.uid, entry.gid, link=entry.link, owner=owner)
@@ -117,7 +113,9 @@ def _entry(saved: Saved, layer: Layer, entry: archive.Entry, owner: Owner) -> En
         digest.update(chunk)
         begin = begin or chunk
     parts = {}
-    if owner == "ours" and (begin.startswith(elf.MAGIC) or entry.path.endswith((".json", ".pyc"))):
+    if owner == "project" and (
+        begin.startswith(elf.MAGIC) or entry.path.endswith((".json", ".pyc"))
+    ):
         for name, content in _parts(entry.path, saved.content(layer, file)):
             parts[name] = sha256(content).hexdigest()[:16]
     size = file.size
@@ -125,7 +123,7 @@ def _entry(saved: Saved, layer: Layer, entry: archive.Entry, owner: Owner) -> En
 
 
 def _parts(path: str, content: bytes) -> Iterator[tuple[str, bytes | memoryview]]:
-    """Yield what a file consists of: ELF's sections, JSON's keys, compiled Python's header."""
+    """Yield the parts of a file: ELF sections, JSON keys, or a compiled Python file's header."""
     if path.endswith(".json"):
         try:
             document = json.loads(content)
@@ -141,7 +139,7 @@ def _parts(path: str, content: bytes) -> Iterator[tuple[str, bytes | memoryview]
 
 
 def differences(a: Mapping[str, Entry], b: Mapping[str, Entry]) -> list[Difference]:
-    """Return the paths that are not the same in two listings, our own artefacts first."""
+    """Return the paths that differ between two listings, the project's files first."""
     order, found = list(OWNERS), []
     for path in sorted(a.keys() | b.keys()):
         one, other = a.get(path, _ABSENT), b.get(path, _ABSENT)
@@ -168,7 +166,7 @@ def _what(a: Entry, b: Entry) -> Iterator[str]:
 
 
 def _why(a: Entry, b: Entry) -> str:
-    """Name the parts that differ, in the order of the file; a build id only where nothing else."""
+    """Return the parts that differ; a build id only if no other part does."""
     if _ABSENT in (a, b):
         return ""
     differ = [name for name in {**a.parts, **b.parts} if a.parts.get(name) != b.parts.get(name)]

@@ -23,7 +23,7 @@ from cyclonedx.validation.json import JsonStrictValidator
 from packageurl import PackageURL
 
 from scripts.contents import inventory
-from scripts.contents.archive import Saved
+from scripts.contents.archive import SavedImage
 from scripts.contents.inventory import Item
 from scripts.core.console import UserError
 
@@ -94,7 +94,7 @@ def unsaid(components: Sequence[Mapping[str, Any]], label: str) -> Iterator[str]
             yield f"{one['name']} is nonfree ({why[0]}); {LABEL} is {label!r}"
 
 
-def make(tag: str, saved: Saved) -> tuple[str, Sequence[Item]]:
+def make(tag: str, saved: SavedImage) -> tuple[str, Sequence[Item]]:
     """Return the SBOM of a saved image, and what it was made of.
 
     Raises:

@@ -1,12 +1,29 @@
 """Read bake files through `docker buildx bake --print`."""
 
 import json
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+
+import msgspec
 
 from scripts.core import process
 from scripts.core.console import UserError
 from scripts.core.paths import ROOT
+
+
+class Target(msgspec.Struct, frozen=True):
+    """What the policy reads of a target."""
+
+    dockerfile: str
+    target: str = ""
+    """The stage to build; the last stage of the Dockerfile where it is empty."""
+    contexts: dict[str, str] = {}
+    tags: list[str] = []
+    no_cache: bool = msgspec.field(name="no-cache", default=False)
 
 
 def bake_print(*targets: str, files: Iterable[str] = ("docker-bake.hcl",)) -> dict[str, Any]:
@@ -35,3 +52,22 @@ def bake_print(*targets: str, files: Iterable[str] = ("docker-bake.hcl",)) -> di
         )
     printed: dict[str, Any] = json.loads(done.stdout)
     return printed
+
+
+@cache
+def declared_targets(*texts: str) -> Mapping[str, Target]:
+    """Return every target that bake files declare, including those that no image needs.
+
+    Args:
+        texts: the contents of the bake files; a later file overrides an earlier one.
+
+    Raises:
+        UserError: buildx is not installed, or cannot read the bake files.
+    """
+    declared = re.findall(r'^target "([a-z0-9][\w-]*)"', "\n".join(texts), re.MULTILINE)
+    with TemporaryDirectory() as directory:
+        files = [Path(directory) / f"{number}.hcl" for number in range(len(texts))]
+        for file, text in zip(files, texts, strict=True):
+            file.write_text(text)
+        printed = bake_print(*dict.fromkeys(declared), files=map(str, files))
+    return msgspec.convert(printed["target"], dict[str, Target])

@@ -1,8 +1,8 @@
-"""Dockerfiles, read with BuildKit's own parser, down to the mounts of each RUN."""
+"""Parse Dockerfiles with BuildKit's parser, down to the mounts of each RUN."""
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache, cached_property
 
 import dockerfile as buildkit
@@ -11,109 +11,111 @@ from scripts.core.console import UserError
 from scripts.dockerfile import shell
 
 _DIRECTIVE = re.compile(r"^#\s*(\w+)\s*=\s*(\S.*?)\s*$")
-_ALLOW = re.compile(
-    r"^\s*#\s*policy:\s*allow\s+(?P<rules>[\w-]+(?:,\s*[\w-]+)*)\s*(?::\s*(?P<reason>.*\S))?\s*$"
-)
 
 
 @dataclass(frozen=True)
 class Mount:
-    """A `RUN --mount`: its words by name; a bare word such as `ro` has an empty value."""
+    """A `RUN --mount`."""
 
     options: Mapping[str, str]
+    """The options by name; an option without a value, such as `ro`, has an empty one."""
 
     def get(self, *names: str) -> str:
-        """Return the first of these options that is given, or nothing."""
+        """Return the first of these options that is given, or an empty string."""
         return next((self.options[name] for name in names if name in self.options), "")
 
     @property
-    def kind(self) -> str:
-        """`bind` where none is given, as BuildKit has it."""
+    def type(self) -> str:
+        """The type of the mount, `bind` by default."""
         return self.options.get("type", "bind")
 
     @property
     def target(self) -> str:
-        """The folder or file inside the step."""
+        """The path inside the step."""
         return self.get("target", "dst", "destination").rstrip("/")
 
     @property
     def source(self) -> str:
-        """What is mounted, relative to its origin."""
+        """The path in the build context, stage or image that the mount takes from."""
         return self.get("source", "src").removeprefix("./").rstrip("/")
 
 
 @dataclass(frozen=True)
 class Instruction:
-    """One instruction with its flags taken apart."""
+    """One instruction of a Dockerfile."""
 
     name: str
-    words: tuple[str, ...]
+    """The name in capitals; for ONBUILD, the name of the instruction after it."""
+    arguments: tuple[str, ...]
     flags: tuple[tuple[str, str], ...]
     file: str
     line: int
     last_line: int
     source: str
-    """The lines as they stand in the file."""
+    """The lines of the file."""
     script: shell.Script | None = None
-    """What a RUN runs."""
+    """The shell commands of a RUN."""
 
     @cached_property
     def mounts(self) -> tuple[Mount, ...]:
         """The mounts of a RUN."""
         return tuple(
-            Mount(dict(_pair(option) for option in value.split(",")))
+            Mount(dict(_split_pair(option) for option in value.split(",")))
             for name, value in self.flags
             if name == "mount"
         )
 
     def flag(self, name: str) -> str:
-        """Return a flag's value, or nothing."""
+        """Return the value of a flag, or an empty string."""
         return next((value for flag, value in self.flags if flag == name), "")
 
     def pairs(self) -> dict[str, str]:
-        """Read the words of ENV (`A B` and `A=B`) or ARG, which may have no value."""
+        """Return the variables of ENV or ARG; an ARG without a default has an empty value."""
         if self.name == "ARG":
-            return dict(_pair(word) for word in self.words)
-        return dict(zip(self.words[::2], map(_bare, self.words[1::2]), strict=True))
+            return dict(_split_pair(argument) for argument in self.arguments)
+        names, values = self.arguments[::2], self.arguments[1::2]
+        return dict(zip(names, map(_unquoted, values), strict=True))
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A FROM and what follows it."""
+    """A FROM and the instructions after it."""
 
     name: str
+    """The name in lower case; the number of the stage where it has no name."""
+    is_named: bool
     base: str
     start: Instruction
     instructions: tuple[Instruction, ...]
 
-
-@dataclass(frozen=True)
-class Exemption:
-    """`# policy: allow RULE[, RULE]: reason`, beside the line it is for."""
-
-    rule: str
-    reason: str
-    file: str
-    line: int
-    lines: range
-    """The lines of the file that it speaks for."""
+    @property
+    def label(self) -> str:
+        """The stage in a message."""
+        return f"stage `{self.name}`" if self.is_named else f"the stage at line {self.start.line}"
 
 
 @dataclass(frozen=True)
 class Dockerfile:
-    """A parsed file."""
+    """A parsed Dockerfile."""
 
     path: str
     text: str
     syntax: str
-    """The frontend that the first lines name, or nothing."""
+    """The frontend that the `# syntax=` line names, or an empty string."""
     arguments: tuple[Instruction, ...]
-    """The ARGs before the first FROM."""
+    """Each ARG before the first FROM."""
     stages: tuple[Stage, ...]
-    exemptions: tuple[Exemption, ...] = field(default=())
+
+    @property
+    def instructions(self) -> Iterator[Instruction]:
+        """Every instruction in the order of the file."""
+        yield from self.arguments
+        for stage in self.stages:
+            yield stage.start
+            yield from stage.instructions
 
     def comment_above(self, line: int) -> list[str]:
-        """Return the comment lines that end right above a line."""
+        """Return the comment lines directly above a line."""
         lines = self.text.splitlines()
         first = line - 1
         while first > 0 and lines[first - 1].lstrip().startswith("#"):
@@ -126,21 +128,20 @@ def read(text: str, path: str) -> Dockerfile:
     """Parse a Dockerfile.
 
     Raises:
-        UserError: BuildKit's parser refuses it; the message has its reason.
+        UserError: BuildKit's parser rejects the file.
     """
     try:
         commands = buildkit.parse_string(text)
     except buildkit.GoParseError as error:
         raise UserError(
             "cannot read a Dockerfile",
-            f"{path}:{_blamed(text, str(error))}: {error}",
-            f"`docker buildx build --check --file {path} .` says more, with a newer buildx.",
+            f"{path}:{_error_line(text, str(error))}: {error}",
+            f"`docker buildx build --check --file {path} .` of a newer buildx explains the error.",
         ) from None
-    head = [m for line in text.splitlines()[:5] if (m := _DIRECTIVE.match(line))]
-    directives = {m[1].lower(): m[2] for m in head}
+    all_lines = text.splitlines()
+    directives = {m[1].lower(): m[2] for line in all_lines[:5] if (m := _DIRECTIVE.match(line))}
     arguments: list[Instruction] = []
     stages: list[tuple[Instruction, list[Instruction]]] = []
-    all_lines = text.splitlines()
     for command in commands:
         instruction = _instruction(command, all_lines, path)
         if instruction.name == "FROM":
@@ -157,7 +158,7 @@ def read(text: str, path: str) -> Dockerfile:
             )
     if not stages:
         raise UserError(
-            "cannot read a Dockerfile", f"{path}:1: it has no FROM", "Give it a stage, or drop it."
+            "cannot read a Dockerfile", f"{path}:1: it has no FROM", "Add a FROM to it."
         )
     defaults = {name: value for one in arguments for name, value in one.pairs().items()}
     return Dockerfile(
@@ -166,87 +167,57 @@ def read(text: str, path: str) -> Dockerfile:
         syntax=directives.get("syntax", ""),
         arguments=tuple(arguments),
         stages=tuple(
-            Stage(_alias(start, number), expanded(start.words[0], defaults), start, tuple(rest))
+            _stage(number, start, tuple(rest), defaults)
             for number, (start, rest) in enumerate(stages)
         ),
-        exemptions=exemptions(text, path, [(c.start_line, c.end_line) for c in commands]),
     )
 
 
-def exemptions(
-    text: str, path: str, spans: list[tuple[int, int]] | None = None
-) -> tuple[Exemption, ...]:
-    """Find the exemptions in a file's comments.
-
-    One speaks for the instruction that it stands in or above; in a script,
-    where `spans` is None, for the next line that is no comment.
-
-    Raises:
-        UserError: one has no reason.
-    """
-    found = []
-    lines = text.splitlines()
-    for number, content in enumerate(lines, start=1):
-        if not (match := _ALLOW.match(content)):
-            continue
-        if not match["reason"]:
-            raise UserError(
-                "cannot read an exemption from the policy",
-                f"{path}:{number}: it gives no reason",
-                f"Write `# policy: allow {match['rules']}: why it is right here`.",
-            )
-        if spans is None:
-            after = number
-            while after < len(lines) and lines[after].lstrip().startswith("#"):
-                after += 1
-            first, last = after + 1, after + 1
-        else:
-            first, last = next((s for s in spans if s[1] >= number), (number, number))
-            first = 1 if first == spans[0][0] else first  # what is said of a file is on its line 1
-        found += [
-            Exemption(rule.strip(), match["reason"], path, number, range(first, last + 1))
-            for rule in match["rules"].split(",")
-        ]
-    return tuple(found)
+def _stage(
+    number: int,
+    start: Instruction,
+    instructions: tuple[Instruction, ...],
+    defaults: Mapping[str, str],
+) -> Stage:
+    base, *alias = start.arguments
+    is_named = len(alias) == 2 and alias[0].upper() == "AS"  # noqa: PLR2004 - `AS name`
+    name = alias[1].lower() if is_named else str(number)
+    return Stage(name, is_named, expanded(base, defaults), start, instructions)
 
 
-def _blamed(text: str, error: str) -> int:
-    """Return the line that the parser complains of, 1 where it names none."""
+def _error_line(text: str, error: str) -> int:
+    """Return the line that an error of the parser is about, 1 where the error names none."""
     if match := re.search(r"line (\d+)", error):
         return int(match[1])
     if "heredoc" in error:
-        opened = [n for n, line in enumerate(text.splitlines(), 1) if "<<" in line]
-        return opened[-1] if opened else 1
+        heredocs = [n for n, line in enumerate(text.splitlines(), 1) if "<<" in line]
+        return heredocs[-1] if heredocs else 1
     return 1
 
 
 def _instruction(command: buildkit.Command, all_lines: list[str], path: str) -> Instruction:
-    name, words = command.cmd.upper(), command.value
-    lines = all_lines[command.start_line - 1 : command.end_line]
-    flags = tuple(_pair(flag.removeprefix("--")) for flag in command.flags)
-    script = None
+    name = command.cmd.upper()
     inner = (command.sub_cmd or "").upper() if name == "ONBUILD" else name
-    if inner == "RUN":
-        script = _script(command, lines, path)
+    lines = all_lines[command.start_line - 1 : command.end_line]
     return Instruction(
         name=inner,
-        words=tuple(words),
-        flags=flags,
+        arguments=tuple(command.value),
+        flags=tuple(_split_pair(flag.removeprefix("--")) for flag in command.flags),
         file=path,
         line=command.start_line,
         last_line=command.end_line,
         source="\n".join(lines),
-        script=script,
+        script=_script(command, lines, path) if inner == "RUN" else None,
     )
 
 
 def _script(command: buildkit.Command, lines: list[str], path: str) -> shell.Script:
-    """Return the script of a RUN, its lines counted as in the file."""
+    """Return the shell commands of a RUN, with the line numbers of the Dockerfile."""
     if command.json:
         return shell.read(" ".join(map(_quoted, command.value)), path, command.start_line)
     if command.heredocs and command.value[0].lstrip().startswith("<<"):
         return shell.read(command.heredocs[0].content, path, command.start_line + 1)
-    # A comment inside a continued line is dropped by BuildKit; to the shell it would be an end.
+    # BuildKit drops a comment inside a continued line; for the shell the comment would end it.
     text = "\n".join("\\" if line.lstrip().startswith("#") else line for line in lines)
     before = re.match(
         r"(?:\s*ONBUILD\b)?\s*RUN\b"
@@ -255,28 +226,23 @@ def _script(command: buildkit.Command, lines: list[str], path: str) -> shell.Scr
         re.IGNORECASE,
     )
     head = before[0] if before else ""
-    blank = "\\\n" * head.count("\n")
-    return shell.read(blank + text[len(head) :], path, command.start_line)
+    blank_lines = "\\\n" * head.count("\n")
+    return shell.read(blank_lines + text[len(head) :], path, command.start_line)
 
 
-def _quoted(word: str) -> str:
-    return "'" + word.replace("'", "'\\''") + "'"
+def _quoted(argument: str) -> str:
+    return "'" + argument.replace("'", "'\\''") + "'"
 
 
-def _bare(word: str) -> str:
-    return word.strip("\"'")
+def _unquoted(value: str) -> str:
+    return value.strip("\"'")
 
 
-def _pair(word: str) -> tuple[str, str]:
-    name, _, value = word.partition("=")
-    return name, _bare(value)
+def _split_pair(text: str) -> tuple[str, str]:
+    name, _, value = text.partition("=")
+    return name, _unquoted(value)
 
 
-def expanded(word: str, values: Mapping[str, str]) -> str:
-    """Put values in the place of variables: `rocm-${ROCM}`; one without a value stays."""
-    return re.sub(r"\$(?:\{(\w+)\}|(\w+))", lambda m: values.get(m[1] or m[2]) or m[0], word)
-
-
-def _alias(start: Instruction, number: int) -> str:
-    named = len(start.words) == 3 and start.words[1].upper() == "AS"  # noqa: PLR2004
-    return start.words[2].lower() if named else str(number)
+def expanded(text: str, values: Mapping[str, str]) -> str:
+    """Replace variables by their values: `rocm-${ROCM}`; one without a value is unchanged."""
+    return re.sub(r"\$(?:\{(\w+)\}|(\w+))", lambda m: values.get(m[1] or m[2]) or m[0], text)

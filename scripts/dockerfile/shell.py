@@ -1,4 +1,4 @@
-"""Commands of shell scripts, read with tree-sitter's grammar of bash."""
+"""Find the commands of shell scripts with tree-sitter's grammar of bash."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,61 +13,68 @@ _PARSER = Parser(Language(tree_sitter_bash.language()))
 _WRAPPERS = {
     "command", "doas", "env", "exec", "nice", "nohup", "runcache.py", "sudo", "time", "xargs",
 }  # fmt: skip
-"""Programs whose arguments are a command of their own."""
+"""Programs whose arguments are another command."""
 _SHELLS = {"ash", "bash", "dash", "sh"}
+_SHOWN = 3
+"""How many arguments of a command a message shows."""
 
 
 @dataclass(frozen=True)
 class Command:
     """One simple command of a script."""
 
-    words: tuple[str, ...]
-    """The program and its arguments, quotes removed, expansions as written."""
-    prefix: Mapping[str, str]
-    """Variables assigned for this command alone: `CC=gcc make`."""
+    argv: tuple[str, ...]
+    """The program and its arguments, without quotes; expansions are not replaced."""
+    assignments: Mapping[str, str]
+    """The variables that are set for this command only: `CC=gcc make`."""
     file: str
     line: int
     chain: int
-    """Commands joined by `&&`, `||` or `;` on one logical line have one number."""
+    """The same number for all commands that `&&`, `||` or `|` join."""
 
     @property
     def program(self) -> str:
-        """The program's name without its folder."""
-        return self.words[0].rpartition("/")[2] if self.words else ""
+        """The program's name without its directory."""
+        return self.argv[0].rpartition("/")[2] if self.argv else ""
+
+    @property
+    def shown(self) -> str:
+        """The start of the command, in backquotes, for a message."""
+        return f"`{' '.join(self.argv[:_SHOWN])}`"
 
 
 @dataclass(frozen=True)
 class Script:
-    """A shell script, or the words of a RUN."""
+    """A shell script, or the shell commands of a RUN."""
 
     text: str
     file: str
     commands: tuple[Command, ...]
-    assigned: Mapping[str, str]
-    """Variables that the script sets or exports for all that follows."""
+    assignments: Mapping[str, str]
+    """The variables that the script sets or exports for its later commands."""
 
 
 @cache
 def read(text: str, file: str, first_line: int = 1) -> Script:
-    """Parse a script; lines are counted from `first_line` of `file`."""
+    """Parse a script; its first line is line `first_line` of `file`."""
     root = _PARSER.parse(text.encode()).root_node
     commands: list[Command] = []
-    assigned: dict[str, str] = {}
+    assignments: dict[str, str] = {}
     for node in _walk(root):
         line = first_line + node.start_point.row
         if node.type == "command":
             command = _command(node, file, line)
             commands.append(command)
-            commands.extend(_inner(command))
-            commands.extend(_fed(node, command, file, first_line))
-        elif node.type == "variable_assignment" and not _is_prefix(node):
+            commands.extend(_wrapped(command))
+            commands.extend(_in_heredoc(node, command, file, first_line))
+        elif node.type == "variable_assignment" and not _is_for_one_command(node):
             name, _, value = _text(node).partition("=")
-            assigned[name] = _unquoted(value)
-    return Script(text, file, tuple(commands), assigned)
+            assignments[name] = _unquoted(value)
+    return Script(text, file, tuple(commands), assignments)
 
 
 def _walk(node: Node) -> Iterator[Node]:
-    """Yield every node, parents before their children, in the order of the text."""
+    """Yield every node in the order of the text, a parent before its children."""
     yield node
     for child in node.children:
         yield from _walk(child)
@@ -78,28 +85,28 @@ def _text(node: Node) -> str:
 
 
 def _unquoted(word: str) -> str:
-    """Drop continuations and quotes; expansions stay as they are written."""
+    """Remove line continuations and quotes; leave expansions as they are written."""
     word = word.replace("\\\n", "")
     return re.sub(r"'([^']*)'|\"((?:[^\"\\]|\\.)*)\"", lambda m: m[1] or m[2] or "", word)
 
 
-def _is_prefix(node: Node) -> bool:
-    return node.parent is not None and node.parent.type == "command"
+def _is_for_one_command(assignment: Node) -> bool:
+    return assignment.parent is not None and assignment.parent.type == "command"
 
 
 def _command(node: Node, file: str, line: int) -> Command:
-    words, prefix = [], {}
+    argv, assignments = [], {}
     for child in node.named_children:
         if child.type == "variable_assignment":
             name, _, value = _text(child).partition("=")
-            prefix[name] = _unquoted(value)
+            assignments[name] = _unquoted(value)
         elif not child.type.endswith("redirect"):
-            words.append(_unquoted(_text(child)))
-    return Command(tuple(words), prefix, file, line, _chain(node))
+            argv.append(_unquoted(_text(child)))
+    return Command(tuple(argv), assignments, file, line, _chain(node))
 
 
 def _chain(node: Node) -> int:
-    """Return a number that the commands of one `a && b` chain share."""
+    """Return the number of the chain of a command: the offset at which the chain starts."""
     top = node
     while top.parent is not None and top.parent.type in {
         "list",
@@ -111,28 +118,28 @@ def _chain(node: Node) -> int:
     return top.start_byte
 
 
-def _inner(outer: Command) -> Iterator[Command]:
-    """Yield the commands that a command runs: after `env`, in `sh -c`."""
-    words = outer.words
-    if outer.program in _SHELLS and "-c" in words[:-1]:
-        yield from read(words[words.index("-c") + 1], outer.file, outer.line).commands
+def _wrapped(outer: Command) -> Iterator[Command]:
+    """Yield the commands that a wrapper runs: after `env`, in `sh -c`."""
+    argv = outer.argv
+    if outer.program in _SHELLS and "-c" in argv[:-1]:
+        yield from read(argv[argv.index("-c") + 1], outer.file, outer.line).commands
     if outer.program not in _WRAPPERS:
         return
-    prefix = dict(outer.prefix)
-    rest: Sequence[str] = words[1:]
+    assignments = dict(outer.assignments)
+    rest: Sequence[str] = argv[1:]
     while rest and (rest[0].startswith("-") or "=" in rest[0]):
         name, equals, value = rest[0].partition("=")
         if equals and not name.startswith("-"):
-            prefix[name] = value
+            assignments[name] = value
         rest = rest[1:]
     if rest:
-        inner = Command(tuple(rest), prefix, outer.file, outer.line, outer.chain)
+        inner = Command(tuple(rest), assignments, outer.file, outer.line, outer.chain)
         yield inner
-        yield from _inner(inner)
+        yield from _wrapped(inner)
 
 
-def _fed(node: Node, command: Command, file: str, first_line: int) -> Iterator[Command]:
-    """Yield the commands of a heredoc that a shell reads: `sh <<EOF`."""
+def _in_heredoc(node: Node, command: Command, file: str, first_line: int) -> Iterator[Command]:
+    """Yield the commands of a heredoc that is the input of a shell: `sh <<EOF`."""
     if node.parent is None or command.program not in _SHELLS:
         return
     for inner in _walk(node.parent):

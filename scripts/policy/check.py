@@ -1,58 +1,85 @@
-"""Apply the rules and the exemptions from them."""
+"""Apply the rules, and the exemptions from them."""
 
 from collections.abc import Iterator
 from dataclasses import replace
 
 from scripts.core.console import UserError
-from scripts.dockerfile.parser import Exemption, exemptions
 from scripts.dockerfile.project import Project
-from scripts.policy.rule import UNUSED, Finding
+from scripts.policy import exemptions
+from scripts.policy.exemptions import Exemption
+from scripts.policy.rule import UNUSED, Finding, Rule, Scope
 from scripts.policy.rules import RULES
 
 
 def check(project: Project) -> list[Finding]:
-    """Return what breaks a rule, in the order of files and lines; `allowed` where exempt.
+    """Return the findings by file and line; those with an exemption have its reason.
 
     Raises:
-        UserError: an exemption names no rule, or gives no reason.
+        UserError: an exemption names a rule that does not exist, or gives no reason.
     """
-    exempt = list(_exemptions(project))
+    declared = list(_exemptions(project))
     used: set[Exemption] = set()
-    found: set[Finding] = set()
-    for rule in RULES.values():
+    findings: set[Finding] = set()
+    rules = applicable(project)
+    for rule in rules.values():
         for finding in rule.check(project):
-            match = next((e for e in exempt if _covers(e, finding)), None)
-            used |= {match} if match else set()
-            found.add(replace(finding, allowed=match.reason) if match else finding)
-    for one in exempt:
-        if one not in used:
-            message = f"nothing here breaks {one.rule} any more: drop the exemption"
-            found.add(Finding(UNUSED, one.file, one.line, message))
-    return sorted(found, key=lambda f: (f.file, f.line, f.rule, f.message))
+            if not _is_in_scope(rule, finding, project):
+                continue
+            exemption = next((one for one in declared if _covers(one, finding)), None)
+            used |= {exemption} if exemption else set()
+            findings.add(replace(finding, allowed=exemption.reason) if exemption else finding)
+    for one in declared:
+        if one not in used and one.rule in rules:
+            message = f"nothing here breaks {one.rule}: remove the exemption"
+            findings.add(Finding(UNUSED, one.file, one.line, message))
+    return sorted(findings, key=lambda f: (f.file, f.line, f.rule, f.message))
+
+
+def applicable(project: Project) -> dict[str, Rule]:
+    """Return the rules that apply to the project, or to the Dockerfiles of another one."""
+    return {
+        name: rule
+        for name, rule in RULES.items()
+        if rule.scope is not Scope.PROJECT or not project.is_foreign
+    }
+
+
+def _is_in_scope(rule: Rule, finding: Finding, project: Project) -> bool:
+    """Whether a rule on ccache is for the file of a finding."""
+    if rule.scope is not Scope.CCACHE or not project.is_foreign:
+        return True
+    scripts = (step.text for step in project.steps if step.run.file == finding.file)
+    return any("ccache" in text for text in (project.files[finding.file].text, *scripts))
 
 
 def _exemptions(project: Project) -> Iterator[Exemption]:
-    """Yield the exemptions of all Dockerfiles and of the recipes that they run."""
-    scripts = {s.file for step in project.steps for s in step.scripts} - set(project.files)
-    found = [one for file in project.files.values() for one in file.exemptions]
-    found += [one for path in sorted(scripts) for one in exemptions(project.texts[path], path)]
-    for one in found:
+    """Yield the exemptions in all Dockerfiles and in the scripts that they run."""
+    scripts = {
+        script.file: script
+        for step in project.steps
+        for script in step.scripts
+        if script.file not in project.files
+    }
+    declared = [one for file in project.files.values() for one in exemptions.of_dockerfile(file)]
+    for _, script in sorted(scripts.items()):
+        declared += exemptions.of_script(script)
+    for one in declared:
         if one.rule not in RULES:
             raise UserError(
                 "cannot read an exemption from the policy",
                 f"{one.file}:{one.line}: there is no rule `{one.rule}`",
                 f"The rules are: {', '.join(sorted(RULES))}.",
             )
-    return iter(found)
+    return iter(declared)
 
 
 def _covers(exemption: Exemption, finding: Finding) -> bool:
-    """Whether an exemption speaks for the line of the fault, or for the RUN that comes to it."""
+    """Whether an exemption is for the line of a finding, or for the line of the script."""
     if exemption.rule != finding.rule:
         return False
-    here = range(finding.line, max(finding.last_line, finding.line) + 1)
-    in_file = exemption.file == finding.file and any(n in here for n in exemption.lines)
-    in_recipe = finding.via is not None and (
+    reported = range(finding.line, max(finding.last_line, finding.line) + 1)
+    in_file = exemption.file == finding.file and any(n in reported for n in exemption.lines)
+    in_script = finding.via is not None and (
         exemption.file == finding.via[0] and finding.via[1] in exemption.lines
     )
-    return in_file or in_recipe
+    return in_file or in_script

@@ -1,25 +1,21 @@
-"""What a command is for: to install packages, to compile, to fetch modules."""
+"""Find out what a command is for: to install packages, to compile, to download modules."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum, auto
-from typing import TYPE_CHECKING
 
+from scripts.dockerfile.project import Step
 from scripts.dockerfile.shell import Command
 
-if TYPE_CHECKING:
-    from scripts.dockerfile.project import Step
 
-
-class Kind(Enum):
-    """The kinds that rules are about."""
+class Purpose(Enum):
+    """What the rules distinguish."""
 
     APT = auto()
     COMPILE = auto()
-    GO = auto()
-    """Go compiles."""
-    GO_FETCH = auto()
-    """Go downloads modules and no more."""
+    GO_COMPILE = auto()
+    GO_DOWNLOAD = auto()
+    """Go downloads modules and compiles nothing."""
     PIP = auto()
 
 
@@ -31,111 +27,144 @@ _COMPILER = re.compile(
     r"(?:[\w.]+-)*(?:cc|c\+\+|gcc|g\+\+|clang|clang\+\+|dpcpp|hipcc|icx|icpx|nvcc|tcc)(?:-[\d.]+)?"
 )
 _SOURCE = re.compile(r".*\.(?:c|cc|cpp|cxx|C|cu|hip|m|S|s|asm)")
-_DRIVERS = {"gmake", "make", "ninja", "samu"}
-_ASKS = re.compile(r"-[Vv]|--help|--version|-dump\w+|-print-.*|-fsyntax-only|-E")
-"""What makes a compiler answer or check, and write no object."""
+_MAKE = {"gmake", "make"}
+_DRIVERS = {*_MAKE, "ninja", "samu"}
+_MAKE_OPTIONS_WITH_VALUE = {"-C", "-I", "-W", "-f", "-o"}
+_REMOVES = re.compile(r"(?:\w+-)?clean|clean-\w+|distclean|mrproper|uninstall|help")
+"""Targets of make that compile nothing."""
+_INSTALLS = re.compile(r"install(?:-\w+)*")
+_INFORMS = re.compile(r"-[Vv]|--help|--version|-dump\w+|-print-.*|-fsyntax-only|-E")
+"""Options with which a compiler prints or checks something, and writes no object."""
 _CARGO = {"bench", "build", "check", "clippy", "install", "run", "rustc", "test"}
 _GO = {"build", "generate", "install", "run", "test", "vet"}
 _LAUNCHER = re.compile(r"\b(?:ccache|sccache)\b")
 
 
-def kind(command: Command) -> Kind | None:
+def purpose(command: Command) -> Purpose | None:
     """Return what a command is for, None where no rule is about it."""
-    words, program = command.words, command.program
-    verbs = [word for word in words[1:] if not word.startswith("-")]
+    argv, program = command.argv, command.program
+    verbs = [argument for argument in argv[1:] if not argument.startswith("-")]
     verb = verbs[0] if verbs else ""
     if program in {"apt", "apt-get", "aptitude"}:
-        return Kind.APT if _APT_VERBS & set(verbs) else None
+        return Purpose.APT if _APT_VERBS & set(verbs) else None
     if program == "go":
         if verb in _GO:
-            return Kind.GO
-        return Kind.GO_FETCH if words[1:3] == ("mod", "download") or verb == "get" else None
+            return Purpose.GO_COMPILE
+        is_download = argv[1:3] == ("mod", "download") or verb == "get"
+        return Purpose.GO_DOWNLOAD if is_download else None
     if re.fullmatch(r"pip3?|pipx|uv", program):
-        return Kind.PIP if {"download", "install", "sync", "wheel"} & set(verbs) else None
-    if re.fullmatch(r"python3?", program) and words[1:3] == ("-m", "pip"):
-        return Kind.PIP if {"download", "install", "wheel"} & set(verbs) else None
-    return Kind.COMPILE if _compiles(command, verb) else None
+        return Purpose.PIP if {"download", "install", "sync", "wheel"} & set(verbs) else None
+    if re.fullmatch(r"python3?", program) and argv[1:3] == ("-m", "pip"):
+        return Purpose.PIP if {"download", "install", "wheel"} & set(verbs) else None
+    return Purpose.COMPILE if _compiles(command, verb) else None
 
 
 def _compiles(command: Command, verb: str) -> bool:
-    words, program = command.words, command.program
+    argv, program = command.argv, command.program
     if program == "ccache":
-        return len(words) > 1 and bool(_COMPILER.fullmatch(words[1]))
-    if any(map(_ASKS.fullmatch, words[1:])):
+        return len(argv) > 1 and bool(_COMPILER.fullmatch(argv[1]))
+    if any(map(_INFORMS.fullmatch, argv[1:])):
         return False
+    if program in _DRIVERS:
+        return _builds_a_target(program, argv[1:])
     if program == "meson":
-        leaves = {"", "configure", "dist", "introspect", "subprojects", "wrap"}
-        return verb not in leaves and not (verb in {"install", "test"} and "-C" in words)
+        others = {"", "configure", "dist", "introspect", "subprojects", "wrap"}
+        return verb not in others and not (verb in {"install", "test"} and "-C" in argv)
     if program == "cmake":
-        return "--build" in words or is_cmake_configure(command)
-    if program == "cargo":
-        return verb in _CARGO
-    is_compiler = bool(_COMPILER.fullmatch(program)) and len(words) > 1
-    return is_compiler or program in _DRIVERS or program == "configure"
+        return "--build" in argv or is_cmake_configure(command)
+    is_compiler = bool(_COMPILER.fullmatch(program)) and len(argv) > 1
+    return is_compiler or program == "configure" or (program == "cargo" and verb in _CARGO)
 
 
-def first(step: "Step", wanted: Kind) -> Command | None:
-    """Return the first command of a kind that a step comes to."""
-    return next((command for command in step.commands if kind(command) is wanted), None)
+def _builds_a_target(program: str, arguments: Sequence[str]) -> bool:
+    """Whether make or ninja compiles for its targets.
+
+    `make install` is taken for a copy of what an earlier command compiled. `ninja install` is
+    not: Meson's and CMake's target compiles everything first, and is often the only one named.
+    """
+    if "-t" in arguments and program not in _MAKE:
+        return False  # one of ninja's tools, such as `-t clean`
+    targets = list(_targets(arguments))
+    idle = [_REMOVES, _INSTALLS] if program in _MAKE else [_REMOVES]
+    others = [one for one in targets if not any(pattern.fullmatch(one) for pattern in idle)]
+    return bool(others) or not targets
+
+
+def _targets(arguments: Sequence[str]) -> Iterator[str]:
+    """Yield the targets among the arguments of make or ninja."""
+    previous = ""
+    for argument in arguments:
+        is_value = previous in _MAKE_OPTIONS_WITH_VALUE or (
+            re.fullmatch(r"-[jklw]", previous) and argument.isdigit()
+        )
+        is_job_count = previous == "-j" and argument.startswith(("$", "`"))
+        if not (is_value or is_job_count or argument.startswith("-") or "=" in argument):
+            yield argument
+        previous = argument
+
+
+def first(step: Step, requested: Purpose) -> Command | None:
+    """Return the first command of a step with a purpose."""
+    return next((command for command in step.commands if purpose(command) is requested), None)
 
 
 def is_cmake_configure(command: Command) -> bool:
-    """Whether cmake configures a tree, rather than builds, installs or answers."""
+    """Whether cmake configures a tree, and does not build, install or print something."""
     others = {"--build", "--install", "--help", "--version", "-E", "-P", "--open", "--workflow"}
-    return command.program == "cmake" and len(command.words) > 1 and not others & set(command.words)
+    return command.program == "cmake" and len(command.argv) > 1 and not others & set(command.argv)
 
 
 def is_ffmpeg_configure(command: Command) -> bool:
-    """Whether this configures FFmpeg, told by switches that only FFmpeg has."""
-    return command.program == "configure" and any(
-        re.match(r"--(enable-(gpl|nonfree|version3|libvmaf|libx26\d)|disable-(ffplay|ffprobe))$", w)
-        for w in command.words
+    """Whether this configures FFmpeg, by options that only FFmpeg has."""
+    option = re.compile(
+        r"--(?:enable-(?:gpl|nonfree|version3|libvmaf|libx26\d)|disable-(?:ffplay|ffprobe))"
     )
+    return command.program == "configure" and any(map(option.fullmatch, command.argv))
 
 
 def builds_go_tree(command: Command) -> bool:
-    """Whether Go compiles the tree at hand, rather than a module by its version."""
-    return kind(command) is Kind.GO and not any("@" in word for word in command.words)
+    """Whether Go compiles the sources in the step, rather than a module of a given version."""
+    is_compile = purpose(command) is Purpose.GO_COMPILE
+    return is_compile and not any("@" in argument for argument in command.argv)
 
 
-def ccache_folder(environment: Mapping[str, str]) -> str:
-    """Return where ccache keeps its cache; root's default where nothing says."""
+def ccache_directory(environment: Mapping[str, str]) -> str:
+    """Return the directory of ccache's cache, by default the one of root."""
     return environment.get("CCACHE_DIR", "/root/.cache/ccache").rstrip("/")
 
 
 _READERS = {
-    Kind.APT: r"DEBIAN_FRONTEND|DEBCONF_\w+",
-    Kind.PIP: r"PIP_\w+|UV_\w+",
-    Kind.GO: r"GO\w+|CGO_\w+",
-    Kind.COMPILE: (
+    Purpose.APT: r"DEBIAN_FRONTEND|DEBCONF_\w+",
+    Purpose.PIP: r"PIP_\w+|UV_\w+",
+    Purpose.GO_COMPILE: r"GO\w+|CGO_\w+",
+    Purpose.COMPILE: (
         r"CC|CXX|CPP|AS|LD|CFLAGS|CXXFLAGS|CPPFLAGS|LDFLAGS|MAKEFLAGS|PKG_CONFIG_\w+|CCACHE_\w+"
         r"|CMAKE_\w+|NVCC_\w+|HIPCC?_\w+|RUSTC_WRAPPER|CARGO_\w+|NINJA_\w+"
     ),
 }
 
 
-def reader(variable: str) -> Kind | None:
-    """Return the kind of command that reads a variable."""
-    return next((k for k, names in _READERS.items() if re.fullmatch(names, variable)), None)
+def reader(variable: str) -> Purpose | None:
+    """Return the purpose of the commands that read a variable."""
+    return next((p for p, names in _READERS.items() if re.fullmatch(names, variable)), None)
 
 
-def lacks_launcher(command: Command, step: "Step") -> bool:
-    """Whether a compile is started with no compiler launcher that is named."""
-    known = {**step.environment, **command.prefix}
-    names_it = [w for w in command.words if _LAUNCHER.search(w)]
-    if command.program == "ccache" or names_it or is_ffmpeg_configure(command):
-        return False  # FFmpeg's own rule says what its configure must be given
+def lacks_launcher(command: Command, step: Step) -> bool:
+    """Whether a compile command names no compiler launcher."""
+    variables = {**step.environment, **command.assignments}
+    if command.program == "ccache" or any(map(_LAUNCHER.search, command.argv)):
+        return False
+    if is_ffmpeg_configure(command) or is_cmake_configure(command):
+        return False  # the rules ffmpeg-launchers and cmake-launchers check these
     if _COMPILER.fullmatch(command.program):
-        return any(_SOURCE.fullmatch(word) for word in command.words[1:]) or "-c" in command.words
+        return "-c" in command.argv or any(map(_SOURCE.fullmatch, command.argv[1:]))
     if command.program == "cargo":
-        return "RUSTC_WRAPPER" not in known
-    if is_cmake_configure(command):
-        return False  # likewise
+        return "RUSTC_WRAPPER" not in variables
     if command.program in {"meson", "configure"}:
-        return not _LAUNCHER.search(known.get("CC", ""))
-    # make, ninja, cmake --build: what configured the tree has said it
+        return not _LAUNCHER.search(variables.get("CC", ""))
+    # make, ninja and cmake --build run what the tree was configured with.
     return not (
-        _LAUNCHER.search(known.get("CC", ""))
-        or any(_LAUNCHER.search(word) for other in step.commands for word in other.words)
-        or any("COMPILER_LAUNCHER" in name for name in known)
+        _LAUNCHER.search(variables.get("CC", ""))
+        or any(_LAUNCHER.search(argument) for other in step.commands for argument in other.argv)
+        or any("COMPILER_LAUNCHER" in name for name in variables)
     )

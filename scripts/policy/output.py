@@ -1,4 +1,4 @@
-"""Findings as text, JSON, SARIF 2.1.0, and annotations of GitHub Actions."""
+"""Findings as text, JSON, SARIF 2.1.0 and GitHub annotations; the rules as a Markdown table."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -7,11 +7,11 @@ from scripts.policy.rule import Finding
 from scripts.policy.rules import RULES
 
 PAGE = "docs/policy.md"
-"""Where each rule is explained, a heading a rule."""
+"""The page with an anchor for each rule."""
 
 
 def text(findings: Sequence[Finding]) -> str:
-    """Return lines for people: where, what, what the rule is for; exemptions after them."""
+    """Return lines to read: each finding with the reason of its rule, then the exemptions."""
     return "\n".join([*_faults(findings), *_exempt(findings)])
 
 
@@ -19,7 +19,7 @@ def _faults(findings: Sequence[Finding]) -> Iterator[str]:
     for one in findings:
         if not one.allowed:
             yield f"{one.file}:{one.line}: {one.rule}: {one.message}"
-            yield f"    {RULES[one.rule].reason}: {PAGE}#{one.rule}"
+            yield f"    {RULES[one.rule].reason} See {_help(one.rule)}"
 
 
 def _exempt(findings: Sequence[Finding]) -> Iterator[str]:
@@ -28,8 +28,12 @@ def _exempt(findings: Sequence[Finding]) -> Iterator[str]:
             yield f"{one.file}:{one.line}: {one.rule}: allowed, {one.allowed}"
 
 
+def _help(rule: str) -> str:
+    return f"{PAGE}#{rule}"
+
+
 def as_json(findings: Sequence[Finding]) -> str:
-    """Return a list of objects, a finding each; `allowed` is null where it is a fault."""
+    """Return a list with an object for each finding; `allowed` is null without an exemption."""
     return json.dumps(
         [
             {
@@ -38,7 +42,7 @@ def as_json(findings: Sequence[Finding]) -> str:
                 "line": one.line,
                 "message": one.message,
                 "reason": RULES[one.rule].reason,
-                "help": f"{PAGE}#{one.rule}",
+                "help": _help(one.rule),
                 "allowed": one.allowed or None,
             }
             for one in findings
@@ -48,12 +52,13 @@ def as_json(findings: Sequence[Finding]) -> str:
 
 
 def sarif(findings: Sequence[Finding]) -> str:
-    """Return SARIF 2.1.0, exemptions as suppressed results."""
+    """Return SARIF 2.1.0, in which findings with an exemption are suppressed results."""
     rules = [
         {
             "id": rule.id,
-            "shortDescription": {"text": rule.reason},
-            "helpUri": f"{PAGE}#{rule.id}",
+            "shortDescription": {"text": rule.requirement},
+            "fullDescription": {"text": rule.reason},
+            "helpUri": _help(rule.id),
         }
         for rule in RULES.values()
     ]
@@ -88,12 +93,22 @@ def sarif(findings: Sequence[Finding]) -> str:
 
 
 def annotations(findings: Sequence[Finding]) -> str:
-    """Return the lines that GitHub Actions turns into annotations of the files."""
+    """Return the lines that GitHub Actions shows as annotations of the files."""
     return "\n".join(
         f"::error file={one.file},line={one.line},title={one.rule}::{one.message}"
         for one in findings
         if not one.allowed
     )
+
+
+def markdown_table() -> str:
+    """Return the table of all rules for docs/policy.md."""
+    rows = [
+        f'| <a id="{rule.id}"></a>`{rule.id}` | {rule.requirement} | {rule.reason} '
+        f"| {rule.scope.value} |"
+        for rule in RULES.values()
+    ]
+    return "\n".join(["| Rule | Requirement | Reason | Checked in |", "|---|---|---|---|", *rows])
 
 
 FORMATS: dict[str, Callable[[Sequence[Finding]], str]] = {

@@ -1,11 +1,24 @@
-"""What a rule is, and how one is written: `@rule(reason)` above a function that yields faults."""
+"""What a rule is, and the decorators `rule` and `step_rule` that make one of a function."""
 
+import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from enum import Enum
 
 from scripts.dockerfile import shell
 from scripts.dockerfile.parser import Instruction
 from scripts.dockerfile.project import Project, Step
+
+UNUSED = "exemption-used"
+"""The rule that scripts/policy/check.py applies, after all other rules."""
+
+
+class Scope(Enum):
+    """The Dockerfiles that a rule is for; the project's own get every rule."""
+
+    ANY = "every Dockerfile"
+    CCACHE = "Dockerfiles that use ccache"
+    PROJECT = "this project"
 
 
 @dataclass(frozen=True)
@@ -17,76 +30,89 @@ class Finding:
     line: int
     message: str
     last_line: int = 0
-    """The end of the instruction, where it has more lines than one."""
+    """The last line of the instruction, where it has more than one."""
     via: tuple[str, int] | None = None
-    """The line of the recipe that does it, where it is not in the Dockerfile itself."""
+    """The file and line of the command in a script, where the RUN itself is right."""
     allowed: str = ""
-    """The reason of the exemption beside it, where there is one."""
+    """The reason of the exemption for the finding; empty where there is none."""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule: its id, what it is for in a line, and its check."""
+    """One rule of the policy."""
 
     id: str
+    requirement: str
+    """What must be true, in a sentence."""
     reason: str
+    """What goes wrong otherwise, in a sentence."""
+    scope: Scope
     check: Callable[[Project], Iterator[Finding]]
 
 
-RULES: dict[str, Rule] = {}
-"""Every rule by its id, once scripts.policy.rules is imported."""
-UNUSED = "exemption-used"
-"""The rule on exemptions, which are known only when all others have been applied."""
-
-
-Where = Instruction | shell.Command | tuple[str, int]
-Fault = tuple[Where, str]
-"""Where, and what is wrong there."""
+Location = Instruction | shell.Command | tuple[str, int]
+"""What a finding is about; the tuple is a file and a line."""
+Fault = tuple[Location, str]
+"""A location and the message about it."""
 Check = Callable[[Project], Iterator[Fault]]
 StepCheck = Callable[[Project, Step], Iterator[Fault]]
 
 
-def rule(reason: str) -> Callable[[Check], Check]:
-    """Register a rule on the whole project, its id made of the function's name."""
+def rule(reason: str, scope: Scope) -> Callable[[Check], Rule]:
+    """Make a rule of a function that checks the project.
 
-    def register(function: Check) -> Check:
-        name = function.__name__.replace("_", "-")
-        RULES[name] = Rule(
-            name, reason, lambda project: (_finding(name, *fault) for fault in function(project))
-        )
-        return function
+    The function's name is the rule's id, and the first paragraph of its docstring says what the
+    rule requires.
+    """
 
-    return register
+    def make(function: Check) -> Rule:
+        def check(project: Project) -> Iterator[Finding]:
+            return (_finding(_id(function), *fault) for fault in function(project))
+
+        return Rule(_id(function), _requirement(function), reason, scope, check)
+
+    return make
 
 
-def step_rule(reason: str) -> Callable[[StepCheck], StepCheck]:
-    """Register a rule on each step: what a recipe does is reported at the RUN that runs it."""
+def step_rule(reason: str, scope: Scope) -> Callable[[StepCheck], Rule]:
+    """Make a rule of a function that checks a step; see `rule`.
 
-    def register(function: StepCheck) -> StepCheck:
-        name = function.__name__.replace("_", "-")
-        RULES[name] = Rule(
-            name,
-            reason,
-            lambda project: (
-                _finding(name, *fault, run=step.run)
+    A fault in a script is reported at the RUN that runs the script.
+    """
+
+    def make(function: StepCheck) -> Rule:
+        def check(project: Project) -> Iterator[Finding]:
+            return (
+                _finding(_id(function), *fault, run=step.run)
                 for step in project.steps
                 for fault in function(project, step)
-            ),
-        )
-        return function
+            )
 
-    return register
+        return Rule(_id(function), _requirement(function), reason, scope, check)
+
+    return make
 
 
-def _finding(name: str, where: Where, message: str, run: Instruction | None = None) -> Finding:
-    """Return the finding, at the RUN where one is given and a recipe is at fault."""
-    if isinstance(where, tuple):
-        return Finding(name, *where, message)
+def _id(function: Check | StepCheck) -> str:
+    return function.__name__.replace("_", "-")
+
+
+def _requirement(function: Check | StepCheck) -> str:
+    text = inspect.getdoc(function) or ""
+    return " ".join(text.partition("\n\n")[0].split())
+
+
+def _finding(
+    rule_id: str, location: Location, message: str, run: Instruction | None = None
+) -> Finding:
+    """Return the finding, at the RUN where one is given and the fault is in a script."""
+    if isinstance(location, tuple):
+        return Finding(rule_id, *location, message)
     if run is None:
-        last = where.last_line if isinstance(where, Instruction) else where.line
-        return Finding(name, where.file, where.line, message, last)
-    if where.file == run.file:
-        return Finding(name, run.file, run.line, message, run.last_line)
-    via = (where.file, where.line)
-    shown = f"{message} ({where.file}:{where.line})"
-    return Finding(name, run.file, run.line, shown, run.last_line, via)
+        last = location.last_line if isinstance(location, Instruction) else location.line
+        return Finding(rule_id, location.file, location.line, message, last)
+    if location.file == run.file:
+        return Finding(rule_id, run.file, run.line, message, run.last_line)
+    via = (location.file, location.line)
+    message = f"{message} ({location.file}:{location.line})"
+    return Finding(rule_id, run.file, run.line, message, run.last_line, via)

@@ -5,7 +5,7 @@ from statistics import mean
 
 import pytest
 
-from scripts.contents import elf
+from scripts.contents import gpu_code
 from scripts.core import clips
 from tests.support.subject import PREFIX, Subject
 
@@ -57,7 +57,7 @@ def test_libvmaf_has_code_for_the_declared_gpus(image: Subject) -> None:
     """libvmaf.so has CUDA code for exactly the GPU architectures of versions.json."""
     declared = image.manifest["libvmaf"]["gencode"]
     assert declared
-    assert elf.gpu_code(image.read(PREFIX + "lib/libvmaf.so")) == set(declared)
+    assert gpu_code.gpu_code(image.read(PREFIX + "lib/libvmaf.so")) == set(declared)
 
 
 @pytest.mark.needs("cuda")
@@ -106,7 +106,7 @@ def test_nvcc_compiles_a_program(image: Subject, directory: Path) -> None:
     """With its host compiler, nvcc compiles a program for the requested GPU architecture."""
     (directory / "count.cu").write_text(PROGRAM)
     image.run("-arch=sm_75", "-o", "count", "count.cu", program="nvcc", directory=directory)
-    assert elf.gpu_code((directory / "count").read_bytes()) == {"sm_75", "compute_75"}
+    assert gpu_code.gpu_code((directory / "count").read_bytes()) == {"sm_75", "compute_75"}
     result = image.run(program="./count", directory=directory, succeeds=False)
     no_gpu = {"cudaErrorInsufficientDriver\n", "cudaErrorNoDevice\n"}
     assert (result.code == NO_GPU and result.stdout in no_gpu) or result.code == 0, result

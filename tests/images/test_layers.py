@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from scripts.contents.archive import BUILDS, CACHES, DEVELOPMENT, SECRETS, TOOLS, leftovers
+from scripts.contents.unwanted import BUILDS, CACHES, DEVELOPMENT, SECRETS, TOOLS, leftovers
 from scripts.images import sizes
 from tests.support.subject import PREFIX, Subject
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.contents import elf
+from scripts.contents import elf, gpu_code
 from tests.support import smoke
 from tests.support.subject import Subject
 
@@ -50,7 +50,7 @@ def test_hip_smoke_has_code_for_the_declared_gpus(image: Subject) -> None:
     """hip-smoke has code for exactly the GPU architectures of versions.json."""
     declared = image.manifest["hip-smoke"]["gfx"]
     assert declared
-    assert elf.hip_code(image.read(smoke.HIP)) == set(declared)
+    assert gpu_code.hip_code(image.read(smoke.HIP)) == set(declared)
 
 
 @pytest.mark.needs("hip")

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from scripts.contents.archive import BUILDS, CACHES, DEVELOPMENT, SECRETS, TOOLS, Leftover
+from scripts.contents.unwanted import BUILDS, CACHES, DEVELOPMENT, SECRETS, TOOLS, Leftover
 from tests.images import test_layers
 from tests.images.test_layers import BUNDLE
 from tests.mutants.mutant import Mutant, as_root, plant

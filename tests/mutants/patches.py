@@ -7,7 +7,7 @@ from typing import Any
 
 from elftools.elf.elffile import ELFFile
 
-from scripts.contents.elf import FATBIN_MAGIC
+from scripts.contents.gpu_code import FATBIN_MAGIC
 
 Patch = Callable[[bytes], bytes]
 """Returns the faulty version of a file's content."""

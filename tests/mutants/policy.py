@@ -1,36 +1,40 @@
-"""A fault for each rule of the policy: an edit of a file that passes, as small as it can be."""
+"""For each rule of the policy, small edits of the project's files that only this rule reports."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-GPU = "docker/Dockerfile.production-gpu"
+from tests.support.patches import replace_once
+
+MAIN = "docker/Dockerfile.production-gpu"
 
 
 @dataclass(frozen=True)
 class Edit:
-    """One faulty file and the rule that must find it, no other doing so."""
+    """One file with a fault, and the rule that must report it."""
 
     rule: str
-    says: str
-    """Words of the finding: they name the fault."""
-    new: str
-    old: str = ""
-    """What `new` takes the place of, once; where empty, `new` is added at the file's end."""
-    file: str = GPU
-    name: str = ""
-    """What tells it from another mutant of the rule."""
+    name: str
+    """The fault, in a few words joined by hyphens."""
+    expected_failure: str
+    """The part of the finding's message that names the fault."""
+    file: str = MAIN
+    patches: Mapping[str, str] = field(default_factory=dict)
+    """Text of the file that occurs once, and what replaces it."""
+    added: str = ""
+    """Lines to append to the file."""
 
-    def applied(self, text: str) -> str:
-        """Return the faulty file."""
-        if not self.old:
-            return text + self.new
-        assert self.old in text, f"{self.file} no longer has what this mutant changes: {self.old}"
-        return text.replace(self.old, self.new, 1)
+    def apply(self, text: str) -> str:
+        """Return the contents of the file with the fault."""
+        for old, new in self.patches.items():
+            text = replace_once(text, old, new)
+        return text + self.added
 
 
 def cache(name: str, target: str, *options: str) -> str:
     """Return a cache mount, locked unless other options are given."""
-    words = ["type=cache", f"id={name}", f"target={target}", *(options or ("sharing=locked",))]
-    return f"--mount={','.join(words)}"
+    return ",".join(
+        ["--mount=type=cache", f"id={name}", f"target={target}", *(options or ("sharing=locked",))]
+    )
 
 
 def recipe(path: str) -> str:
@@ -40,13 +44,13 @@ def recipe(path: str) -> str:
 
 
 def stage(*lines: str, base: str = "toolchain") -> str:
-    """Return one more stage."""
+    """Return a stage with these instructions."""
     return "\n".join(["", "# extra is the mutant's", f"FROM {base} AS extra", *lines, ""])
 
 
-def run(*words: str) -> str:
-    """Return a RUN of mounts and a command, a line each."""
-    return f"RUN {' '.join(words)}"
+def run(*arguments: str) -> str:
+    """Return a RUN of mounts and a command."""
+    return f"RUN {' '.join(arguments)}"
 
 
 ARCH = "ARG TARGETARCH"
@@ -54,243 +58,350 @@ USER = "USER 1000:1000"
 ARCHIVES = cache("vmaf-apt-cache-trixie-$TARGETARCH", "/var/cache/apt")
 LISTS = cache("vmaf-apt-lib-trixie-$TARGETARCH", "/var/lib/apt")
 OWNED = ("sharing=locked", "uid=1000", "gid=1000")
-MEMORY = "--mount=type=tmpfs,target=/tmp --mount=type=tmpfs,target=/build"
-CCACHE = f"{MEMORY} {cache('vmaf-ccache-$TARGETARCH', '/ccache', *OWNED)}"
-GOMOD = cache("vmaf-gomod", "/go/pkg/mod")
-GOBUILD = cache("vmaf-gobuild-$TARGETARCH", "/root/.cache/go-build")
+TEMPORARY = "--mount=type=tmpfs,target=/tmp"
+BUILD_TREE = "--mount=type=tmpfs,target=/build"
+OBJECTS = cache("vmaf-ccache-$TARGETARCH", "/ccache", *OWNED)
+GO_MODULES = cache("vmaf-gomod", "/go/pkg/mod")
+GO_OBJECTS = cache("vmaf-gobuild-$TARGETARCH", "/root/.cache/go-build")
+APT = recipe("lib/apt.sh")
 INSTALL = "/run/recipes/apt.sh install jq"
 
 FILES = (
-    Edit("syntax-line", "no `# syntax", "", "# syntax=docker/dockerfile:1.7\n"),
-    Edit("syntax-line", "dockerfile:1,", "dockerfile:1\n", "dockerfile:1.7\n", name="floating"),
-    Edit("listed", "no target", "FROM scratch\n", file="docker/Dockerfile.forgotten"),
-    Edit("stage-comment", "`runtime`", "# images share", "# runtime is common to the images"),
-    Edit("keeps-caches", "--no-cache", "docker build --no-cache .\n", file=".ci/run"),
     Edit(
-        "keeps-caches", "--no-cache", '\nW = ["--no-cache"]\n', file="scripts/b.py", name="python"
+        "syntax-line",
+        "missing",
+        "there is no `# syntax=",
+        patches={"# syntax=docker/dockerfile:1.7\n": ""},
     ),
-    Edit("exemption-used", "breaks add-checksum", "# policy: allow add-checksum: x\n", name="idle"),
+    Edit(
+        "syntax-line",
+        "floating",
+        "names docker/dockerfile:1, not",
+        patches={"dockerfile:1.7\n": "dockerfile:1\n"},
+    ),
+    Edit(
+        "listed",
+        "forgotten",
+        "no target of docker-bake.hcl",
+        file="docker/Dockerfile.forgotten",
+        added="FROM scratch\n",
+    ),
+    Edit(
+        "stage-comment",
+        "without-the-name",
+        "begins with `runtime`",
+        patches={"# runtime is common to the images": "# images share"},
+    ),
+    Edit(
+        "keeps-caches",
+        "in-a-script",
+        "--no-cache empties",
+        file=".ci/run",
+        added="docker build --no-cache .\n",
+    ),
+    Edit(
+        "keeps-caches",
+        "in-python",
+        "--no-cache empties",
+        file="scripts/build.py",
+        added='\nOPTIONS = ["--no-cache"]\n',
+    ),
+    Edit(
+        "exemption-used",
+        "idle",
+        "nothing here breaks add-checksum",
+        added="# policy: allow add-checksum: x\n",
+    ),
 )
 
-APT = (
+APT_STEPS = (
     Edit(
         "apt-mounts",
-        "/var/lib/apt",
-        stage(ARCH, run(ARCHIVES, recipe("lib/apt.sh"), INSTALL)),
+        "without-lists",
+        "without a cache mount at /var/lib/apt",
+        added=stage(ARCH, run(ARCHIVES, APT, INSTALL)),
     ),
     Edit(
         "apt-locked",
-        "/var/cache/apt is not sharing=locked",
-        stage(
+        "shared",
+        "the mount at /var/cache/apt is not",
+        added=stage(
             ARCH,
             run(
                 cache("extra-trixie-$TARGETARCH", "/var/cache/apt", "sharing=shared"),
                 LISTS,
-                recipe("lib/apt.sh"),
+                APT,
                 INSTALL,
             ),
         ),
     ),
     Edit(
         "apt-id",
-        "`vmaf-apt-cache-$TARGETARCH`",
-        stage(
+        "without-release",
+        "the id `vmaf-apt-cache-$TARGETARCH`",
+        added=stage(
             ARCH,
-            run(
-                cache("vmaf-apt-cache-$TARGETARCH", "/var/cache/apt"),
-                LISTS,
-                recipe("lib/apt.sh"),
-                INSTALL,
-            ),
+            run(cache("vmaf-apt-cache-$TARGETARCH", "/var/cache/apt"), LISTS, APT, INSTALL),
         ),
     ),
     Edit(
         "apt-keeps-packages",
-        "docker-clean still in place",
-        stage(ARCH, run(ARCHIVES, LISTS, "apt-get update && apt-get install -y jq"), base="base"),
+        "stock-image",
+        "`apt-get update` runs with docker-clean still in place",
+        added=stage(
+            ARCH, run(ARCHIVES, LISTS, "apt-get update && apt-get install -y jq"), base="base"
+        ),
     ),
     Edit(
         "apt-no-cleanup",
-        "rm -rf /var/lib/apt/lists",
-        "    apt update >&2\n    rm -rf /var/lib/apt/lists/*\n",
-        "    apt update >&2\n",
+        "in-a-recipe",
+        "`rm -rf /var/lib/apt/lists/*` deletes",
         file="docker/recipes/lib/apt.sh",
+        patches={"    apt update >&2\n": "    apt update >&2\n    rm -rf /var/lib/apt/lists/*\n"},
     ),
 )
 
 COMPILERS = (
     Edit(
         "compile-mount",
-        "libvmaf.sh",
-        stage(run(recipe("compile/libvmaf"), "/run/recipes/libvmaf/libvmaf.sh build")),
-        name="in-a-recipe",
+        "in-a-recipe",
+        "compiles without a cache mount at /ccache (docker/recipes/compile/libvmaf/libvmaf.sh:",
+        added=stage(run(recipe("compile/libvmaf"), "/run/recipes/libvmaf/libvmaf.sh build")),
     ),
     Edit(
         "compile-mount",
-        "cargo build",
-        stage("RUN <<end", "cd /src", "RUSTC_WRAPPER=ccache cargo build --release", "end"),
-        name="in-a-heredoc",
+        "in-a-heredoc",
+        "`cargo build --release` compiles",
+        added=stage("RUN <<end", "cd /src", "RUSTC_WRAPPER=ccache cargo build --release", "end"),
     ),
     Edit(
         "ccache-memory",
-        "CCACHE_TEMPDIR (/tmp/ccache)",
-        " \\\n    --mount=type=tmpfs,target=/build \\",
-        " \\\n    --mount=type=tmpfs,target=/tmp --mount=type=tmpfs,target=/build \\",
+        "temporary-directory",
+        "no tmpfs contains CCACHE_TEMPDIR (/tmp/ccache)",
+        added=stage(ARCH, USER, run(BUILD_TREE, OBJECTS, "ccache gcc -c /src/a.c")),
     ),
     Edit(
         "ccache-memory",
-        "CCACHE_BASEDIR (/build)",
-        " \\\n    --mount=type=bind,from=libvmaf-source",
-        " --mount=type=tmpfs,target=/build \\\n    --mount=type=bind,from=libvmaf-source",
-        name="build-tree",
+        "build-tree",
+        "no tmpfs contains CCACHE_BASEDIR (/build)",
+        added=stage(ARCH, USER, run(TEMPORARY, OBJECTS, "ccache gcc -c /src/a.c")),
     ),
     Edit(
         "compile-launcher",
         "hipcc",
-        "\nhipcc -O2 -Wall",
-        "\nccache hipcc -O2 -Wall",
+        "`hipcc -O2 -Wall` has no",
         file="docker/recipes/compile/hip-smoke.sh",
+        patches={"\nccache hipcc -O2 -Wall": "\nhipcc -O2 -Wall"},
     ),
     Edit(
         "compile-launcher",
-        "meson setup",
-        'export CC="${CC:-gcc}"',
-        'export CC="ccache ${CC:-gcc}"',
+        "meson",
+        "`meson setup build` has no compiler launcher",
         file="docker/recipes/compile/libvmaf/libvmaf.sh",
-        name="meson",
+        patches={'export CC="ccache ${CC:-gcc}"': 'export CC="${CC:-gcc}"'},
     ),
     Edit(
         "ffmpeg-launchers",
-        "--cxx",
-        "--cxx='g++'",
-        "--cxx='ccache g++'",
+        "without-cxx",
+        "configured without --cxx='ccache ...'",
         file="docker/recipes/compile/ffmpeg/ffmpeg.sh",
+        patches={"--cxx='ccache g++'": "--cxx='g++'"},
     ),
     Edit(
         "cmake-launchers",
-        "CMAKE_CXX_COMPILER_LAUNCHER",
-        stage(
+        "without-cxx",
+        "configured without -DCMAKE_CXX_COMPILER_LAUNCHER",
+        added=stage(
             ARCH,
             USER,
-            run(CCACHE, "cmake -S /s -B /b -DCMAKE_C_COMPILER_LAUNCHER=ccache && cmake --build /b"),
+            run(
+                TEMPORARY,
+                BUILD_TREE,
+                OBJECTS,
+                "cmake -S /s -B /b -DCMAKE_C_COMPILER_LAUNCHER=ccache && cmake --build /b",
+            ),
         ),
     ),
     Edit(
         "ccache-shared",
-        "`vmaf-extra-$TARGETARCH`",
-        stage(
+        "another-id",
+        "the compiler cache is `vmaf-extra-$TARGETARCH` here",
+        added=stage(
             ARCH,
             USER,
             run(
-                MEMORY, cache("vmaf-extra-$TARGETARCH", "/ccache", *OWNED), "ccache gcc -c /src/a.c"
+                TEMPORARY,
+                BUILD_TREE,
+                cache("vmaf-extra-$TARGETARCH", "/ccache", *OWNED),
+                "ccache gcc -c /src/a.c",
             ),
         ),
     ),
     Edit(
         "env-prefix",
+        "compiler",
         "reaches `meson` and not `ninja`",
-        stage(ARCH, USER, run(CCACHE, "CC='ccache gcc' meson setup b && ninja -C b ccache")),
+        added=stage(
+            ARCH,
+            USER,
+            run(TEMPORARY, BUILD_TREE, OBJECTS, "CC='ccache gcc' meson setup b && ninja ccache"),
+        ),
     ),
     Edit(
         "env-prefix",
-        "not `apt-get`",
-        "    DEBIAN_FRONTEND=noninteractive apt-get update && apt-get install jq\n    apt update\n",
-        "    apt update >&2\n",
+        "apt",
+        "DEBIAN_FRONTEND=noninteractive reaches `apt-get` and not `apt-get`",
         file="docker/recipes/lib/apt.sh",
-        name="apt",
+        patches={
+            "    apt update >&2\n": "    DEBIAN_FRONTEND=noninteractive apt-get update"
+            " && apt-get install jq\n    apt update\n"
+        },
     ),
-    Edit("no-sccache", "sccache on PATH", "ccache g++ sccache", "ccache g++"),
+    Edit(
+        "no-sccache",
+        "installed",
+        "has put sccache on PATH",
+        patches={"ccache g++ g++-13": "ccache g++ sccache g++-13"},
+    ),
 )
 
 MODULES = (
     Edit(
         "go-mounts",
-        "/root/.cache/go-build",
-        stage(run(GOMOD, "go install example.org/x@v1.0.0")),
+        "without-objects",
+        "go compiles without a cache mount at /root/.cache/go-build",
+        added=stage(run(GO_MODULES, "go install example.org/x@v1.0.0")),
     ),
     Edit(
         "go-modules-first",
-        "`server` is in",
-        stage(
+        "sources-copied-first",
+        "`server` is in the step",
+        added=stage(
             ARCH,
             "COPY server /src",
-            run(GOMOD, GOBUILD, "go mod download"),
-            run(GOMOD, GOBUILD, "go build ./..."),
+            run(GO_MODULES, GO_OBJECTS, "go mod download"),
+            run(GO_MODULES, GO_OBJECTS, "go build ./..."),
         ),
     ),
-    Edit("pip-mount", "pip install", stage("RUN pip install --requirement /requirements.txt")),
+    Edit(
+        "pip-mount",
+        "without",
+        "`pip install --requirement` runs without",
+        added=stage("RUN pip install --requirement /requirements.txt"),
+    ),
 )
 
 MOUNTS = (
     Edit(
         "mount-id",
-        "/root/.cache/pip has no id",
-        "type=cache,target=/root/.cache/pip",
-        "type=cache,id=vmaf-pip-$TARGETARCH,target=/root/.cache/pip",
+        "without",
+        "the cache mount at /root/.cache/pip has no id",
+        patches={
+            "type=cache,id=vmaf-pip-$TARGETARCH,target=/root/.cache/pip": (
+                "type=cache,target=/root/.cache/pip"
+            )
+        },
     ),
     Edit(
         "mount-id",
-        "reads TARGETARCH, which no ARG declares",
-        "FROM rocm-devel AS toolchain-hip\nRUN",
-        "FROM rocm-devel AS toolchain-hip\nARG TARGETARCH\nRUN",
-        name="inherited-from-a-replaced-stage",
+        "inherited-from-a-replaced-stage",
+        "reads TARGETARCH, which no ARG or ENV sets",
+        patches={
+            "FROM rocm-devel AS toolchain-hip\nARG TARGETARCH\nRUN": (
+                "FROM rocm-devel AS toolchain-hip\nRUN"
+            )
+        },
     ),
     Edit(
         "mount-agrees",
-        "sharing=shared",
-        stage(run(cache("vmaf-gomod", "/go/pkg/mod", "sharing=shared"), "ls /go/pkg/mod")),
+        "sharing",
+        "`vmaf-gomod` has sharing=locked here and sharing=shared in",
+        added=stage(run(cache("vmaf-gomod", "/go/pkg/mod", "sharing=shared"), "ls /go/pkg/mod")),
     ),
     Edit(
         "mount-owner",
-        "uid=0",
-        stage(USER, run(cache("vmaf-extra", "/extra"), "ls /extra")),
+        "of-root",
+        "it runs as 1000:1000, /extra has uid=0",
+        added=stage(USER, run(cache("vmaf-extra", "/extra"), "ls /extra")),
     ),
     Edit(
         "context-narrow",
-        "docker/recipes/fetch",
-        "source=docker/recipes/fetch,target=/run/recipes ",
-        "source=docker/recipes/fetch/ffmpeg.sh,target=/run/recipes/ffmpeg.sh ",
+        "directory-of-other-recipes",
+        "it mounts `docker/recipes/fetch/` and does not",
+        patches={
+            "source=docker/recipes/fetch/ffmpeg.sh,target=/run/recipes/ffmpeg.sh ": (
+                "source=docker/recipes/fetch,target=/run/recipes "
+            )
+        },
     ),
     Edit(
         "context-narrow",
-        "not in the checkout",
-        "source=docker/recipes/fetch/gone.sh,",
-        "source=docker/recipes/fetch/ffmpeg.sh,",
-        name="missing",
+        "missing",
+        "docker/recipes/fetch/gone.sh, which is not in the checkout",
+        patches={"source=docker/recipes/fetch/ffmpeg.sh,": "source=docker/recipes/fetch/gone.sh,"},
     ),
 )
 
 IMAGES = (
-    Edit("image-pinned", "debian:stable", stage(base="debian:stable")),
-    Edit("image-pinned", "tolchain is no stage", stage(base="tolchain"), name="misspelt"),
     Edit(
         "image-pinned",
-        "nvidia/cuda:latest",
-        "nvidia/cuda:latest",
-        "nvidia/cuda:12.4.1-devel-ubuntu22.04",
+        "moving-tag",
+        "debian:stable is neither",
+        added=stage(base="debian:stable"),
+    ),
+    Edit("image-pinned", "misspelt-stage", "tolchain is neither", added=stage(base="tolchain")),
+    Edit(
+        "image-pinned",
+        "in-a-bake-file",
+        "nvidia/cuda:latest is not an exact version",
         file="docker-bake.vendor.hcl",
-        name="vendor",
+        patches={"nvidia/cuda:12.4.1-devel-ubuntu22.04": "nvidia/cuda:latest"},
     ),
     Edit(
         "image-alias-once",
-        "named here and on line",
-        stage("", "# more is the mutant's", "FROM alpine:3.20.3 AS more", base="alpine:3.20.3"),
+        "twice",
+        "alpine:3.20.3 is named here and on line",
+        added=stage(
+            "", "# more is the mutant's", "FROM alpine:3.20.3 AS more", base="alpine:3.20.3"
+        ),
     ),
-    Edit("copy-from-alias", "alpine:3.20.3", stage("COPY --from=alpine:3.20.3 /bin/sh /bin/")),
-    Edit("add-checksum", "without --checksum", stage("ADD https://example.org/a.tar.gz /src/")),
+    Edit(
+        "copy-from-alias",
+        "image",
+        "it takes files from alpine:3.20.3",
+        added=stage("COPY --from=alpine:3.20.3 /bin/sh /bin/"),
+    ),
+    Edit(
+        "add-checksum",
+        "without",
+        "https://example.org/a.tar.gz is added without",
+        added=stage("ADD https://example.org/a.tar.gz /src/"),
+    ),
 )
 
 ARGUMENTS = (
-    Edit("arg-used", "EXTRA", stage("ARG EXTRA=1", "RUN true")),
+    Edit(
+        "arg-used",
+        "unread",
+        "EXTRA is read by nothing",
+        added=stage("ARG EXTRA=1", "RUN true"),
+    ),
     Edit(
         "arg-late",
+        "before-a-run",
         "EXTRA is first read on line",
-        stage("ARG EXTRA=1", "RUN true", "RUN echo $EXTRA"),
+        added=stage("ARG EXTRA=1", "RUN true", "RUN echo $EXTRA"),
     ),
-    Edit("no-secret", "API_TOKEN", stage("ARG API_TOKEN", "RUN echo $API_TOKEN")),
-    # the last instruction of the file is the USER of its last image
-    Edit("user-nonroot", "runs as root", "USER root\n"),
-    Edit("user-numeric", "`USER vmaf`", "USER vmaf\n"),
+    # The appended USER is the last instruction of an image.
+    Edit("user-numeric", "root", "`USER root` is not", added="USER root\n"),
+    Edit("user-numeric", "named", "`USER vmaf` is not", added="USER vmaf\n"),
+    Edit(
+        "user-numeric",
+        "none",
+        "the image all-backends has no USER",
+        file="Dockerfile",
+        patches={'ENTRYPOINT ["ffmpeg"]\nUSER 1000:1000\n': 'ENTRYPOINT ["ffmpeg"]\n'},
+    ),
 )
 
-EDITS = (*FILES, *APT, *COMPILERS, *MODULES, *MOUNTS, *IMAGES, *ARGUMENTS)
+EDITS = (*FILES, *APT_STEPS, *COMPILERS, *MODULES, *MOUNTS, *IMAGES, *ARGUMENTS)

@@ -13,7 +13,7 @@ import pytest
 import testinfra
 
 from scripts.contents import elf, inventory, sbom
-from scripts.contents.archive import Archive, Layer, Saved
+from scripts.contents.archive import Archive, Layer, SavedImage
 from scripts.core import process
 from scripts.core.paths import ROOT
 from scripts.images import catalogue
@@ -177,7 +177,7 @@ class Subject:
     # Its files, read without running it
 
     @cached_property
-    def saved(self) -> Saved:
+    def saved(self) -> SavedImage:
         """Its layers and its merged file system."""
         return self.store.archive.image(self.tag)
 

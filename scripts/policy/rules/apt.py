@@ -1,4 +1,4 @@
-"""Rules on apt's steps."""
+"""Rules on steps that run apt."""
 
 import re
 from collections.abc import Iterator
@@ -6,75 +6,75 @@ from collections.abc import Iterator
 from scripts.dockerfile.parser import Mount
 from scripts.dockerfile.project import Project, Step
 from scripts.policy import commands
-from scripts.policy.commands import Kind
-from scripts.policy.rule import Fault, step_rule
+from scripts.policy.commands import Purpose
+from scripts.policy.rule import Fault, Scope, step_rule
 
 _ARCHIVES, _LISTS = "/var/cache/apt", "/var/lib/apt"
 _RELEASES = re.compile(
     r"(?<![a-z])(bookworm|bullseye|buster|forky|sid|stable|testing|trixie|unstable"
     r"|focal|jammy|noble|plucky|questing|resolute|(?:debian|ubuntu)-?\d[\d.]*)(?![a-z])"
 )
+_CLEANED = re.compile(rf"({_LISTS}(/lists)?|{_ARCHIVES}(/archives)?)(/|$)")
+_CLEAN_VERBS = {"autoclean", "clean", "distclean"}
 
 
 def _apt_mounts(step: Step) -> Iterator[Mount]:
-    return (m for m in step.caches() if m.target in {_ARCHIVES, _LISTS})
+    return (mount for mount in step.caches() if mount.target in {_ARCHIVES, _LISTS})
 
 
-@step_rule("without them every build fetches the index and each package again")
+@step_rule("Without them, every build downloads the index and each package again.", Scope.ANY)
 def apt_mounts(_project: Project, step: Step) -> Iterator[Fault]:
-    """Each apt step has cache mounts at both of apt's folders."""
-    found = commands.first(step, Kind.APT)
-    if not found:
+    """A step that runs apt has cache mounts at `/var/cache/apt` and `/var/lib/apt`."""
+    command = commands.first(step, Purpose.APT)
+    if not command:
         return
-    for folder in (_ARCHIVES, _LISTS):
-        if folder not in {mount.target for mount in step.caches()}:
-            yield found, f"apt runs without a cache mount at {folder}"
+    for directory in (_ARCHIVES, _LISTS):
+        if not step.has_cache_at(directory):
+            yield command, f"apt runs without a cache mount at {directory}"
 
 
-@step_rule("apt wants its folders for itself: two steps at once would fail or fetch twice")
+@step_rule("apt locks its directories: two steps at once would fail.", Scope.ANY)
 def apt_locked(_project: Project, step: Step) -> Iterator[Fault]:
-    """Both apt mounts are locked."""
+    """The cache mounts of apt have `sharing=locked`."""
     for mount in _apt_mounts(step):
         if mount.get("sharing") != "locked":
             yield step.run, f"the mount at {mount.target} is not sharing=locked"
 
 
-@step_rule("packages of another release or architecture under one id spoil each other")
+@step_rule("Two releases or architectures would replace each other's packages.", Scope.ANY)
 def apt_id(_project: Project, step: Step) -> Iterator[Fault]:
-    """The ids of apt mounts carry the distribution and the architecture."""
+    """The ids of apt's cache mounts contain the distribution's release and `$TARGETARCH`."""
     for mount in _apt_mounts(step):
         name = mount.get("id")
         if name and not (_RELEASES.search(name) and "TARGETARCH" in name):
-            yield step.run, f"the id `{name}` does not carry both the release and $TARGETARCH"
+            yield step.run, f"the id `{name}` does not contain both the release and $TARGETARCH"
 
 
-@step_rule("the stock images delete each package after its installation, so the mount stays empty")
+@step_rule(
+    "Debian's and Ubuntu's images delete each package after its installation, so that the mount "
+    "stays empty.",
+    Scope.ANY,
+)
 def apt_keeps_packages(project: Project, step: Step) -> Iterator[Fault]:
-    """docker-clean is out of the way before apt first runs on a mount."""
-    found = commands.first(step, Kind.APT)
-    if not found or not any(_apt_mounts(step)):
+    """docker-clean is disabled and `Keep-Downloaded-Packages` is set before apt runs on a mount."""
+    command = commands.first(step, Purpose.APT)
+    if not command or not any(_apt_mounts(step)):
         return
-    earlier = project.before(step.place, step.run)
-    read = step.text + "\n".join(one.source for one in earlier)
-    hook = re.search(r"docker-clean|#clear DPkg::Post-Invoke", read)
-    if not hook or "Keep-Downloaded-Packages" not in read:
-        yield step.run, f"`{' '.join(found.words[:2])}` runs with docker-clean still in place"
+    earlier = project.before(step.stage, step.run)
+    text = step.text + "\n".join(one.source for one in earlier)
+    disabled = re.search(r"docker-clean|#clear DPkg::Post-Invoke", text)
+    if not disabled or "Keep-Downloaded-Packages" not in text:
+        yield step.run, f"`{' '.join(command.argv[:2])}` runs with docker-clean still in place"
 
 
-@step_rule("a list thrown away is fetched again, by every step that shares the mount")
+@step_rule("Every step that shares the mount would download the lists again.", Scope.ANY)
 def apt_no_cleanup(_project: Project, step: Step) -> Iterator[Fault]:
-    """Nothing clears what the apt mounts keep."""
+    """A step with apt's cache mounts neither deletes their contents nor runs `apt-get clean`."""
+    if not any(_apt_mounts(step)):
+        return
     for command in step.commands:
-        clears = command.program == "rm" and any(
-            re.match(rf"({_LISTS}(/lists)?|{_ARCHIVES}(/archives)?)(/|$)", w) for w in command.words
-        )
-        cleans = command.program in {"apt", "apt-get"} and {
-            "clean",
-            "autoclean",
-            "distclean",
-        } & set(command.words)
-        if clears or cleans:
-            yield (
-                command,
-                f"`{' '.join(command.words)}` clears what the mounts keep for the next build",
-            )
+        deletes = command.program == "rm" and any(map(_CLEANED.match, command.argv))
+        cleans = command.program in {"apt", "apt-get"} and _CLEAN_VERBS & set(command.argv)
+        if deletes or cleans:
+            shown = " ".join(command.argv)
+            yield command, f"`{shown}` deletes what the mounts store for the next build"

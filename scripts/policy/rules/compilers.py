@@ -1,78 +1,86 @@
-"""Rules on compile steps, recipes looked into."""
+"""Rules on steps that compile, themselves or in a script."""
 
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from scripts.dockerfile import shell
+from scripts.dockerfile.parser import Instruction
 from scripts.dockerfile.project import Project, Step
 from scripts.policy import commands
-from scripts.policy.commands import Kind
-from scripts.policy.rule import Fault, rule, step_rule
+from scripts.policy.commands import Purpose
+from scripts.policy.rule import Fault, Scope, rule, step_rule
+
+if TYPE_CHECKING:
+    from scripts.dockerfile.shell import Command
 
 
-@step_rule("a compile step without the cache compiles everything anew, at each build")
+@step_rule("Without the cache, each build compiles everything again.", Scope.CCACHE)
 def compile_mount(_project: Project, step: Step) -> Iterator[Fault]:
-    """Each compile step has a cache mount at CCACHE_DIR, recipes looked into."""
-    found = commands.first(step, Kind.COMPILE)
-    if not found:
-        return
-    folder = commands.ccache_folder(step.environment)
-    if folder not in {mount.target for mount in step.caches()}:
-        yield found, f"`{' '.join(found.words[:3])}` compiles without a cache mount at {folder}"
+    """A step that compiles has a cache mount at `$CCACHE_DIR`."""
+    command = commands.first(step, Purpose.COMPILE)
+    directory = commands.ccache_directory(step.environment)
+    if command and not step.has_cache_at(directory):
+        yield command, f"{command.shown} compiles without a cache mount at {directory}"
 
 
-@step_rule("on a tmpfs ccache remembers the headers it has read, and a small file is made at once")
+@step_rule(
+    "ccache remembers the headers that it has read only on a tmpfs, which halves the time of a "
+    "hit (docs/performance.md); and a build tree on a tmpfs is in no layer.",
+    Scope.PROJECT,
+)
 def ccache_memory(_project: Project, step: Step) -> Iterator[Fault]:
-    """A step with the compiler cache has CCACHE_TEMPDIR and CCACHE_BASEDIR on tmpfs mounts."""
-    folder = commands.ccache_folder(step.environment)
-    if folder not in {mount.target for mount in step.caches()}:
+    """A step with the compiler cache has `$CCACHE_TEMPDIR` and `$CCACHE_BASEDIR` on a tmpfs."""
+    if not step.has_cache_at(commands.ccache_directory(step.environment)):
         return
-    memory = {each.target for each in step.run.mounts if each.kind == "tmpfs"}
+    targets = {mount.target for mount in step.run.mounts if mount.type == "tmpfs"}
     for name in ("CCACHE_TEMPDIR", "CCACHE_BASEDIR"):
-        place = step.environment.get(name, "")
-        if not any(place == each or place.startswith(f"{each}/") for each in memory):
-            yield step.run, f"no tmpfs holds {name} ({place or 'not set'})"
+        path = step.environment.get(name, "")
+        if not any(path == target or path.startswith(f"{target}/") for target in targets):
+            yield step.run, f"no tmpfs contains {name} ({path or 'not set'})"
 
 
-@step_rule("a compiler started without ccache fills no cache and finds nothing in one")
+@step_rule("A compiler that is started without a launcher uses no cache.", Scope.CCACHE)
 def compile_launcher(_project: Project, step: Step) -> Iterator[Fault]:
-    """Each compile is started through a launcher that is named."""
+    """Each compile command names its launcher: `ccache gcc`, `CC='ccache gcc'`, `RUSTC_WRAPPER`."""
     for command in step.commands:
-        if commands.kind(command) is Kind.COMPILE and commands.lacks_launcher(command, step):
-            yield command, f"`{' '.join(command.words[:3])}` has no compiler launcher"
+        if commands.purpose(command) is Purpose.COMPILE and commands.lacks_launcher(command, step):
+            yield command, f"{command.shown} has no compiler launcher"
 
 
-@step_rule("FFmpeg's configure looks for no launcher by itself, not even in CC")
+@step_rule("FFmpeg's configure uses no launcher by itself, not even one in CC.", Scope.CCACHE)
 def ffmpeg_launchers(_project: Project, step: Step) -> Iterator[Fault]:
-    """FFmpeg's configure gets --cc and --cxx with ccache."""
-    for command in step.commands:
-        if commands.is_ffmpeg_configure(command):
-            for option in ("--cc", "--cxx"):
-                if not any(re.match(rf"{re.escape(option)}=.*\bccache ", w) for w in command.words):
-                    yield command, f"FFmpeg is configured without {option}='ccache ...'"
+    """FFmpeg's configure gets `--cc='ccache gcc'` and `--cxx='ccache g++'`."""
+    for command in filter(commands.is_ffmpeg_configure, step.commands):
+        for option in ("--cc", "--cxx"):
+            launcher = re.compile(rf"{option}=.*\bccache ")
+            if not any(map(launcher.match, command.argv)):
+                yield command, f"FFmpeg is configured without {option}='ccache ...'"
 
 
-@step_rule("cmake has a launcher for each language, and one alone leaves the other uncached")
+@step_rule("CMake has a launcher for each language.", Scope.CCACHE)
 def cmake_launchers(_project: Project, step: Step) -> Iterator[Fault]:
-    """Cmake gets its launchers for C and for C++."""
-    for command in step.commands:
-        if commands.is_cmake_configure(command):
-            for language in ("C", "CXX"):
-                name = f"CMAKE_{language}_COMPILER_LAUNCHER"
-                given = any(w.startswith((f"-D{name}=", f"-D{name}:")) for w in command.words)
-                if not given and name not in {**step.environment, **command.prefix}:
-                    yield command, f"cmake is configured without -D{name}=ccache"
+    """CMake gets `CMAKE_C_COMPILER_LAUNCHER` and `CMAKE_CXX_COMPILER_LAUNCHER`."""
+    for command in filter(commands.is_cmake_configure, step.commands):
+        for language in ("C", "CXX"):
+            name = f"CMAKE_{language}_COMPILER_LAUNCHER"
+            options = (f"-D{name}=", f"-D{name}:")
+            is_option = any(argument.startswith(options) for argument in command.argv)
+            if not is_option and name not in {**step.environment, **command.assignments}:
+                yield command, f"cmake is configured without -D{name}=ccache"
 
 
-@rule("variants that share the cache find each other's work: 118 s instead of 474 s for FFmpeg")
+@rule(
+    "Variants that share the cache use each other's results: 118 s instead of 474 s for FFmpeg.",
+    Scope.CCACHE,
+)
 def ccache_shared(project: Project) -> Iterator[Fault]:
-    """One id, with the architecture in it, is mounted wherever anything is compiled."""
+    """Every step that compiles mounts the cache of one id, which contains `$TARGETARCH`."""
     mounts = [
         (step, mount)
         for step in project.steps
         for mount in step.caches()
-        if mount.target == commands.ccache_folder(step.environment) and mount.get("id")
+        if mount.target == commands.ccache_directory(step.environment) and mount.get("id")
     ]
     shared = mounts[0][1].get("id") if mounts else ""
     for step, mount in mounts:
@@ -80,51 +88,49 @@ def ccache_shared(project: Project) -> Iterator[Fault]:
         if name != shared:
             yield step.run, f"the compiler cache is `{name}` here and `{shared}` elsewhere"
         elif "TARGETARCH" not in name:
-            yield step.run, f"the id `{name}` does not carry $TARGETARCH"
+            yield step.run, f"the id `{name}` does not contain $TARGETARCH"
 
 
-@step_rule("a prefix covers one command: what follows && runs without it")
+@step_rule("`CC=x ./configure && make` runs make without CC.", Scope.ANY)
 def env_prefix(_project: Project, step: Step) -> Iterator[Fault]:
-    """A variable set for the first command of a chain is set for those that read it too."""
-    chains: dict[tuple[str, int], list[shell.Command]] = defaultdict(list)
+    """A variable that is set for the first command of a chain is set for its later readers, too."""
+    chains: dict[tuple[str, int], list[Command]] = defaultdict(list)
     for command in step.commands:
         chains[command.file, command.chain].append(command)
-    for chain in chains.values():
-        first, *rest = chain
-        for name, value in first.prefix.items():
+    for first, *rest in chains.values():
+        for name, value in first.assignments.items():
             reader = commands.reader(name)
-            for later in rest:
-                if (
-                    reader is not None
-                    and commands.kind(later) is reader
-                    and name not in later.prefix
-                ):
-                    shown = f"{name}={value or chr(39) * 2}"
-                    yield first, f"{shown} reaches `{first.program}` and not `{later.program}`"
-                    break
+            unset = (
+                later
+                for later in rest
+                if reader is not None
+                and commands.purpose(later) is reader
+                and name not in later.assignments
+            )
+            for later in list(unset)[:1]:
+                shown = f"{name}={value or chr(39) * 2}"
+                yield first, f"{shown} reaches `{first.program}` and not `{later.program}`"
 
 
-@rule("Meson takes sccache before ccache, for C too, wherever it finds one")
+@rule("Meson prefers sccache to ccache, for C, too.", Scope.CCACHE)
 def no_sccache(project: Project) -> Iterator[Fault]:
-    """Sccache is on no PATH where Meson runs."""
+    """Where Meson runs, sccache is not on PATH."""
     for step in project.steps:
         if not any(command.program == "meson" for command in step.commands):
             continue
-        earlier = list(project.before(step.place, step.run))
-        for one in (*earlier, step.run):
-            installs = one.script is not None and any(
-                _installs(command, "sccache") for command in one.script.commands
-            )
-            copies = (
-                one.name in {"COPY", "ADD"}
-                and re.search(r"bin/(sccache)?$", one.words[-1])
-                and ("sccache" in one.source)
-            )
-            if installs or copies:
+        for one in (*project.before(step.stage, step.run), step.run):
+            if _installs_sccache(one) or _copies_sccache(one):
                 yield step.run, f"meson runs where {one.file}:{one.line} has put sccache on PATH"
 
 
-def _installs(command: shell.Command, what: str) -> bool:
-    return "install" in command.words and any(
-        re.fullmatch(rf"{what}(=.*)?", word) for word in command.words
+def _installs_sccache(instruction: Instruction) -> bool:
+    commands_run = instruction.script.commands if instruction.script else ()
+    return any(
+        "install" in command.argv and any(re.fullmatch(r"sccache(=.*)?", a) for a in command.argv)
+        for command in commands_run
     )
+
+
+def _copies_sccache(instruction: Instruction) -> bool:
+    is_copy = instruction.name in {"COPY", "ADD"} and "sccache" in instruction.source
+    return is_copy and bool(re.search(r"bin/(sccache)?$", instruction.arguments[-1]))

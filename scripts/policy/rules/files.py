@@ -1,4 +1,4 @@
-"""Rules on files as a whole."""
+"""Rules on complete files."""
 
 import ast
 import re
@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 from scripts.dockerfile import shell
 from scripts.dockerfile.project import Project
-from scripts.policy.rule import Fault, rule
+from scripts.policy.rule import Fault, Scope, rule
 
 
-@rule("an older frontend than 1.7 knows other mounts than this one")
+@rule("An older frontend does not support the mounts that the files use.", Scope.PROJECT)
 def syntax_line(project: Project) -> Iterator[Fault]:
-    """The first line names docker/dockerfile, 1.7 or newer, by an exact release."""
+    """The first line names `docker/dockerfile`, 1.7 or newer, by an exact release."""
     for path, file in project.files.items():
         release = re.fullmatch(
             r"docker/dockerfile:(\d+)\.(\d+)(?:\.\d+)?(?:@sha256:\w+)?", file.syntax
@@ -25,63 +25,65 @@ def syntax_line(project: Project) -> Iterator[Fault]:
             )
 
 
-@rule("a Dockerfile that no bake file names is built, tested and checked by nobody")
+@rule("Nothing builds, tests or checks a Dockerfile that no bake file names.", Scope.PROJECT)
 def listed(project: Project) -> Iterator[Fault]:
     """Every Dockerfile of the checkout is in a bake file."""
-    if not project.targets:
-        return
     for path in project.texts:
         name = path.rsplit("/", 1)[-1]
-        if (
-            re.match(r"(.*\.)?(Dockerfile|Containerfile)(\..*)?$", name)
-            and path not in project.files
-        ):
+        is_dockerfile = re.fullmatch(r"(.*\.)?(Dockerfile|Containerfile)(\..*)?", name)
+        if is_dockerfile and path not in project.files:
             yield (path, 1), "no target of docker-bake.hcl is built from it"
 
 
-@rule("a reader finds in one line why a stage exists")
+@rule("A reader sees in one line why a stage exists.", Scope.PROJECT)
 def stage_comment(project: Project) -> Iterator[Fault]:
-    """A comment right above each FROM begins with the stage's name."""
-    for (path, name), stage in project.places():
-        above = project.files[path].comment_above(stage.start.line)
-        if not any(re.match(rf"\s*#\s*{re.escape(name)}\s", line, re.IGNORECASE) for line in above):
-            yield stage.start, f"no comment above it begins with `{name}` and says what it is for"
+    """A comment directly above each FROM begins with the stage's name and describes the stage."""
+    for reference, stage in project.stages():
+        above = project.files[reference.file].comment_above(stage.start.line)
+        start = re.compile(rf"\s*#\s*{re.escape(stage.name)}\s", re.IGNORECASE)
+        if not stage.is_named:
+            yield stage.start, f"{stage.label} has no name, which a comment could describe"
+        elif not any(map(start.match, above)):
+            yield stage.start, f"no comment above it begins with `{stage.name}` and describes it"
 
 
-@rule("an empty cache costs more than the build that asked for it")
+@rule("It empties the cache mounts, too; use `--no-cache-filter`.", Scope.PROJECT)
 def keeps_caches(project: Project) -> Iterator[Fault]:
-    """Nothing builds with --no-cache, which empties cache mounts too."""
+    """No script, workflow or bake file builds with `--no-cache`."""
     for path, text in project.texts.items():
-        for line in _passes(path, text, "--no-cache"):
+        for line in _uses(path, text, "--no-cache"):
             yield (path, line), "--no-cache empties the cache mounts; use --no-cache-filter"
     for name, target in project.targets.items():
-        if target.get("no-cache"):
+        if target.no_cache:
             yield ("docker-bake.hcl", 1), f"target {name} sets no-cache, which empties cache mounts"
 
 
-def _passes(path: str, text: str, word: str) -> Iterator[int]:
-    """Yield the lines on which a program passes a word to another."""
-    if word not in text:
+def _uses(path: str, text: str, option: str) -> Iterator[int]:
+    """Yield the lines that pass an option to a program."""
+    if option not in text:
         return
     if path.endswith(".py"):
         for node in ast.walk(ast.parse(text)):
-            if isinstance(node, ast.Constant) and node.value == word and _is_argument(path):
+            if isinstance(node, ast.Constant) and node.value == option and _runs_builds(path):
                 yield node.lineno
     elif path.endswith((".yml", ".yaml")):
-        pattern = re.compile(rf"(?<![\w-]){re.escape(word)}(?![\w-])")
+        pattern = re.compile(rf"(?<![\w-]){re.escape(option)}(?![\w-])")
         yield from (n for n, line in enumerate(text.splitlines(), 1) if pattern.search(line))
     elif path.endswith(".sh") or text.startswith("#!/bin/"):
         for command in shell.read(text, path).commands:
-            if word in command.words:
+            if option in command.argv:
                 yield command.line
 
 
-def _is_argument(path: str) -> bool:
-    """Whether a word in this file is passed on: the policy itself only speaks of it."""
+def _runs_builds(path: str) -> bool:
+    """Whether a Python file may run builds; the policy and its tests only name the option."""
     return not path.startswith(("scripts/policy/", "tests/unit/", "tests/mutants/"))
 
 
-@rule("an exemption that outlives its line hides the next fault")
+@rule("An exemption that nothing needs would hide the next fault of its line.", Scope.ANY)
 def exemption_used(_project: Project) -> Iterator[Fault]:
-    """Each exemption is needed; scripts.policy.check finds those that are not."""
+    """Each exemption is needed.
+
+    scripts/policy/check.py applies this rule, after all others.
+    """
     yield from ()

@@ -1,60 +1,73 @@
-"""Rules on what fetches modules: Go and pip."""
+"""Rules on steps that download modules: Go and pip."""
 
 import re
 from collections.abc import Iterator
 
 from scripts.dockerfile.project import Project, Step
 from scripts.policy import commands
-from scripts.policy.commands import Kind
-from scripts.policy.rule import Fault, rule, step_rule
+from scripts.policy.commands import Purpose
+from scripts.policy.rule import Fault, Scope, rule, step_rule
 
-_GOMOD, _GOBUILD = "/go/pkg/mod", "/root/.cache/go-build"
+_PIP_CACHE = "/root/.cache/pip"
 
 
-@step_rule("Go downloads and compiles everything anew without them")
+@step_rule("Without them, Go downloads and compiles everything again.", Scope.ANY)
 def go_mounts(_project: Project, step: Step) -> Iterator[Fault]:
-    """Go steps have the module cache, and where they compile the build cache."""
-    for wanted, folder, words in (
-        (Kind.GO_FETCH, _GOMOD, "fetches modules"),
-        (Kind.GO, _GOMOD, "compiles"),
-        (Kind.GO, _GOBUILD, "compiles"),
+    """A step that runs Go has cache mounts for its modules and, if it compiles, its build cache."""
+    path = step.environment.get("GOPATH", "/go")
+    modules = step.environment.get("GOMODCACHE", f"{path}/pkg/mod")
+    objects = step.environment.get("GOCACHE", "/root/.cache/go-build")
+    for purpose, directory, verb in (
+        (Purpose.GO_DOWNLOAD, modules, "downloads modules"),
+        (Purpose.GO_COMPILE, modules, "compiles"),
+        (Purpose.GO_COMPILE, objects, "compiles"),
     ):
-        found = commands.first(step, wanted)
-        if found and folder not in {mount.target for mount in step.caches()}:
-            yield found, f"go {words} without a cache mount at {folder}"
+        command = commands.first(step, purpose)
+        if command and not step.has_cache_at(directory):
+            yield command, f"go {verb} without a cache mount at {directory}"
 
 
-@rule("with the sources in first, every edit downloads the modules again")
+@rule("With the sources in the step, every edit downloads the modules again.", Scope.PROJECT)
 def go_modules_first(project: Project) -> Iterator[Fault]:
-    """`go mod download` runs on go.mod and go.sum alone, before the sources come in."""
+    """`go mod download` runs with go.mod and go.sum only, before the sources are copied."""
     for step in project.steps:
         if not any(map(commands.builds_go_tree, step.commands)):
             continue
-        earlier = [*project.before(step.place, step.run), step.run]
-        fetches = [
-            other
-            for other in project.steps
-            if any(other.run is one for one in earlier)
-            and any(c.words[1:3] == ("mod", "download") for c in other.commands)
-        ]
-        if not fetches:
-            yield step.run, "go builds a tree whose modules no step before has downloaded"
+        download = _module_download(project, step)
+        if not download:
+            yield step.run, "go builds a tree, and no step before it downloads its modules"
             continue
-        fetch = fetches[0]
-        brought = [
-            word
-            for one in project.before(fetch.place, fetch.run)
-            if one.name in {"COPY", "ADD"} and not one.flag("from")
-            for word in one.words[:-1]
-        ] + [m.source for m in fetch.run.mounts if m.kind == "bind" and not m.get("from")]
-        for source in brought:
+        for source in _sources(project, download):
             if not re.search(r"(^|/)(go\.(mod|sum|work|work\.sum)|[\w.-]+\.sh)$", source):
-                yield fetch.run, f"`{source or '.'}` is in before `go mod download` runs"
+                yield download.run, f"`{source or '.'}` is in the step of `go mod download`"
 
 
-@step_rule("wheels are fetched again by every build that has no place to keep them")
+def _module_download(project: Project, step: Step) -> Step | None:
+    """Return the step that downloads the modules for a step, which may be the step itself."""
+    earlier = [*project.before(step.stage, step.run), step.run]
+    downloads = (
+        other
+        for other in project.steps
+        if any(other.run is run for run in earlier)
+        and any(command.argv[1:3] == ("mod", "download") for command in other.commands)
+    )
+    return next(downloads, None)
+
+
+def _sources(project: Project, step: Step) -> Iterator[str]:
+    """Yield what a step and the instructions before it take from the build context."""
+    for one in project.before(step.stage, step.run):
+        if one.name in {"COPY", "ADD"} and not one.flag("from"):
+            yield from one.arguments[:-1]
+    for mount in step.run.mounts:
+        if mount.type == "bind" and not mount.get("from"):
+            yield mount.source
+
+
+@step_rule("Without one, every build downloads the packages again.", Scope.ANY)
 def pip_mount(_project: Project, step: Step) -> Iterator[Fault]:
-    """Pip and uv have a cache mount."""
-    found = commands.first(step, Kind.PIP)
-    if found and not any(re.search(r"/(pip|uv)(/|$)", mount.target) for mount in step.caches()):
-        yield found, f"`{' '.join(found.words[:3])}` runs without a cache mount at pip's folder"
+    """A step that runs pip or uv has a cache mount for it."""
+    command = commands.first(step, Purpose.PIP)
+    named = any(re.search(r"/(pip|uv)(/|$)", mount.target) for mount in step.caches())
+    if command and not named and not step.has_cache_at(_PIP_CACHE):
+        yield command, f"{command.shown} runs without a cache mount at pip's directory"

@@ -60,7 +60,7 @@ def mounts(dockerfile: Dockerfile, kind: str) -> list[tuple[str, Mount]]:
         for stage in dockerfile.stages
         for step in stage.instructions
         for mount in step.mounts
-        if mount.kind == kind
+        if mount.type == kind
     ]
 
 
@@ -188,7 +188,7 @@ def test_limit_has_a_clock_in_its_compile_steps(tree: Tree) -> None:
 
 def test_clock_is_executable(tree: Tree) -> None:
     """The script that the limit's mounts name exists, and can be executed."""
-    clock = tree(LIMIT_CONTENDER) / "docker" / "clock.sh"
+    clock = tree(LIMIT_CONTENDER) / "docker" / "recipes" / "clock.sh"
     assert clock.stat().st_mode & 0o111
 
 

@@ -8,17 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from scripts.contents.archive import (
+from scripts.contents.archive import Archive, SavedImage, opened
+from scripts.contents.unwanted import (
     BUILDS,
     CACHES,
     DEVELOPMENT,
     SECRETS,
     TOOLS,
-    Archive,
     Leftover,
-    Saved,
     leftovers,
-    opened,
 )
 from scripts.core import process
 from scripts.core.console import UserError
@@ -26,11 +24,11 @@ from tests.support.archives import TAG, Files, layer, save
 
 
 @pytest.fixture
-def saved(tmp_path: Path) -> Iterator[Callable[..., Saved]]:
+def saved(tmp_path: Path) -> Iterator[Callable[..., SavedImage]]:
     """Return a function that makes an image of layers."""
     with ExitStack() as stack:
 
-        def make(*layers: Files) -> Saved:
+        def make(*layers: Files) -> SavedImage:
             path = save(tmp_path, [layer(files) for files in layers])
             return stack.enter_context(Archive(path)).image(TAG)
 
@@ -101,7 +99,7 @@ def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:
         Archive(path)
 
 
-def test_later_layers_win(saved: Callable[..., Saved]) -> None:
+def test_later_layers_win(saved: Callable[..., SavedImage]) -> None:
     """The merged file system has the last version of a file, and remembers whose it is."""
     image = saved({"a": b"old", "b": b"kept"}, {"a": b"new!"})
     assert (image.read("/a"), image.read("/b")) == (b"new!", b"kept")
@@ -115,7 +113,7 @@ def test_later_layers_win(saved: Callable[..., Saved]) -> None:
     [{"d/.wh.sub": b""}, {"d/.wh..wh..opq": b""}, {".wh.d": b""}, {"d": b"a file"}],
     ids=["whiteout", "opaque", "whiteout of the parent", "replaced by a file"],
 )
-def test_whiteouts_hide(saved: Callable[..., Saved], above: Mapping[str, bytes]) -> None:
+def test_whiteouts_hide(saved: Callable[..., SavedImage], above: Mapping[str, bytes]) -> None:
     """What a whiteout hides is gone from the merged file system, and counted as hidden."""
     image = saved({"d/": b"", "d/sub/": b"", "d/sub/f": b"12345", "dx": b""}, above)
     assert "/d/sub/f" not in image.merged
@@ -125,13 +123,15 @@ def test_whiteouts_hide(saved: Callable[..., Saved], above: Mapping[str, bytes])
         image.read("/d/sub/f")
 
 
-def test_an_opaque_folder_keeps_what_its_own_layer_puts_in_it(saved: Callable[..., Saved]) -> None:
+def test_an_opaque_folder_keeps_what_its_own_layer_puts_in_it(
+    saved: Callable[..., SavedImage],
+) -> None:
     """Only the layers below are hidden."""
     image = saved({"d/old": b""}, {"d/new": b"", "d/.wh..wh..opq": b""})
     assert ("/d/new" in image.merged, "/d/old" in image.merged) == (True, False)
 
 
-def test_links_are_followed_as_in_a_container(saved: Callable[..., Saved]) -> None:
+def test_links_are_followed_as_in_a_container(saved: Callable[..., SavedImage]) -> None:
     """Relative, absolute, through folders; and a circle ends."""
     image = saved(
         {
@@ -157,7 +157,7 @@ def test_links_are_followed_as_in_a_container(saved: Callable[..., Saved]) -> No
     ids=lambda leftover: leftover.what,
 )
 def test_a_planted_leftover_is_found_though_deleted(
-    saved: Callable[..., Saved], leftover: Leftover
+    saved: Callable[..., SavedImage], leftover: Leftover
 ) -> None:
     """The layer that carries it is named, and so is the one that only hides it."""
     folder, _, name = leftover.example.rpartition("/")
@@ -168,7 +168,7 @@ def test_a_planted_leftover_is_found_though_deleted(
     ]
 
 
-def test_what_a_runtime_image_has_is_no_leftover(saved: Callable[..., Saved]) -> None:
+def test_what_a_runtime_image_has_is_no_leftover(saved: Callable[..., SavedImage]) -> None:
     """Empty mount points, apt's locks and look-alikes of tools are in every good image."""
     good: Files = {
         "var/cache/apt/": b"",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.contents import elf
+from scripts.contents import elf, gpu_code
 
 needs_gcc = pytest.mark.skipif(not shutil.which("gcc"), reason="no gcc on this machine")
 
@@ -126,23 +126,23 @@ def fatbin(*codes: tuple[int, int]) -> bytes:
     for kind, arch in codes:
         head = struct.pack("<HHIQIIHHI", kind, 0x101, 64, 24, 0, 0, 0, 0, arch)
         entries += head.ljust(64, b"\0") + b"kernel".ljust(24, b"\0")
-    return elf.FATBIN_MAGIC + struct.pack("<HHQ", 1, 16, len(entries)) + entries
+    return gpu_code.FATBIN_MAGIC + struct.pack("<HHQ", 1, 16, len(entries)) + entries
 
 
 def test_the_gpus_of_embedded_kernels_are_read() -> None:
     """Machine code and PTX, of every container, wherever in the file they stand."""
     content = b"code" + fatbin((2, 75), (2, 80)) + b"data" + fatbin((1, 90), (9, 1)) + b"end"
-    assert elf.gpu_code(content) == {"sm_75", "sm_80", "compute_90"}
+    assert gpu_code.gpu_code(content) == {"sm_75", "sm_80", "compute_90"}
 
 
 @pytest.mark.parametrize(
     "content",
-    [b"", elf.FATBIN_MAGIC, elf.FATBIN_MAGIC + bytes(40), fatbin((2, 75))[:-1]],
+    [b"", gpu_code.FATBIN_MAGIC, gpu_code.FATBIN_MAGIC + bytes(40), fatbin((2, 75))[:-1]],
     ids=["nothing", "end of file", "other header", "cut off"],
 )
 def test_the_magic_alone_is_no_kernel(content: bytes) -> None:
     """The four bytes also occur by chance, and a container that is cut off holds no code."""
-    assert elf.gpu_code(content) == frozenset()
+    assert gpu_code.gpu_code(content) == frozenset()
 
 
 def bundle(*codes: tuple[str, bytes]) -> bytes:
@@ -153,7 +153,7 @@ def bundle(*codes: tuple[str, bytes]) -> bytes:
         entries += struct.pack("<QQQ", size + len(code), len(content), len(target))
         entries += target.encode()
         code += content
-    return elf.BUNDLE_MAGIC + struct.pack("<Q", len(codes)) + entries + code
+    return gpu_code.BUNDLE_MAGIC + struct.pack("<Q", len(codes)) + entries + code
 
 
 def hip(gfx: str, code: bytes = elf.MAGIC + b"kernel") -> tuple[str, bytes]:
@@ -166,15 +166,15 @@ def test_the_gpus_of_hip_kernels_are_read() -> None:
     host = ("host-x86_64-unknown-linux-gnu-", b"")
     two = bundle(host, hip("gfx90a"), hip("gfx1030"))
     content = b"code" + two + b"data" + bundle(hip("gfx906"))
-    assert elf.hip_code(content) == {"gfx90a", "gfx1030", "gfx906"}
+    assert gpu_code.hip_code(content) == {"gfx90a", "gfx1030", "gfx906"}
 
 
 @pytest.mark.parametrize(
     "content",
     [
         b"",
-        elf.BUNDLE_MAGIC,
-        elf.BUNDLE_MAGIC + b"\1" * 20,
+        gpu_code.BUNDLE_MAGIC,
+        gpu_code.BUNDLE_MAGIC + b"\1" * 20,
         bundle(hip("gfx906"))[:-1],
         bundle(hip("gfx906", b"")),
         bundle(hip("gfx906", b"no ELF file")),
@@ -183,4 +183,4 @@ def test_the_gpus_of_hip_kernels_are_read() -> None:
 )
 def test_a_target_without_code_is_none(content: bytes) -> None:
     """A name alone runs on no GPU."""
-    assert elf.hip_code(content) == frozenset()
+    assert gpu_code.hip_code(content) == frozenset()

@@ -32,7 +32,7 @@ def test_each_layer_says_what_it_adds_and_wastes(tmp_path: Path) -> None:
     assert first.largest[0] == ("/usr/bin", 100)
     assert (
         "carries /usr/bin/a, 100 bytes, hidden by layer 2"
-        in found.noticed["hidden by a later layer"][0]
+        in found.findings["hidden by a later layer"][0]
     )
 
 
@@ -45,10 +45,10 @@ def test_rights_that_are_too_wide_are_noticed(tmp_path: Path) -> None:
             {"bin/su": 0o4755, "etc/open": 0o666, "srv/": 0o777, "tmp/": 0o1777},
         ),
     )
-    assert [line.split(" carries ")[1] for line in found.noticed["setuid or setgid"]] == [
+    assert [line.split(" carries ")[1] for line in found.findings["setuid or setgid"]] == [
         "/bin/su, mode 4755, of 0:0"
     ]
-    assert [line.split(" carries ")[1] for line in found.noticed["writable by all"]] == [
+    assert [line.split(" carries ")[1] for line in found.findings["world-writable"]] == [
         "/etc/open, mode 0666, of 0:0",
         "/srv, mode 0777, of 0:0",
     ]
@@ -71,7 +71,7 @@ def test_secrets_are_known_by_their_look(tmp_path: Path, content: bytes, what: s
     """Wherever in a file; the message does not repeat them."""
     before = b"\0" * (4 * 2**20 - 20)  # so that the secret lies across two pieces
     found = inspected(tmp_path, layer({"opt/f": before + content}))
-    (line,) = found.noticed["secrets, by their look"]
+    (line,) = found.findings["secrets by content"]
     assert what in line
     assert content.decode() not in line
 
@@ -93,7 +93,7 @@ def test_secrets_are_known_by_their_look(tmp_path: Path, content: bytes, what: s
 def test_what_only_speaks_of_secrets_is_none(tmp_path: Path, content: bytes) -> None:
     """Documentation, templates, and what is the end of a longer word."""
     found = inspected(tmp_path, layer({"opt/f": content}))
-    assert not found.noticed["secrets, by their look"]
+    assert not found.findings["secrets by content"]
 
 
 def test_paths_of_the_build_are_noticed_in_what_is_ours(tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_paths_of_the_build_are_noticed_in_what_is_ours(tmp_path: Path) -> None:
     text = b"/build/ffmpeg/libavutil/x.c"
     files = {"usr/local/bin/f": text, "usr/bin/g": text, "usr/local/bin/other": b"their" + text}
     found = inspected(tmp_path, layer(files))
-    (line,) = found.noticed["paths of the build"]
+    (line,) = found.findings["paths of the build"]
     assert "/usr/local/bin/f" in line
 
 
@@ -117,5 +117,5 @@ def test_a_missing_image_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """By its name, with those there could be."""
     monkeypatch.setattr(process, "output", lambda *_: "")
     monkeypatch.setattr(catalogue, "images", dict)
-    with pytest.raises(UserError, match="`nobody:1` is not here"):
+    with pytest.raises(UserError, match="the engine has no `nobody:1`"):
         inspection.inspect("nobody:1")

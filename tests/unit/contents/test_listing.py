@@ -11,7 +11,7 @@ import pytest
 from scripts.cli import compare
 from scripts.cli.__main__ import main
 from scripts.contents import elf, listing
-from scripts.contents.archive import Archive, Saved
+from scripts.contents.archive import Archive, SavedImage
 from scripts.contents.listing import Difference, Entry, differences
 from scripts.core.console import UserError
 from scripts.engine import client
@@ -48,13 +48,13 @@ def test_a_path_is_whose_it_is(listed: List) -> None:
     """A package owns what dpkg lists, by whatever name; ours is the rest where recipes write."""
     owners = {path: entry.owner for path, entry in listed(layer(IMAGE)).items()}
     assert owners == {
-        "/data": "ours",
+        "/data": "project",
         "/etc/ld.so.cache": "installation",
-        "/etc/ld.so.conf.d/oneapi.conf": "ours",
+        "/etc/ld.so.conf.d/oneapi.conf": "project",
         "/lib": "package",
         "/usr/lib/libc.so.6": "package",
-        "/usr/local/bin/vmaf": "ours",
-        "/usr/local/lib/libvmaf.so": "ours",
+        "/usr/local/bin/vmaf": "project",
+        "/usr/local/lib/libvmaf.so": "project",
         "/usr/local/share/README": "package",
         "/var/lib/dpkg/info/libc6.list": "installation",
     }
@@ -87,7 +87,7 @@ def test_a_planted_difference_is_named(
     """And nothing else is."""
     one, other = listed(layer(IMAGE)), listed(layer({**IMAGE, **files}, modes))
     (found,) = differences(one, other)
-    assert (found.path, found.owner, found.why) == (path, "ours", "")
+    assert (found.path, found.owner, found.why) == (path, "project", "")
     assert found.what.startswith(what)
 
 
@@ -102,7 +102,7 @@ def test_a_missing_file_is_told_of_either_image(listed: List) -> None:
     one = listed(layer({**IMAGE, "etc/only-in-a": b""}))
     other = listed(layer({**IMAGE, "opt/only-in-b": b""}))
     assert differences(one, other) == [
-        Difference("/opt/only-in-b", "ours", "absent, file"),
+        Difference("/opt/only-in-b", "project", "absent, file"),
         Difference("/etc/only-in-a", "installation", "file, absent"),
     ]
 
@@ -200,7 +200,7 @@ def at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     }
 
     @contextmanager
-    def opened(tag: str) -> Iterator[tuple[int, Saved]]:
+    def opened(tag: str) -> Iterator[tuple[int, SavedImage]]:
         with Archive(save(tmp_path, [images[tag]])) as archive:
             yield 1, archive.image(TAG)
 
@@ -215,12 +215,12 @@ def test_the_exit_code_is_that_of_our_own_artefacts(capsys: pytest.CaptureFixtur
     assert main(["compare", "a:1", "a:1"]) == 0
     assert main(["compare", "a:1", "a:2"]) == 0
     shown = capsys.readouterr().out
-    assert "our own artefacts: none of 5 differ" in shown
-    assert "what installing them made: 1 of 3 differ" in shown
+    assert "files of the project: none of 5 differ" in shown
+    assert "files made by their installation: 1 of 3 differ" in shown
     assert "/etc/hostname" in shown
     assert main(["compare", "a:1", "b:1"]) == 1
     shown = capsys.readouterr().out
-    assert "our own artefacts: 1 of 5 differ" in shown
+    assert "files of the project: 1 of 5 differ" in shown
     assert "/usr/local/lib/libvmaf.so.3" in shown
 
 
@@ -235,7 +235,7 @@ def test_what_differs_alike_is_shown_in_part(capsys: pytest.CaptureFixture[str])
 
     compare.show(["a", "b"], [entries("1"), entries("2")])
     shown = capsys.readouterr().out
-    assert "our own artefacts: 31 of 31 differ" in shown
+    assert "files of the project: 31 of 31 differ" in shown
     assert "and 10 more (time);" in shown
     assert ("/opt/19" in shown, "/opt/20" in shown, "/opt/vmaf" in shown) == (True, False, True)
 

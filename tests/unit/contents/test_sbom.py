@@ -11,7 +11,7 @@ import pytest
 from scripts.cli import sbom as sbom_verb
 from scripts.cli.__main__ import main
 from scripts.contents import inventory, sbom
-from scripts.contents.archive import Archive, Saved
+from scripts.contents.archive import Archive, SavedImage
 from scripts.contents.inventory import NOT_MACHINE_READABLE, NOT_STATED, Item, modules
 from scripts.core.console import UserError
 from scripts.engine import client
@@ -289,7 +289,7 @@ def at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Files]
 
     def offer(files: Files) -> None:
         @contextmanager
-        def opened(_: str) -> Iterator[tuple[int, Saved]]:
+        def opened(_: str) -> Iterator[tuple[int, SavedImage]]:
             with Archive(save(tmp_path, [layer(files)])) as archive:
                 yield 1, archive.image(TAG)
 

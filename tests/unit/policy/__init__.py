@@ -1,1 +1,1 @@
-"""Tests of scripts/policy and scripts/dockerfile."""
+"""Tests of scripts/policy."""

@@ -1,0 +1,55 @@
+"""The findings and the rules are printed for people, programs and the documentation."""
+
+import json
+
+import pytest
+
+from scripts.cli.__main__ import main
+from scripts.policy import output
+from scripts.policy.rule import Finding
+from scripts.policy.rules import RULES
+
+BEFORE = "tests/unit/policy/fixtures/before-adr.dockerfile"
+FINDINGS = [Finding("arg-used", "D", 3, "A"), Finding("arg-late", "D", 4, "B", allowed="why")]
+
+
+def test_text_has_the_reason_and_the_help_of_a_finding() -> None:
+    """A finding has a line with its place, and one with the reason; exemptions come last."""
+    assert output.text(FINDINGS).splitlines() == [
+        "D:3: arg-used: A",
+        f"    {RULES['arg-used'].reason} See docs/policy.md#arg-used",
+        "D:4: arg-late: allowed, why",
+    ]
+
+
+def test_json_and_sarif_have_the_same_findings() -> None:
+    """JSON has the reason of the exemption; SARIF has it as a suppression."""
+    plain = json.loads(output.as_json(FINDINGS))
+    assert [(one["rule"], one["line"], one["allowed"]) for one in plain] == [
+        ("arg-used", 3, None),
+        ("arg-late", 4, "why"),
+    ]
+    (run,) = json.loads(output.sarif(FINDINGS))["runs"]
+    assert {rule["id"] for rule in run["tool"]["driver"]["rules"]} == set(RULES)
+    assert [one["ruleId"] for one in run["results"]] == ["arg-used", "arg-late"]
+    assert [one["suppressions"] for one in run["results"]] == [
+        [],
+        [{"kind": "inSource", "justification": "why"}],
+    ]
+
+
+def test_findings_are_annotated_under_github_actions(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With GITHUB_ACTIONS, each finding is also a line that GitHub shows beside the file's."""
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    assert main(["policy", "--dockerfile", BEFORE]) == 1
+    shown = "".join(capsys.readouterr())
+    assert f"::error file={BEFORE},line=3,title=arg-late::FFMPEG_TAG" in shown
+
+
+def test_markdown_table_has_a_row_with_an_anchor_for_each_rule() -> None:
+    """The links of the text output and of the documentation lead to the rule's row."""
+    rows = output.markdown_table().splitlines()[2:]
+    anchors = [row.partition('<a id="')[2].partition('"')[0] for row in rows]
+    assert anchors == list(RULES)

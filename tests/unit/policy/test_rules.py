@@ -1,0 +1,92 @@
+"""The rules: how they are collected, and cases that the mutants do not have."""
+
+from importlib import import_module
+from pathlib import Path
+from pkgutil import iter_modules
+
+import pytest
+
+from scripts.dockerfile import parser
+from scripts.dockerfile.project import Project
+from scripts.policy import rules
+from scripts.policy.rule import Rule
+from scripts.policy.rules import RULES, files
+from tests.support.dockerfiles import findings
+
+
+def test_every_rule_of_every_module_is_listed() -> None:
+    """No rule is left out of the list of rules."""
+    modules = [
+        import_module(f"{rules.__name__}.{one.name}") for one in iter_modules(rules.__path__)
+    ]
+    defined = {
+        value.id for module in modules for value in vars(module).values() if isinstance(value, Rule)
+    }
+    assert defined == set(RULES)
+
+
+@pytest.mark.parametrize("rule", RULES.values(), ids=lambda rule: rule.id)
+def test_requirement_and_reason_are_sentences_that_fit_a_table(rule: Rule) -> None:
+    """Both texts of a rule end with a full stop and contain no cell separator."""
+    for text in (rule.requirement, rule.reason):
+        assert text.endswith(".")
+        assert "|" not in text
+        assert "\n" not in text
+
+
+def test_stage_comment_names_a_stage_without_a_name_by_its_line() -> None:
+    """The message about a stage without a name contains the line of its FROM."""
+    read = Project({"D": parser.read("FROM scratch AS a\n\nFROM a\n", "D")})
+    messages = [finding.message for finding in files.stage_comment.check(read)]
+    assert messages == [
+        "no comment above it begins with `a` and describes it",
+        "the stage at line 3 has no name, which a comment could describe",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("RUN CFLAGS=-O3 ./configure \\\n  && make", {"env-prefix"}),
+        ("RUN rm -rf /var/lib/apt/lists/*", set()),
+        ("RUN --mount=type=cache,id=c,target=/root/.cache pip install x", set()),
+        ("RUN --mount=type=cache,id=c,target=/root/.cache/uv uv pip install x", set()),
+        ("RUN pip install x", {"pip-mount"}),
+        ("RUN --mount=type=cache,id=c-$A,target=/c true", {"mount-id"}),
+        ("ARG A\nRUN --mount=type=cache,id=c-$A,target=/c true", set()),
+        ("ENV A=1\nRUN --mount=type=cache,id=c-${A},target=/c true", set()),
+        ("RUN go build ./...", {"go-mounts"}),
+        (
+            (
+                "RUN --mount=type=cache,id=m,target=/go/pkg/mod "
+                "--mount=type=cache,id=c,target=/root/.cache go build ./..."
+            ),
+            set(),
+        ),
+        (
+            (
+                "ENV GOPATH=/g GOCACHE=/c\nRUN --mount=type=cache,id=m,target=/g/pkg/mod "
+                "--mount=type=cache,id=c,target=/c go build ./..."
+            ),
+            set(),
+        ),
+        ("ADD https://example.org/a.git#v1 /a", {"add-checksum"}),
+        (f"ADD https://example.org/a.git#{'0' * 40} /a", set()),
+        (f"ADD --checksum=sha256:{'0' * 64} https://example.org/a /a", set()),
+        ("ADD a.tar https://example.org/b /a/", {"add-checksum"}),
+        ("COPY --from=debian:13 / /", {"copy-from-alias"}),
+        ("RUN --mount=from=debian:13,target=/d true", {"copy-from-alias"}),
+    ],
+)
+def test_rules_report_only_faults(text: str, expected: set[str], tmp_path: Path) -> None:
+    """A cache above a tool's directory, a directory set by ENV, or a commit is no fault."""
+    found = findings(tmp_path, f"FROM debian:13 AS a\n{text}\n")
+    assert {one.rule for one in found} == expected
+
+
+def test_env_prefix_names_both_commands(tmp_path: Path) -> None:
+    """The message names the command that has the variable and the one that lacks it."""
+    text = "FROM scratch AS a\nRUN CFLAGS=-O3 ./configure \\\n  && make\n"
+    assert [one.message for one in findings(tmp_path, text)] == [
+        "CFLAGS=-O3 reaches `configure` and not `make`"
+    ]
