@@ -16,7 +16,7 @@ from scripts.core.paths import ROOT
 
 WORDS = ".codespell/dictionary.txt"
 """The words that CONTRIBUTING.md replaces; `-` is the dictionary of codespell itself."""
-DOCUMENTS = ("*.md",)
+DOCUMENTS = ("*.md", ":!.github", ":!docs/notes")
 SHELL = ("*.sh", ".ci/run")
 GO = ("server/*.go",)
 GENERATED_GO = (".pb.go",)

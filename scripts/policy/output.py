@@ -108,7 +108,9 @@ def markdown_table() -> str:
         f"| {rule.scope.value} |"
         for rule in RULES.values()
     ]
-    return "\n".join(["| Rule | Requirement | Reason | Checked in |", "|---|---|---|---|", *rows])
+    return "\n".join(
+        ["| Rule | Requirement | Reason | Checked in |", "| --- | --- | --- | --- |", *rows]
+    )
 
 
 FORMATS: dict[str, Callable[[Sequence[Finding]], str]] = {

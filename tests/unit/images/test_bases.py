@@ -39,8 +39,8 @@ def test_vmaf_bases_sets_the_base_source(base_source: str, monkeypatch: pytest.M
 
 def test_vmaf_bases_rejects_an_unknown_value(monkeypatch: pytest.MonkeyPatch) -> None:
     """A misspelt value of VMAF_BASES is an error that lists the valid ones."""
-    monkeypatch.setenv("VMAF_BASES", "bootstap")
-    with pytest.raises(UserError, match="bootstap") as caught:
+    monkeypatch.setenv("VMAF_BASES", "bootstrop")
+    with pytest.raises(UserError, match="bootstrop") as caught:
         bases.choose()
     assert "registry, bootstrap, vendor" in caught.value.todo
 
