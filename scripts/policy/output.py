@@ -1,6 +1,7 @@
-"""Findings as text, JSON, SARIF 2.1.0 and GitHub annotations; the rules as a Markdown table."""
+"""Findings as text, JSON, SARIF 2.1.0 and GitHub annotations; the rules as a Markdown list."""
 
 import json
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 
 from scripts.policy.rule import Finding
@@ -101,15 +102,18 @@ def annotations(findings: Sequence[Finding]) -> str:
     )
 
 
-def markdown_table() -> str:
-    """Return the table of all rules for docs/policy.md."""
-    rows = [
-        f'| <a id="{rule.id}"></a>`{rule.id}` | {rule.requirement} | {rule.reason} '
-        f"| {rule.scope.value} |"
-        for rule in RULES.values()
-    ]
+def markdown_list() -> str:
+    """Return the list of all rules for docs/policy.md."""
     return "\n".join(
-        ["| Rule | Requirement | Reason | Checked in |", "| --- | --- | --- | --- |", *rows]
+        textwrap.fill(
+            f'- <a id="{rule.id}"></a>`{rule.id}` ({rule.scope.value}): {rule.requirement} '
+            f"{rule.reason}",
+            width=99,
+            subsequent_indent="  ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        for rule in RULES.values()
     )
 
 

@@ -48,8 +48,8 @@ def test_findings_are_annotated_under_github_actions(
     assert f"::error file={BEFORE},line=3,title=arg-late::FFMPEG_TAG" in shown
 
 
-def test_markdown_table_has_a_row_with_an_anchor_for_each_rule() -> None:
-    """The links of the text output and of the documentation lead to the rule's row."""
-    rows = output.markdown_table().splitlines()[2:]
-    anchors = [row.partition('<a id="')[2].partition('"')[0] for row in rows]
+def test_markdown_list_has_an_item_with_an_anchor_for_each_rule() -> None:
+    """The links of the text output and of the documentation lead to the rule's item."""
+    items = [line for line in output.markdown_list().splitlines() if line.startswith("- ")]
+    anchors = [item.partition('<a id="')[2].partition('"')[0] for item in items]
     assert anchors == list(RULES)
