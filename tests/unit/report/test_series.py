@@ -46,3 +46,15 @@ def test_hit_rate_fell() -> None:
 def test_hit_rates_of_a_namespace_are_skipped() -> None:
     """Builds with cache mounts of their own are not part of the series."""
     assert series.hit_rates([measured(96, 4, 1)]) == []
+
+
+def test_a_rate_of_another_cache_is_not_marked() -> None:
+    """A new builder is not compared with an old one, and an empty cache not with a full one."""
+    good, bad = (replace(measured(*it), namespace="") for it in ((96, 4, 1), (40, 60, 2)))
+    moved = replace(bad, builder=replace(bad.builder, state="engine-2"))
+    (rate,) = series.hit_rates([good, moved])
+    assert not rate.fell
+    assert len(rate.builds) == 2
+    new = replace(good.builder, cache_created=STARTED + timedelta(seconds=3))
+    (rate,) = series.hit_rates([replace(build, builder=new) for build in (good, bad)])
+    assert not rate.fell
