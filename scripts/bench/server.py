@@ -109,7 +109,7 @@ def make(cpu: str, frames: int, *, coded: bool = True) -> None:
 
 def ask(url: str, threads: int) -> None:
     """Request a score of the videos in the directory."""
-    body = {
+    body: dict[str, str | dict[str, int]] = {
         "reference": "reference.y4m",
         "distorted": "distorted.y4m",
         "options": {"threads": threads},
