@@ -7,7 +7,7 @@ from dataclasses import asdict
 from rich.table import Table
 
 from scripts.contents.inspection import MEGABYTE, Report, inspect
-from scripts.core.console import console, say
+from scripts.core.console import UserError, console, say
 from scripts.engine import client
 from scripts.images import catalogue, sizes
 
@@ -20,7 +20,7 @@ def show(found: Report) -> None:
     table = Table(title=f"{found.image}: {found.size / MEGABYTE:,.1f} MB")
     for column in ("layer", "MB", "files", "waste MB"):
         table.add_column(column, justify="right")
-    table.add_column("largest folders")
+    table.add_column("largest directories")
     table.add_column("made by", overflow="ellipsis", no_wrap=True, max_width=48)
     for layer in found.layers:
         largest = ", ".join(f"{path} {size / MEGABYTE:.1f}" for path, size in layer.largest)
@@ -40,9 +40,17 @@ def run(options: Namespace) -> int:
     """Print a report for each image; make the sizes the baselines where requested.
 
     Raises:
-        UserError: no image is named, or one does not exist.
+        UserError: no image is named, one does not exist, or `--accept-size` was given with a tag
+            that is not an image of docker-bake.hcl.
     """
     tags = catalogue.tags(options.images)
+    names = {image.tag: image.name for image in catalogue.images().values()}
+    if options.accept_size and (others := [tag for tag in tags if tag not in names]):
+        raise UserError(
+            f"cannot accept the size of {', '.join(others)}",
+            "docs/sizes.json has the sizes of the images of docker-bake.hcl only.",
+            f"Name one of these: {', '.join(names.values())}.",
+        )
     client.require()
     reports = [inspect(tag) for tag in tags]
     if options.format == "json":
@@ -51,8 +59,7 @@ def run(options: Namespace) -> int:
         for report in reports:
             show(report)
     if options.accept_size:
-        by_tag = {image.tag: image.name for image in catalogue.images().values()}
-        accepted = {by_tag[r.image]: r.size for r in reports if r.image in by_tag}
+        accepted = {names[report.image]: report.size for report in reports}
         sizes.accept(accepted)
         for name, size in accepted.items():
             say(f"{name}: {size / MEGABYTE:,.1f} MB is its baseline now")

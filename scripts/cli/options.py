@@ -13,7 +13,11 @@ from typing import Any, NoReturn
 from scripts.core.console import UserError
 
 OPTIONS: Mapping[str, Mapping[str, Any]] = {
-    "images": {"nargs": "*", "metavar": "IMAGE", "help": "an image of docker-bake.hcl, or a tag"},
+    "images": {
+        "nargs": "*",
+        "metavar": "IMAGE",
+        "help": "an image of docker-bake.hcl; inspect, sbom and compare also accept a tag",
+    },
     "benches": {"nargs": "*", "metavar": "BENCH", "help": "rebuild or server; both by default"},
     "action": {
         "nargs": "?",

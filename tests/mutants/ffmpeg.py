@@ -6,6 +6,7 @@ from tests.mutants.mutant import Mutant, as_root
 
 LIBAVCODEC = "/usr/local/lib/libavcodec.so"
 LIBAVFILTER = "/usr/local/lib/libavfilter.so"
+CODECS = {codec.encoder: codec for codec in test_ffmpeg.CODECS}
 
 MUTANTS = (
     Mutant(
@@ -13,14 +14,14 @@ MUTANTS = (
         test_ffmpeg.test_codec_encodes_and_decodes,
         "Unknown encoder 'libx264'",
         patches={LIBAVCODEC: patches.rename("libx264", "libx26_")},
-        params={"codec": test_ffmpeg.CODECS[0]},
+        params={"codec": CODECS["libx264"]},
     ),
     Mutant(
         "no-dav1d-decoder",
         test_ffmpeg.test_codec_encodes_and_decodes,
         "Unknown decoder 'libdav1d'",
         patches={LIBAVCODEC: patches.rename("libdav1d", "libdav1_")},
-        params={"codec": test_ffmpeg.CODECS[2]},
+        params={"codec": CODECS["libaom-av1"]},
     ),
     Mutant(
         "no-zscale-filter",
