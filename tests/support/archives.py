@@ -19,7 +19,7 @@ def layer(
     *,
     hard: Mapping[str, str] = MappingProxyType({}),
 ) -> bytes:
-    """Return a layer: text is a link's target, bytes a file's content, a final slash a folder.
+    """Return a layer: text is a link's target, bytes a file's content, a final slash a directory.
 
     What `hard` names is a hard link to its value instead.
     """
@@ -43,7 +43,7 @@ def layer(
 
 
 def save(
-    folder: Path,
+    directory: Path,
     layers: Sequence[bytes],
     *,
     history: bool = True,
@@ -56,7 +56,7 @@ def save(
     config = json.dumps({"history": steps if history else []}).encode()
     names = [f"blobs/sha256/{n}" if oci else f"{n}/layer.tar" for n in range(len(layers))]
     manifest = [{"Config": "config.json", "RepoTags": tag and [tag], "Layers": names}]
-    path = folder / "saved.tar"
+    path = directory / "saved.tar"
     with tarfile.open(path, "w") as tar:
         contents = {"config.json": config, "manifest.json": json.dumps(manifest).encode()}
         for name, content in {**contents, **dict(zip(names, layers, strict=True))}.items():

@@ -31,7 +31,7 @@ BODIES = (
 )
 WRONG = ("%error stop", "no such thing", "%pathsearch x 'a.inc'")
 """What fails, or may not be kept."""
-FOLDERS = ("one", "two", "one/deep", "")
+DIRECTORIES = ("one", "two", "one/deep", "")
 NAMES = ("a.inc", "b.inc", "deep/c.inc")
 
 
@@ -42,9 +42,9 @@ class Tree:
         """Write a source that includes a file which may or may not exist."""
         self.chance = chance
         self.old: list[tuple[Path, str]] = []
-        self.defines, self.folders, self.debug, self.pre = "1", ["one/", "two/"], False, False
-        for folder in FOLDERS:
-            Path(folder, "deep").mkdir(parents=True, exist_ok=True)
+        self.defines, self.directories, self.debug, self.pre = "1", ["one/", "two/"], False, False
+        for directory in DIRECTORIES:
+            Path(directory, "deep").mkdir(parents=True, exist_ok=True)
         Path("data.bin").write_bytes(b"data")
         self.write(Path("pre.inc"), "%define PRE 1")
         self.write(Path("main.asm"), 'section .data\n%include "a.inc"\n')
@@ -63,7 +63,7 @@ class Tree:
         body = self.chance.choice(WRONG if self.chance.random() < 1 / 20 else BODIES)
         if (later := NAMES[NAMES.index(name) + 1 :]) and self.chance.random() < 1 / 2:
             body += f'\n%include "{self.chance.choice(later)}"'
-        self.write(Path(self.chance.choice(FOLDERS), name), body)
+        self.write(Path(self.chance.choice(DIRECTORIES), name), body)
 
     def revert(self) -> None:
         """Restore an earlier content of a file."""
@@ -74,7 +74,9 @@ class Tree:
 
     def remove(self) -> None:
         """Remove an include, so that another file of its name may be found."""
-        there = [Path(f, n) for f in FOLDERS for n in NAMES if f != "two" and Path(f, n).exists()]
+        there = [
+            Path(f, n) for f in DIRECTORIES for n in NAMES if f != "two" and Path(f, n).exists()
+        ]
         if there:
             self.chance.choice(there).unlink()
 
@@ -90,13 +92,13 @@ class Tree:
     def arguments(self) -> None:
         """Change an argument of the command."""
         self.defines = self.chance.choice("12")
-        self.chance.shuffle(self.folders)
+        self.chance.shuffle(self.directories)
         self.debug = self.chance.random() < 1 / 2
         self.pre = self.chance.random() < 1 / 2
 
     def command(self) -> list[str]:
         """Return the arguments of the assembler."""
-        arguments = ["-f", "elf64", *(f"-I{folder}" for folder in self.folders), "-D"]
+        arguments = ["-f", "elf64", *(f"-I{directory}" for directory in self.directories), "-D"]
         arguments += [f"VALUE={self.defines}", *(["-g", "-F", "dwarf"] if self.debug else [])]
         arguments += ["-Ppre.inc"] if self.pre else []
         return [*arguments, "-MD", "main.d", "-o", "main.o", "main.asm"]
@@ -115,16 +117,16 @@ def main(launcher: Path, seconds: float, seed: int) -> int:
     """Edit and compare until the time is over or a difference is found."""
     chance = random.Random(seed)  # noqa: S311 # not for secrets
     nasm = shutil.which("nasm", path="/usr/bin") or "nasm"
-    folder = Path(tempfile.mkdtemp())
-    (folder / "nasm").symlink_to(launcher)
+    directory = Path(tempfile.mkdtemp())
+    (directory / "nasm").symlink_to(launcher)
     os.environ |= {
-        "PATH": f"{folder}:/usr/bin",
-        "DEPCACHE_DIR": f"{folder}/store",
-        "DEPCACHE_TEMP": f"{folder}/temp",
-        "DEPCACHE_LOG": f"{folder}/log",
+        "PATH": f"{directory}:/usr/bin",
+        "DEPCACHE_DIR": f"{directory}/store",
+        "DEPCACHE_TEMP": f"{directory}/temp",
+        "DEPCACHE_LOG": f"{directory}/log",
     }
-    (folder / "tree").mkdir()
-    os.chdir(folder / "tree")
+    (directory / "tree").mkdir()
+    os.chdir(directory / "tree")
     tree = Tree(chance)
     changes = [tree.edit, tree.revert, tree.remove, tree.source, tree.data, tree.arguments]
     history, end = [], time.monotonic() + seconds
@@ -134,12 +136,12 @@ def main(launcher: Path, seconds: float, seed: int) -> int:
             history.append(change.__name__)
         arguments = tree.command()
         expected = assemble(nasm, arguments)
-        found = assemble(str(folder / "nasm"), arguments)
+        found = assemble(str(directory / "nasm"), arguments)
         if found != expected:
             sys.stdout.write(f"differs after {len(history)} changes: {history[-5:]} {arguments}\n")
             sys.stdout.write(f"NASM: {expected[:3]}\nlauncher: {found[:3]}\n")
             return 1
-    outcomes = [line.split()[0] for line in Path(folder, "log").read_text().splitlines()]
+    outcomes = [line.split()[0] for line in Path(directory, "log").read_text().splitlines()]
     counts = {name: outcomes.count(name) for name in sorted(set(outcomes))}
     sys.stdout.write(f"equal {len(outcomes)} times: {counts}\n")
     return 0

@@ -21,7 +21,7 @@ from pathlib import Path
 words = sys.argv[1:]
 with open(os.environ["CALLS"], "a") as calls:
     calls.write("".join(word for word in words if word.endswith(".asm")) + "\\n")
-folders, source, output, depfile = [""], "", "", ""
+directories, source, output, depfile = [""], "", "", ""
 rest = iter(words)
 for word in rest:
     if word in ("-o", "-MD", "-f"):
@@ -29,12 +29,12 @@ for word in rest:
         output = value if word == "-o" else output
         depfile = value if word == "-MD" else depfile
     elif word.startswith("-I"):
-        folders.append(word[2:])
+        directories.append(word[2:])
     elif not word.startswith("-"):
         source = word
 seen = []
 def read(name):
-    path = next((Path(f, name) for f in folders if Path(f, name).is_file()), None)
+    path = next((Path(f, name) for f in directories if Path(f, name).is_file()), None)
     if path is None:
         sys.exit(f"{{name}}: no such file")
     seen.append(str(path))
@@ -69,20 +69,20 @@ depcache = _module()
 class Bench:
     """A source tree, a compiler and a cache."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, directory: Path) -> None:
         """Write a source that includes a file, and put depcache in front of the compiler."""
-        self.tree, self.store = folder / "tree", folder / "store"
-        self.launchers, self.programs = folder / "launchers", folder / "programs"
+        self.tree, self.store = directory / "tree", directory / "store"
+        self.launchers, self.programs = directory / "launchers", directory / "programs"
         for path in (self.tree / "inc", self.launchers, self.programs):
             path.mkdir(parents=True)
-        self.calls, self.log = folder / "calls", folder / "log"
+        self.calls, self.log = directory / "calls", directory / "log"
         self.program("nasm", NASM)
         (self.launchers / "nasm").symlink_to(LAUNCHER)
         self.environment = {
             "PATH": f"{self.launchers}:{self.programs}:{os.environ['PATH']}",
             "CALLS": str(self.calls),
             "DEPCACHE_DIR": str(self.store),
-            "DEPCACHE_TEMP": str(folder / "temp"),
+            "DEPCACHE_TEMP": str(directory / "temp"),
             "DEPCACHE_LOG": str(self.log),
         }
         self.write("a.asm", '%include "b.inc"\nmov')
@@ -178,7 +178,7 @@ def test_new_file_earlier_in_the_include_path_is_a_miss(bench: Bench) -> None:
     assert "other" in (bench.tree / "a.o").read_text()
 
 
-@pytest.mark.parametrize("changed", ["compiler", "words", "folder", "format"])
+@pytest.mark.parametrize("changed", ["compiler", "words", "directory", "format"])
 def test_compiler_arguments_and_directory_are_in_the_key(bench: Bench, changed: str) -> None:
     """Another compiler, other arguments and another directory are misses."""
     bench.run()
@@ -187,7 +187,7 @@ def test_compiler_arguments_and_directory_are_in_the_key(bench: Bench, changed: 
         bench.run()
     elif changed == "words":
         bench.run("-f", "elf32", "-Iinc", "-o", "a.o", "a.asm")
-    elif changed == "folder":
+    elif changed == "directory":
         shutil.copytree(bench.tree, bench.tree.parent / "copy")
         bench.tree = bench.tree.parent / "copy"
         bench.settle()
@@ -285,17 +285,17 @@ def test_concurrent_calls_get_complete_results(bench: Bench) -> None:
     for _ in range(2):
         running = [
             subprocess.Popen(
-                [*command, "-o", f"{n}-{twin}.o", f"{n}.asm"],
+                [*command, "-o", f"{n}-{copy}.o", f"{n}.asm"],
                 cwd=bench.tree,
                 env=bench.environment,
             )
             for n in range(8)
-            for twin in range(2)
+            for copy in range(2)
         ]
         assert [process.wait() for process in running] == [0] * 16
     for n in range(8):
-        for twin in range(2):
-            assert f"one\n{n}\n" in (bench.tree / f"{n}-{twin}.o").read_text()
+        for copy in range(2):
+            assert f"one\n{n}\n" in (bench.tree / f"{n}-{copy}.o").read_text()
     assert bench.outcomes()[16:] == ["hit"] * 16
 
 

@@ -28,7 +28,7 @@ printf '#!/bin/sh\\n' >build/run.sh && chmod 755 build/run.sh
 class Trial:
     """A directory with a configure script, its inputs, and a cache."""
 
-    folder: Path
+    directory: Path
     tool: Path = LAUNCHERS / "runcache.py"
     environment: dict[str, str] = field(default_factory=dict)
     runs: int = 0
@@ -38,7 +38,7 @@ class Trial:
 
     def __post_init__(self) -> None:
         """Write the configure script."""
-        self.reach = self.folder / "reach"
+        self.reach = self.directory / "reach"
         (self.reach / "include").mkdir(parents=True)
         self.configure = self.reach / "configure"
         self.configure.write_text(CONFIGURE)
@@ -47,19 +47,19 @@ class Trial:
     @property
     def calls(self) -> int:
         """Return how often configure itself has run."""
-        file = self.folder / "calls"
+        file = self.directory / "calls"
         return len(file.read_text().splitlines()) if file.exists() else 0
 
     @property
     def log(self) -> list[str]:
         """Return the logged result of each call."""
-        return (self.folder / "log").read_text().splitlines()
+        return (self.directory / "log").read_text().splitlines()
 
     def run(self, *words: str, within: str = "", names: Iterable[Path] | None = None) -> int:
         """Call configure through runcache, in an empty directory."""
         self.runs += 1
-        self.work = self.folder / "work" / within
-        subprocess.run(["rm", "-rf", self.folder / "work"], check=True)
+        self.work = self.directory / "work" / within
+        subprocess.run(["rm", "-rf", self.directory / "work"], check=True)
         self.work.mkdir(parents=True)
         listed = self.reach.rglob("*") if names is None else names
         done = subprocess.run(
@@ -68,10 +68,10 @@ class Trial:
             cwd=self.work,
             env={
                 "PATH": os.environ["PATH"],
-                "CALLS": str(self.folder / "calls"),
+                "CALLS": str(self.directory / "calls"),
                 "REACH": str(self.reach),
-                "DEPCACHE_DIR": str(self.folder / "store"),
-                "DEPCACHE_LOG": str(self.folder / "log"),
+                "DEPCACHE_DIR": str(self.directory / "store"),
+                "DEPCACHE_LOG": str(self.directory / "log"),
                 **self.environment,
             },
             capture_output=True,
@@ -112,7 +112,7 @@ def test_hit_restores_files_and_output(trial: Trial) -> None:
 def test_restored_files_are_new(trial: Trial) -> None:
     """Restored files have the current time, so that make does not take them for outdated."""
     trial.run()
-    source = trial.folder / "source"
+    source = trial.directory / "source"
     source.touch()
     trial.run()
     config = trial.work / "build" / "deep" / "config.h"
@@ -223,13 +223,13 @@ def test_failures_are_not_cached(trial: Trial) -> None:
 def test_nonempty_directory_bypasses_the_cache(trial: Trial) -> None:
     """In a directory that has files, the command runs, as they may be inputs."""
     for _ in range(2):
-        trial.work = trial.folder
+        trial.work = trial.directory
         subprocess.run(
             [sys.executable, "-IS", str(trial.tool), str(trial.configure)],
             input=b"",
             cwd=trial.reach,
-            env={"PATH": os.environ["PATH"], "CALLS": str(trial.folder / "calls"),
-                 "REACH": str(trial.reach), "DEPCACHE_DIR": str(trial.folder / "store")},
+            env={"PATH": os.environ["PATH"], "CALLS": str(trial.directory / "calls"),
+                 "REACH": str(trial.reach), "DEPCACHE_DIR": str(trial.directory / "store")},
             capture_output=True,
             check=True,
         )  # fmt: skip
@@ -248,7 +248,7 @@ def test_disable_variable(trial: Trial) -> None:
 def test_truncated_result_is_a_miss(trial: Trial) -> None:
     """A stored result that is truncated is a miss."""
     trial.run()
-    for path in (trial.folder / "store").rglob("*"):
+    for path in (trial.directory / "store").rglob("*"):
         if path.is_file() and path.stat().st_size > 300:
             path.write_bytes(path.read_bytes()[:-9])
     assert trial.run() == 0
@@ -258,7 +258,7 @@ def test_truncated_result_is_a_miss(trial: Trial) -> None:
 
 def test_unwritable_cache_does_not_fail_the_command(trial: Trial) -> None:
     """The command succeeds if its result cannot be stored."""
-    (trial.folder / "store").write_text("a file")
+    (trial.directory / "store").write_text("a file")
     assert trial.run() == 0
     assert trial.log == ["bypass configure"]
 

@@ -36,7 +36,7 @@ def test_all_images_by_default(runs: list[Sequence[str]]) -> None:
 
 
 def test_options_are_passed_on(runs: list[Sequence[str]]) -> None:
-    """Those that pytest knows as they are, ours as those of tests/conftest.py."""
+    """Pytest gets its own options unchanged, and the options of tests/conftest.py."""
     main(["verify", "cpu", "--require=all", "-k", "layer", "-m", "gpu", "-x"])
     assert runs == [
         [
@@ -47,12 +47,12 @@ def test_options_are_passed_on(runs: list[Sequence[str]]) -> None:
 
 
 def test_mutants_come_with_everything_else(runs: list[Sequence[str]]) -> None:
-    """The `tests` and `mutants` sessions are this one with other folders."""
+    """The `tests` and `mutants` sessions are this one with other directories."""
     main(["verify", "cpu", "--suite=all"])
     main(["verify", "cpu", "--suite=mutants"])
-    folders = ["tests/unit", "docker/compiler-cache/tests", "tests/builder", "tests/images"]
-    folders += ["tests/server", "tests/mutants"]
-    assert runs == [[*folders, "--image=cpu"], ["tests/mutants", "--table", "--image=cpu"]]
+    directories = ["tests/unit", "docker/compiler-cache/tests", "tests/builder", "tests/images"]
+    directories += ["tests/server", "tests/mutants"]
+    assert runs == [[*directories, "--image=cpu"], ["tests/mutants", "--table", "--image=cpu"]]
 
 
 def test_another_tag_stands_for_an_image(runs: list[Sequence[str]]) -> None:

@@ -132,7 +132,7 @@ def test_an_opaque_folder_keeps_what_its_own_layer_puts_in_it(
 
 
 def test_links_are_followed_as_in_a_container(saved: Callable[..., SavedImage]) -> None:
-    """Relative, absolute, through folders; and a circle ends."""
+    """A link may be relative, absolute or below a linked directory; a circle of links ends."""
     image = saved(
         {
             "lib": "usr/lib",
@@ -160,8 +160,8 @@ def test_a_planted_leftover_is_found_though_deleted(
     saved: Callable[..., SavedImage], leftover: Leftover
 ) -> None:
     """The layer that carries it is named, and so is the one that only hides it."""
-    folder, _, name = leftover.example.rpartition("/")
-    image = saved({"etc/": b""}, {leftover.example: b""}, {f"{folder}/.wh.{name}": b""})
+    directory, _, name = leftover.example.rpartition("/")
+    image = saved({"etc/": b""}, {leftover.example: b""}, {f"{directory}/.wh.{name}": b""})
     assert leftovers(image.layers, [leftover]) == [
         f"layer 2 (RUN step 1) carries {leftover.example}: {leftover.what}",
         f"layer 3 (RUN step 2) hides {leftover.example}: {leftover.what}",

@@ -16,11 +16,11 @@ needs_gcc = pytest.mark.skipif(not shutil.which("gcc"), reason="no gcc on this m
 HARDENED = ("-fPIC", "-shared", "-Wl,-z,relro,-z,now,-z,noexecstack")
 
 
-def build(folder: Path, *flags: str, source: str = "int one(void) { return 1; }") -> elf.Elf:
+def build(directory: Path, *flags: str, source: str = "int one(void) { return 1; }") -> elf.Elf:
     """Compile one file and read it."""
-    (folder / "one.c").write_text(source)
-    out = folder / "libone.so"
-    subprocess.run(["gcc", "-o", out, *flags, folder / "one.c"], check=True)
+    (directory / "one.c").write_text(source)
+    out = directory / "libone.so"
+    subprocess.run(["gcc", "-o", out, *flags, directory / "one.c"], check=True)
     found = elf.read("/usr/lib/libone.so", out.read_bytes())
     assert found
     return found
@@ -101,7 +101,7 @@ def test_the_loaders_cache_is_read() -> None:
 
 
 def test_libraries_are_looked_for_as_the_loader_does() -> None:
-    """In the file's own search path, the cache and the default folders, and nowhere else."""
+    """In the file's own search path, the cache and the default directories, and nowhere else."""
     found = elf.Elf(
         path="/opt/app/bin/app",
         soname="",

@@ -13,9 +13,9 @@ from scripts.images import catalogue
 from tests.support.archives import TAG, layer, save
 
 
-def inspected(folder: Path, *layers: bytes) -> inspection.Report:
+def inspected(directory: Path, *layers: bytes) -> inspection.Report:
     """Return the report on an image of these layers."""
-    with Archive(save(folder, layers)) as archive:
+    with Archive(save(directory, layers)) as archive:
         return inspection.report(TAG, 1000, archive.image(TAG))
 
 
@@ -37,7 +37,7 @@ def test_each_layer_says_what_it_adds_and_wastes(tmp_path: Path) -> None:
 
 
 def test_rights_that_are_too_wide_are_noticed(tmp_path: Path) -> None:
-    """A setuid program, a file and a folder that anybody may change; a sticky one is meant."""
+    """A setuid program, a file and a directory that anybody may change; a sticky one is meant."""
     found = inspected(
         tmp_path,
         layer(
@@ -97,7 +97,7 @@ def test_what_only_speaks_of_secrets_is_none(tmp_path: Path, content: bytes) -> 
 
 
 def test_paths_of_the_build_are_noticed_in_what_is_ours(tmp_path: Path) -> None:
-    """Debian's own packages may speak of a /build that is not ours."""
+    """A Debian package may mention a /build that is not a directory of the project."""
     text = b"/build/ffmpeg/libavutil/x.c"
     files = {"usr/local/bin/f": text, "usr/bin/g": text, "usr/local/bin/other": b"their" + text}
     found = inspected(tmp_path, layer(files))

@@ -25,7 +25,7 @@ IMAGE: Files = {
     "usr/lib/libc.so.6": b"Debian's",
     "usr/local/bin/vmaf": b"program",
     "usr/local/lib/libvmaf.so": "libvmaf.so.3",
-    "usr/local/share/README": b"of a package, though among ours",
+    "usr/local/share/README": b"of a package, in a directory of the project",
     "var/lib/dpkg/info/libc6.list": b"/.\n/lib\n/lib/libc.so.6\n/usr/local/share/README\n",
     "etc/ld.so.cache": b"made when packages are installed",
     "etc/ld.so.conf.d/oneapi.conf": b"/opt/intel/oneapi/lib",
@@ -45,7 +45,7 @@ def listed(tmp_path: Path) -> List:
 
 
 def test_a_path_is_whose_it_is(listed: List) -> None:
-    """A package owns what dpkg lists, by whatever name; ours is the rest where recipes write."""
+    """A package owns the files that dpkg lists; the project owns the others in its directories."""
     owners = {path: entry.owner for path, entry in listed(layer(IMAGE)).items()}
     assert owners == {
         "/data": "project",
@@ -98,7 +98,7 @@ def test_an_owner_is_told() -> None:
 
 
 def test_a_missing_file_is_told_of_either_image(listed: List) -> None:
-    """Ours first, whichever image has it."""
+    """The project's files come first, whichever image has them."""
     one = listed(layer({**IMAGE, "etc/only-in-a": b""}))
     other = listed(layer({**IMAGE, "opt/only-in-b": b""}))
     assert differences(one, other) == [
@@ -179,8 +179,8 @@ def test_a_build_id_alone_is_told() -> None:
 def test_a_hard_link_has_the_content_of_its_file(tmp_path: Path) -> None:
     """It is the same whether the archive has it as a link or as a file of its own."""
     linked, plain = tmp_path / "linked", tmp_path / "plain"
-    for folder in (linked, plain):
-        folder.mkdir()
+    for directory in (linked, plain):
+        directory.mkdir()
     files: Files = {"opt/a": b"content", "opt/b": b"content"}
     with Archive(save(linked, [layer(files, hard={"opt/b": "opt/a"})])) as archive:
         one = listing.read(archive.image(TAG))

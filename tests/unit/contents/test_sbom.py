@@ -154,7 +154,7 @@ def test_licences_of_parts(
 
 
 def test_package_urls_of_parts(read: Read) -> None:
-    """Ours by name and checksum, a wheel as PyPI's, a package taken apart as Debian's."""
+    """The project's parts have a checksum; wheels are PyPI's, unpacked packages Debian's."""
     found = components(
         read(
             image(

@@ -150,14 +150,14 @@ def test_read_pid_recognises_a_reused_pid(sandbox: Path, monkeypatch: pytest.Mon
     directory = sandbox / "77"
     directory.mkdir()
     (directory / "comm").write_text("dockerd\n")
-    (directory / "cmdline").write_bytes(b"dockerd\0--pidfile\0/ours\0")
+    (directory / "cmdline").write_bytes(b"dockerd\0--pidfile\0/own\0")
     pid_file = sandbox / "pid"
     pid_file.write_text("77\n")
-    assert daemon.read_pid(pid_file, "dockerd", "/ours") == 77
+    assert daemon.read_pid(pid_file, "dockerd", "/own") == 77
     assert daemon.read_pid(pid_file, "containerd") is None
     assert daemon.read_pid(pid_file, "dockerd", "/other") is None
     (directory / "cmdline").write_bytes(b"")  # a zombie
-    assert daemon.read_pid(pid_file, "dockerd", "/ours") is None
+    assert daemon.read_pid(pid_file, "dockerd", "/own") is None
     for text in ("78", "", "nonsense"):
         pid_file.write_text(text)
         assert daemon.read_pid(pid_file, "dockerd") is None

@@ -109,8 +109,8 @@ def test_invalid_ids_are_refused(accounts: Path, numbers: tuple[str, str]) -> No
 
 def test_devcontainer_uses_a_service_of_compose() -> None:
     """devcontainer.json names a service of dev/compose.yaml and the directory that it mounts."""
-    folder = ROOT / ".devcontainer"
-    settings = json.loads((folder / "devcontainer.json").read_text())
-    compose = (folder / settings["dockerComposeFile"]).read_text()
+    directory = ROOT / ".devcontainer"
+    settings = json.loads((directory / "devcontainer.json").read_text())
+    compose = (directory / settings["dockerComposeFile"]).read_text()
     assert f"\n  {settings['service']}:\n" in compose
     assert f":{settings['workspaceFolder']}\n" in compose

@@ -70,10 +70,10 @@ def _module(script: Path = SCRIPT) -> ModuleType:
 class Built:
     """A source tree, and the directory in which configure ran."""
 
-    def __init__(self, folder: Path, **config: str) -> None:
+    def __init__(self, directory: Path, **config: str) -> None:
         """Write both."""
-        self.source, self.build = folder / "src", folder / "build"
-        self.library, self.gcc = folder / "lib", folder / "gcc"
+        self.source, self.build = directory / "src", directory / "build"
+        self.library, self.gcc = directory / "lib", directory / "gcc"
         for name, text in TREE.items():
             path = self.source / name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -108,8 +108,10 @@ class Built:
         """Return an object's copies of both headers."""
         flags = self.flags(stem)
         assert flags
-        folder = self.build / flags[0].removeprefix("-iquote")
-        return "".join((folder / name).read_text() for name in ("config.h", "config_components.h"))
+        directory = self.build / flags[0].removeprefix("-iquote")
+        return "".join(
+            (directory / name).read_text() for name in ("config.h", "config_components.h")
+        )
 
 
 @pytest.fixture(name="built")
@@ -198,14 +200,14 @@ def test_a_feature_changes_only_the_objects_that_mention_it(
 
 def broken(built: Built) -> set[str]:
     """Return the sources whose preprocessed text is not the same with the reduced headers."""
-    folders = [f"-I{built.build}", f"-I{built.source}", f"-I{built.source}/compat/far"]
+    directories = [f"-I{built.build}", f"-I{built.source}", f"-I{built.source}/compat/far"]
     found = set()
     for name in TREE:
         flags = built.flags(name[:-2])
         if name.endswith(".c") and flags:
             made = {
                 subprocess.run(
-                    ["gcc", "-E", "-P", *given, *folders, str(built.source / name)],
+                    ["gcc", "-E", "-P", *given, *directories, str(built.source / name)],
                     capture_output=True,
                     check=False,
                 ).stdout

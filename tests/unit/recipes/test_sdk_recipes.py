@@ -15,21 +15,23 @@ AMD = "amd/image:1.2.3"
 INTEL = "intel/image:1.2.3"
 
 
-def run(recipe: str, folder: Path, programs: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+def run(
+    recipe: str, directory: Path, programs: Mapping[str, str]
+) -> subprocess.CompletedProcess[str]:
     """Run a recipe outside of a build, with scripts that replace the programs it calls."""
     for name, script in {"compile.sh": "", **programs}.items():
-        program = folder / name
+        program = directory / name
         program.write_text(f"#!/bin/sh\n{script}\n")
         program.chmod(0o755)
-    here = folder / Path(recipe).name
+    here = directory / Path(recipe).name
     text = (RECIPES / recipe).read_text()
-    text = re.sub(r"(?<![\w}])/(rocm-given|oneapi-given|out|tmp)\b", rf"{folder}/\1", text)
-    text = re.sub(r"(?<!\w)/run/recipes\b", str(folder), text)
+    text = re.sub(r"(?<![\w}])/(rocm-given|oneapi-given|out|tmp)\b", rf"{directory}/\1", text)
+    text = re.sub(r"(?<!\w)/run/recipes\b", str(directory), text)
     here.write_text(text)
     return subprocess.run(
         ["sh", here],
         env={
-            "PATH": f"{folder}:{os.environ['PATH']}",
+            "PATH": f"{directory}:{os.environ['PATH']}",
             "HIP_TARGETS": "gfx906 gfx942",
             "ROCM_DEVEL": AMD,
             "ONEAPI_DEVEL": INTEL,
@@ -78,16 +80,16 @@ def test_another_hip_in_amds_image_is_refused(tmp_path: Path, major: str, found:
     assert not (tmp_path / "asked").exists()
 
 
-def toolkit(folder: Path, release: str = "2026.1") -> Path:
+def toolkit(directory: Path, release: str = "2026.1") -> Path:
     """Create the directories of Intel's image; return the one of the compiler's libraries."""
     for component in ("compiler", "tbb", "tcm", "umf"):
-        here = folder / "oneapi-given" / component
+        here = directory / "oneapi-given" / component
         (here / release / "lib").mkdir(parents=True)
         (here / "latest").symlink_to(release)
-    (folder / "oneapi-given" / "compiler" / release / "include").mkdir()
-    (folder / "oneapi-given" / "licensing").mkdir()
-    (folder / "tmp").mkdir()
-    return folder / "oneapi-given" / "compiler" / release / "lib"
+    (directory / "oneapi-given" / "compiler" / release / "include").mkdir()
+    (directory / "oneapi-given" / "licensing").mkdir()
+    (directory / "tmp").mkdir()
+    return directory / "oneapi-given" / "compiler" / release / "lib"
 
 
 def test_another_oneapi_in_intels_image_is_refused(tmp_path: Path) -> None:
