@@ -185,8 +185,8 @@ def _terms(saved: SavedImage, name: str, part: Mapping[str, Any]) -> tuple[str, 
 def _python(saved: SavedImage) -> Iterator[Item]:
     """Yield Python's distributions, those of Debian's packages and copies inside others aside."""
     for path in saved.merged:
-        installed = not path.startswith("/usr/lib/python3") and "/_vendor/" not in path
-        if installed and path.endswith(".dist-info/METADATA"):
+        from_pip = not path.startswith("/usr/lib/python3") and "/_vendor/" not in path
+        if from_pip and path.endswith(".dist-info/METADATA"):
             said = email.message_from_string(_text(saved, path))
             yield Item(said["Name"], said["Version"], "pypi", path, _declared(said))
 

@@ -30,7 +30,7 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[Sequence[str]]:
 
 
 def test_all_images_by_default(runs: list[Sequence[str]]) -> None:
-    """Images that are missing are pytest's to report; its exit code is the session's."""
+    """The images are not checked before pytest runs, and its exit code is returned."""
     assert main(["verify"]) == 5
     assert runs == [["tests/images", "--image=cpu", "--image=cuda", "--image=dev"]]
 
@@ -47,7 +47,7 @@ def test_options_are_passed_on(runs: list[Sequence[str]]) -> None:
 
 
 def test_mutants_come_with_everything_else(runs: list[Sequence[str]]) -> None:
-    """The `tests` and `mutants` sessions are this one with other directories."""
+    """The sessions `tests` and `mutants` run pytest on other directories than verify-images."""
     main(["verify", "cpu", "--suite=all"])
     main(["verify", "cpu", "--suite=mutants"])
     directories = ["tests/unit", "docker/compiler-cache/tests", "tests/builder", "tests/images"]
@@ -56,7 +56,7 @@ def test_mutants_come_with_everything_else(runs: list[Sequence[str]]) -> None:
 
 
 def test_another_tag_stands_for_an_image(runs: list[Sequence[str]]) -> None:
-    """Named alone, it is all that is tested."""
+    """An image that is named by --as alone is the only one that is tested."""
     main(["verify", "--as", "cuda=mine:1"])
     assert runs == [["tests/images", "--image=cuda", "--as=cuda=mine:1"]]
 
