@@ -4,7 +4,7 @@ import json
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 
-from scripts.policy.rule import Finding
+from scripts.policy.rule import Finding, Scope
 from scripts.policy.rules import RULES
 
 PAGE = "docs/policy.md"
@@ -103,17 +103,21 @@ def annotations(findings: Sequence[Finding]) -> str:
 
 
 def markdown_list() -> str:
-    """Return the list of all rules for docs/policy.md."""
+    """Return the list of all rules for docs/policy.md, with a heading for each scope."""
+    return "\n\n".join(f"### {scope.value}\n\n{_items(scope)}" for scope in Scope)
+
+
+def _items(scope: Scope) -> str:
     return "\n".join(
         textwrap.fill(
-            f'- <a id="{rule.id}"></a>`{rule.id}` ({rule.scope.value}): {rule.requirement} '
-            f"{rule.reason}",
+            f'- <a id="{rule.id}"></a>`{rule.id}`: {rule.requirement} {rule.reason}',
             width=99,
             subsequent_indent="  ",
             break_long_words=False,
             break_on_hyphens=False,
         )
         for rule in RULES.values()
+        if rule.scope is scope
     )
 
 

@@ -16,9 +16,9 @@ UNUSED = "exemption-used"
 class Scope(Enum):
     """The Dockerfiles that a rule is for; the project's own get every rule."""
 
-    ANY = "every Dockerfile"
+    ANY = "Every Dockerfile"
     CCACHE = "Dockerfiles that use ccache"
-    PROJECT = "this project"
+    PROJECT = "This project"
 
 
 @dataclass(frozen=True)

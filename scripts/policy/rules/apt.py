@@ -22,7 +22,7 @@ def _apt_mounts(step: Step) -> Iterator[Mount]:
     return (mount for mount in step.caches() if mount.target in {_ARCHIVES, _LISTS})
 
 
-@step_rule("Without them, every build downloads the index and each package again.", Scope.ANY)
+@step_rule("Without them, every build downloads the packages again.", Scope.ANY)
 def apt_mounts(_project: Project, step: Step) -> Iterator[Fault]:
     """A step that runs apt has cache mounts at `/var/cache/apt` and `/var/lib/apt`."""
     command = commands.first(step, Purpose.APT)
@@ -33,7 +33,7 @@ def apt_mounts(_project: Project, step: Step) -> Iterator[Fault]:
             yield command, f"apt runs without a cache mount at {directory}"
 
 
-@step_rule("apt locks its directories: two steps at once would fail.", Scope.ANY)
+@step_rule("Two apt steps at once would fail.", Scope.ANY)
 def apt_locked(_project: Project, step: Step) -> Iterator[Fault]:
     """The cache mounts of apt have `sharing=locked`."""
     for mount in _apt_mounts(step):
@@ -41,7 +41,7 @@ def apt_locked(_project: Project, step: Step) -> Iterator[Fault]:
             yield step.run, f"the mount at {mount.target} is not sharing=locked"
 
 
-@step_rule("Two releases or architectures would replace each other's packages.", Scope.ANY)
+@step_rule("Packages of two releases or architectures would replace each other.", Scope.ANY)
 def apt_id(_project: Project, step: Step) -> Iterator[Fault]:
     """The ids of apt's cache mounts contain the distribution's release and `$TARGETARCH`."""
     for mount in _apt_mounts(step):
@@ -50,11 +50,7 @@ def apt_id(_project: Project, step: Step) -> Iterator[Fault]:
             yield step.run, f"the id `{name}` does not contain both the release and $TARGETARCH"
 
 
-@step_rule(
-    "Debian's and Ubuntu's images delete each package after its installation, so that the mount "
-    "stays empty.",
-    Scope.ANY,
-)
+@step_rule("Debian's and Ubuntu's images delete downloaded packages by default.", Scope.ANY)
 def apt_keeps_packages(project: Project, step: Step) -> Iterator[Fault]:
     """docker-clean is disabled and `Keep-Downloaded-Packages` is set before apt runs on a mount."""
     command = commands.first(step, Purpose.APT)
@@ -67,7 +63,7 @@ def apt_keeps_packages(project: Project, step: Step) -> Iterator[Fault]:
         yield step.run, f"`{' '.join(command.argv[:2])}` runs with docker-clean still in place"
 
 
-@step_rule("Every step that shares the mount would download the lists again.", Scope.ANY)
+@step_rule("Other steps would download the contents again.", Scope.ANY)
 def apt_no_cleanup(_project: Project, step: Step) -> Iterator[Fault]:
     """A step with apt's cache mounts neither deletes their contents nor runs `apt-get clean`."""
     if not any(_apt_mounts(step)):

@@ -10,7 +10,7 @@ from scripts.policy.rule import Fault, Scope, rule
 
 @rule("An argument that nothing reads has no effect.", Scope.PROJECT)
 def arg_used(project: Project) -> Iterator[Fault]:
-    """Each ARG is read by its stage, by a stage that builds on it, or by a script of these."""
+    """Each ARG is read by its stage, by a stage that builds on it, or by their scripts."""
     for file in project.files.values():
         yield from _unused_global_arguments(file)
     for reference, stage in project.stages():
@@ -62,10 +62,7 @@ def _reads_variable(
     return any(_expands(step.text, name) for step in steps)
 
 
-@rule(
-    "An ARG is part of the cache key of every RUN after it, whether the RUN reads it or not.",
-    Scope.ANY,
-)
+@rule("An ARG is part of the cache key of every later RUN.", Scope.ANY)
 def arg_late(project: Project) -> Iterator[Fault]:
     """No RUN comes between an ARG and the first instruction that reads it."""
     for reference, stage in project.stages():
@@ -80,12 +77,11 @@ def arg_late(project: Project) -> Iterator[Fault]:
 
 
 @rule(
-    "Without USER, an image runs as root. Kubernetes cannot tell whether a named user is root, "
-    "and refuses to start it.",
+    "Without USER, an image runs as root. Kubernetes cannot check whether a named user is root.",
     Scope.PROJECT,
 )
 def user_numeric(project: Project) -> Iterator[Fault]:
-    """An image ends with `USER UID:GID`, both numbers; hadolint reports root (DL3002)."""
+    """An image ends with `USER UID:GID`, both numbers."""
     for image, reference in project.images.items():
         instructions = [one for _, stage in project.chain(reference) for one in stage.instructions]
         users = [one for one in instructions if one.name == "USER"]

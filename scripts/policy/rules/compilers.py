@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from scripts.dockerfile.shell import Command
 
 
-@step_rule("Without the cache, each build compiles everything again.", Scope.CCACHE)
+@step_rule("Without it, each build compiles everything again.", Scope.CCACHE)
 def compile_mount(_project: Project, step: Step) -> Iterator[Fault]:
     """A step that compiles has a cache mount at `$CCACHE_DIR`."""
     command = commands.first(step, Purpose.COMPILE)
@@ -25,9 +25,7 @@ def compile_mount(_project: Project, step: Step) -> Iterator[Fault]:
 
 
 @step_rule(
-    "ccache remembers the headers that it has read only on a tmpfs, which halves the time of a "
-    "hit (docs/performance.md); and a build tree on a tmpfs is in no layer.",
-    Scope.PROJECT,
+    "ccache remembers headers only on a tmpfs, and no layer contains a tmpfs.", Scope.PROJECT
 )
 def ccache_memory(_project: Project, step: Step) -> Iterator[Fault]:
     """A step with the compiler cache has `$CCACHE_TEMPDIR` and `$CCACHE_BASEDIR` on a tmpfs."""
@@ -40,7 +38,7 @@ def ccache_memory(_project: Project, step: Step) -> Iterator[Fault]:
             yield step.run, f"no tmpfs contains {name} ({path or 'not set'})"
 
 
-@step_rule("A compiler that is started without a launcher uses no cache.", Scope.CCACHE)
+@step_rule("A compiler without a launcher uses no cache.", Scope.CCACHE)
 def compile_launcher(_project: Project, step: Step) -> Iterator[Fault]:
     """Each compile command names its launcher: `ccache gcc`, `CC='ccache gcc'`, `RUSTC_WRAPPER`."""
     for command in step.commands:
@@ -48,7 +46,7 @@ def compile_launcher(_project: Project, step: Step) -> Iterator[Fault]:
             yield command, f"{command.shown} has no compiler launcher"
 
 
-@step_rule("FFmpeg's configure uses no launcher by itself, not even one in CC.", Scope.CCACHE)
+@step_rule("FFmpeg's configure uses no launcher by itself and ignores CC.", Scope.CCACHE)
 def ffmpeg_launchers(_project: Project, step: Step) -> Iterator[Fault]:
     """FFmpeg's configure gets `--cc='ccache gcc'` and `--cxx='ccache g++'`."""
     for command in filter(commands.is_ffmpeg_configure, step.commands):
@@ -70,12 +68,9 @@ def cmake_launchers(_project: Project, step: Step) -> Iterator[Fault]:
                 yield command, f"cmake is configured without -D{name}=ccache"
 
 
-@rule(
-    "Variants that share the cache use each other's results: 118 s instead of 474 s for FFmpeg.",
-    Scope.CCACHE,
-)
+@rule("Variants that share the cache use each other's results.", Scope.CCACHE)
 def ccache_shared(project: Project) -> Iterator[Fault]:
-    """Every step that compiles mounts the cache of one id, which contains `$TARGETARCH`."""
+    """All steps that compile mount the same cache id, which contains `$TARGETARCH`."""
     mounts = [
         (step, mount)
         for step in project.steps
@@ -112,7 +107,7 @@ def env_prefix(_project: Project, step: Step) -> Iterator[Fault]:
                 yield first, f"{shown} reaches `{first.program}` and not `{later.program}`"
 
 
-@rule("Meson prefers sccache to ccache, for C, too.", Scope.CCACHE)
+@rule("Meson prefers sccache to ccache.", Scope.CCACHE)
 def no_sccache(project: Project) -> Iterator[Fault]:
     """Where Meson runs, sccache is not on PATH."""
     for step in project.steps:

@@ -9,7 +9,7 @@ from scripts.dockerfile.project import Project
 from scripts.policy.rule import Fault, Scope, rule
 
 
-@rule("An older frontend does not support the mounts that the files use.", Scope.PROJECT)
+@rule("Older frontends lack the mounts that the files use.", Scope.PROJECT)
 def syntax_line(project: Project) -> Iterator[Fault]:
     """The first line names `docker/dockerfile`, 1.7 or newer, by an exact release."""
     for path, file in project.files.items():
@@ -25,7 +25,7 @@ def syntax_line(project: Project) -> Iterator[Fault]:
             )
 
 
-@rule("Nothing builds, tests or checks a Dockerfile that no bake file names.", Scope.PROJECT)
+@rule("A Dockerfile without a target is not built, tested or checked.", Scope.PROJECT)
 def listed(project: Project) -> Iterator[Fault]:
     """Every Dockerfile of the checkout is in a bake file."""
     for path in project.texts:
@@ -35,7 +35,7 @@ def listed(project: Project) -> Iterator[Fault]:
             yield (path, 1), "no target of docker-bake.hcl is built from it"
 
 
-@rule("A reader sees in one line why a stage exists.", Scope.PROJECT)
+@rule("Readers see why a stage exists.", Scope.PROJECT)
 def stage_comment(project: Project) -> Iterator[Fault]:
     """A comment directly above each FROM begins with the stage's name and describes the stage."""
     for reference, stage in project.stages():
@@ -80,7 +80,7 @@ def _runs_builds(path: str) -> bool:
     return not path.startswith(("scripts/policy/", "tests/unit/", "tests/mutants/"))
 
 
-@rule("An exemption that nothing needs would hide the next fault of its line.", Scope.ANY)
+@rule("A needless exemption would hide the next fault of its line.", Scope.ANY)
 def exemption_used(_project: Project) -> Iterator[Fault]:
     """Each exemption is needed.
 

@@ -40,7 +40,7 @@ def image_pinned(project: Project) -> Iterator[Fault]:
             yield (overlay, line), f"{image} is not an exact version"
 
 
-@rule("A version that is written twice will be updated once.", Scope.PROJECT)
+@rule("An update could overlook a second FROM.", Scope.PROJECT)
 def image_alias_once(project: Project) -> Iterator[Fault]:
     """An external image is in one FROM, which gives it an alias."""
     first_uses: dict[tuple[str, str], Instruction] = {}
@@ -53,7 +53,7 @@ def image_alias_once(project: Project) -> Iterator[Fault]:
             yield stage.start, f"{image} has no alias"
 
 
-@rule("Updates of base images overlook an image that only a --from names.", Scope.ANY)
+@rule("Updates of base images overlook an image in `--from`.", Scope.ANY)
 def copy_from_alias(project: Project) -> Iterator[Fault]:
     """`--from` of COPY, ADD and mounts names a stage or a named context, not an image."""
     for reference, stage in project.stages():
@@ -65,7 +65,7 @@ def copy_from_alias(project: Project) -> Iterator[Fault]:
                     yield one, f"it takes files from {name}, which is not a stage of this file"
 
 
-@rule("A file that changes at its source changes the image without a commit.", Scope.ANY)
+@rule("The file behind a URL may change.", Scope.ANY)
 def add_checksum(project: Project) -> Iterator[Fault]:
     """ADD of a URL has a checksum, or a commit in the URL."""
     for _, stage in project.stages():

@@ -64,7 +64,7 @@ def _sources(project: Project, step: Step) -> Iterator[str]:
             yield mount.source
 
 
-@step_rule("Without one, every build downloads the packages again.", Scope.ANY)
+@step_rule("Without it, every build downloads the packages again.", Scope.ANY)
 def pip_mount(_project: Project, step: Step) -> Iterator[Fault]:
     """A step that runs pip or uv has a cache mount for it."""
     command = commands.first(step, Purpose.PIP)

@@ -13,7 +13,7 @@ _SHORTEST_PATTERN = 3
 _WRITABLE_BY_ALL = 0o002
 
 
-@step_rule("Without an id, the path is the id, which other projects share by accident.", Scope.ANY)
+@step_rule("Without an id, projects with the same path share the mount.", Scope.ANY)
 def mount_id(project: Project, step: Step) -> Iterator[Fault]:
     """Each cache mount has an id, whose variables the stage declares."""
     for mount in step.caches():
@@ -24,10 +24,7 @@ def mount_id(project: Project, step: Step) -> Iterator[Fault]:
                 yield step.run, f"the id `{mount.get('id')}` reads {name}, which no ARG or ENV sets"
 
 
-@rule(
-    "Where they differ, BuildKit may give a step that finds the cache busy a new, empty one.",
-    Scope.ANY,
-)
+@rule("Where options differ, BuildKit may give a step a new, empty cache.", Scope.ANY)
 def mount_agrees(project: Project) -> Iterator[Fault]:
     """All cache mounts of one id have the same sharing mode, uid, gid and mode."""
     first_uses: dict[str, tuple[Step, Mount]] = {}
@@ -45,7 +42,7 @@ def mount_agrees(project: Project) -> Iterator[Fault]:
                     yield step.run, f"`{name}` has {values}"
 
 
-@step_rule("A cache that the user of the step cannot write to stays empty.", Scope.ANY)
+@step_rule("A user cannot write to the cache of another user.", Scope.ANY)
 def mount_owner(_project: Project, step: Step) -> Iterator[Fault]:
     """The cache mounts of a step that does not run as root have the uid and gid of its user."""
     user, _, group = step.user.partition(":")
@@ -65,7 +62,7 @@ def _is_writable_by_all(mount: Mount) -> bool:
     return bool(re.fullmatch(r"[0-7]+", mode)) and bool(int(mode, 8) & _WRITABLE_BY_ALL)
 
 
-@step_rule("An edit of a file that the step does not read would run the step again.", Scope.PROJECT)
+@step_rule("An edit of an unread file would run the step again.", Scope.PROJECT)
 def context_narrow(project: Project, step: Step) -> Iterator[Fault]:
     """A step mounts files of the checkout that it reads, and directories of such files only."""
     for mount in step.run.mounts:

@@ -1,12 +1,13 @@
 """The findings and the rules are printed for people, programs and the documentation."""
 
 import json
+import re
 
 import pytest
 
 from scripts.cli.__main__ import main
 from scripts.policy import output
-from scripts.policy.rule import Finding
+from scripts.policy.rule import Finding, Scope
 from scripts.policy.rules import RULES
 
 BEFORE = "tests/unit/policy/fixtures/before-adr.dockerfile"
@@ -49,7 +50,12 @@ def test_findings_are_annotated_under_github_actions(
 
 
 def test_markdown_list_has_an_item_with_an_anchor_for_each_rule() -> None:
-    """The links of the text output and of the documentation lead to the rule's item."""
-    items = [line for line in output.markdown_list().splitlines() if line.startswith("- ")]
-    anchors = [item.partition('<a id="')[2].partition('"')[0] for item in items]
-    assert anchors == list(RULES)
+    """Each rule has an anchor under the heading of its scope, which the text output links to."""
+    sections = output.markdown_list().split("### ")[1:]
+    anchors = {
+        section.partition("\n")[0]: re.findall(r'^- <a id="(.+?)"', section, re.MULTILINE)
+        for section in sections
+    }
+    assert anchors == {
+        scope.value: [rule.id for rule in RULES.values() if rule.scope is scope] for scope in Scope
+    }
