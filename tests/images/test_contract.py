@@ -46,7 +46,7 @@ SCORE_OF_A_PATTERN = (
 
 
 def test_user_is_vmaf(image: Subject) -> None:
-    """The user is vmaf, 1000:1000, so that files in mounted directories belong to that user."""
+    """The user is vmaf, 1000:1000."""
     user = image.config["User"]
     assert user in ("vmaf", "1000", "1000:1000"), f"the image's user is {user!r}"
     identity = image.run("-c", "id -u; id -g; id -un", program="sh").stdout.split()
@@ -55,7 +55,7 @@ def test_user_is_vmaf(image: Subject) -> None:
 
 @pytest.mark.needs("program")
 def test_working_directory_is_data(image: Subject) -> None:
-    """The working directory is /data, where users mount their files, and it is writable."""
+    """The working directory is /data, and it is writable."""
     assert image.config["WorkingDir"] == "/data"
     image.run("-c", "touch written", program="sh")
 
@@ -71,7 +71,7 @@ def test_entry_point_is_the_declared_program(image: Subject) -> None:
 
 
 def test_labels_match_the_bake_file(image: Subject) -> None:
-    """The image has every label of the bake file, and those that its build determines."""
+    """The image has every label of the bake file and of the build."""
     determined = {
         "org.opencontainers.image.version",
         "org.opencontainers.image.revision",
@@ -86,7 +86,7 @@ def test_labels_match_the_bake_file(image: Subject) -> None:
 
 @pytest.mark.needs("vmaf")
 def test_version_is_the_same_everywhere(image: Subject) -> None:
-    """The image's label, versions.json and `vmaf --version` name the same version of libvmaf."""
+    """The image's label, versions.json and `vmaf --version` name one version of libvmaf."""
     result = image.run("--version", program="vmaf")
     program = (result.stdout + result.stderr).strip().removeprefix("v")
     label = image.labels["org.opencontainers.image.version"]
@@ -110,7 +110,7 @@ def test_backends_label_matches_the_library(image: Subject) -> None:
 
 @pytest.mark.needs("ffmpeg")
 def test_licence_label_matches_the_configuration(image: Subject) -> None:
-    """The licence label is nonfree if FFmpeg was configured with nonfree parts, otherwise GPL."""
+    """The licence label is nonfree if FFmpeg has nonfree parts, otherwise GPL."""
     flags = image.manifest["ffmpeg"]["configure"].split()
     licence = image.labels["org.opencontainers.image.licenses"]
     if "--enable-nonfree" in flags:
@@ -122,7 +122,7 @@ def test_licence_label_matches_the_configuration(image: Subject) -> None:
 
 @pytest.mark.needs("program")
 def test_environment_contains_no_build_setting(image: Subject) -> None:
-    """The image's environment contains no setting of the build or of the build machine."""
+    """The environment contains no setting of the build or of the build machine."""
     settings = [name for name in image.environment if BUILD_SETTING.search(name)]
     assert not settings, f"the environment contains {settings}"
 
@@ -137,7 +137,7 @@ def test_vmaf_and_ffmpeg_run_locked_down(image: Subject, user: str) -> None:
 
 
 def test_manifest_lists_every_component(image: Subject) -> None:
-    """versions.json lists all that the project built, with the source and digest of each."""
+    """versions.json lists every component that the project built, with source and digest."""
     built = {name for capability, name in BUILT.items() if capability in image.image.provides}
     built.add("libvmaf")
     assert built <= image.manifest.keys()

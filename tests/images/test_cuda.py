@@ -62,7 +62,7 @@ def test_libvmaf_has_code_for_the_declared_gpus(image: Subject) -> None:
 
 @pytest.mark.needs("cuda")
 def test_environment_requests_the_driver(image: Subject) -> None:
-    """The environment makes NVIDIA's container toolkit mount the driver with NVENC and NVDEC."""
+    """The environment requests the driver with NVENC and NVDEC from NVIDIA's container toolkit."""
     requested = image.environment.get("NVIDIA_DRIVER_CAPABILITIES", "").split(",")
     assert image.environment.get("NVIDIA_VISIBLE_DEVICES") == "all"
     missing = sorted({"compute", "video", "utility"} - set(requested))
@@ -71,7 +71,7 @@ def test_environment_requests_the_driver(image: Subject) -> None:
 
 @pytest.mark.needs("cuda")
 def test_layers_contain_no_driver(image: Subject) -> None:
-    """No layer contains NVIDIA's driver, which must match the kernel module of the host."""
+    """No layer contains NVIDIA's driver, which the host provides."""
     names = ("libcuda.so", "libnvcuvid.so", "libnvidia-")
     present = [
         f"{layer} carries {entry.path}"
@@ -84,7 +84,7 @@ def test_layers_contain_no_driver(image: Subject) -> None:
 
 @pytest.mark.needs("cuda", "ffmpeg")
 def test_ffmpeg_reports_a_missing_driver(image: Subject) -> None:
-    """Without a driver, ffmpeg refuses a CUDA device with an error message, not a crash."""
+    """Without a driver, ffmpeg refuses a CUDA device with an error message."""
     pattern = ("-f", "lavfi", "-i", "testsrc2=d=0.1", "-f", "null", "-")
     result = image.ffmpeg("-init_hw_device", "cuda", *pattern, succeeds=False)
     result.assert_refused("libcuda.so.1")
@@ -92,7 +92,7 @@ def test_ffmpeg_reports_a_missing_driver(image: Subject) -> None:
 
 @pytest.mark.needs("cuda", "vmaf")
 def test_vmaf_scores_on_the_cpu_without_a_driver(image: Subject, directory: Path) -> None:
-    """Without a driver, `vmaf --gpumask` reports that it uses the CPU and scores as without it."""
+    """Without a driver, `vmaf --gpumask` prints that it uses the CPU and scores the same."""
     clips.generate(directory / "same.y4m")
     pair = ("--reference=same.y4m", "--distorted=same.y4m", "--gpumask=0")
     result = image.run(*pair, program="vmaf", directory=directory)
@@ -115,7 +115,7 @@ def test_nvcc_compiles_a_program(image: Subject, directory: Path) -> None:
 @pytest.mark.gpu
 @pytest.mark.needs("cuda", "vmaf")
 def test_gpu_and_cpu_scores_agree(image: Subject, directory: Path) -> None:
-    """The same frames score the same on an NVIDIA GPU and on the CPU, within 0.01.
+    """Scores on an NVIDIA GPU and on the CPU are equal within 0.01.
 
     This test needs a GPU and has not yet run on one.
     """

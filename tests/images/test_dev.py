@@ -98,27 +98,27 @@ def test_workbench_user_owns_its_directories(image: Subject) -> None:
 
 
 def test_files_made_in_a_mount_belong_to_the_user(image: Subject, directory: Path) -> None:
-    """Files that the workbench makes in a mounted directory belong to user 1000 on the host."""
+    """Files made in a mounted directory belong to user 1000 on the host."""
     shell(image, "mkdir made && touch made/file", directory)
     for path in (directory / "made", directory / "made" / "file"):
         assert (path.stat().st_uid, path.stat().st_gid) == (1000, 1000)
 
 
 def test_healthcheck_starts_vmaf(image: Subject) -> None:
-    """The health check runs `vmaf --version`, which fails if libvmaf cannot be loaded."""
+    """The health check runs `vmaf --version`."""
     check = image.config.get("Healthcheck", {}).get("Test")
     assert check == ["CMD", "vmaf", "--version"]
     shell(image, "vmaf --version")
 
 
 def test_entry_point_runs_its_arguments_unchanged(image: Subject) -> None:
-    """The entry point runs its arguments unchanged and prints nothing of its own."""
+    """The entry point runs its arguments unchanged and prints nothing else."""
     result = image.run("printf", "%s,", "a b", "c")
     assert (result.stdout, result.stderr) == ("a b,c,", "")
 
 
 def test_shell_greeting_lists_the_versions(image: Subject) -> None:
-    """Without arguments, the entry point starts a shell below a screen of the SDKs' versions."""
+    """Without arguments, the entry point prints the SDKs' versions and starts a shell."""
     output = image.run().stdout
     lines = output.splitlines()
     assert 5 < len(lines) <= 24, f"a greeting of {len(lines)} lines: {output}"
@@ -139,7 +139,7 @@ def test_workbench_works_for_any_user(image: Subject, directory: Path, user: str
 
 @pytest.mark.parametrize("sdk", SDKS)
 def test_sdk_compiles_and_runs_a_program(image: Subject, directory: Path, sdk: str) -> None:
-    """CUDA, HIP, SYCL and ONNX Runtime each compile and run a program, which reports no GPU.
+    """CUDA, HIP, SYCL and ONNX Runtime each compile and run a program.
 
     The SYCL program computes on the CPU instead, and its sum must be right.
     """
@@ -156,14 +156,14 @@ def test_sdk_compiles_and_runs_a_program(image: Subject, directory: Path, sdk: s
 
 
 def test_python_environment_runs_a_model(image: Subject) -> None:
-    """`python` is the locked environment's, imports its packages and runs an ONNX model."""
+    """`python` imports the locked packages and runs an ONNX model."""
     script = f"import {IMPORTED}\nimport sys\nprint(sys.prefix)\n{ONNX_PYTHON}"
     output = image.run("python", "-c", script).stdout.splitlines()
     assert output == ["/opt/vmaf-venv", "[1. 4. 9.]"]
 
 
 def test_compilers_use_ccache(image: Subject, directory: Path) -> None:
-    """The commands gcc, g++ and cc use ccache, so that build systems need no settings for it."""
+    """The commands gcc, g++ and cc use ccache."""
     for name in ("a.c", "b.cpp"):
         (directory / name).write_text("int x;\n")
     compile_all = "gcc -c a.c -o a.o && g++ -c b.cpp -o b.o && cc -c a.c -o c.o"
@@ -175,7 +175,7 @@ def test_compilers_use_ccache(image: Subject, directory: Path) -> None:
 
 
 def test_nasm_and_nvcc_use_depcache(image: Subject, directory: Path) -> None:
-    """The commands nasm and nvcc, which ccache does not support, use depcache."""
+    """The commands nasm and nvcc use depcache."""
     (directory / "a.asm").write_text("section .text\nret\n")
     (directory / "k.cu").write_text('extern "C" __global__ void k(int *p) { *p = 1; }\n')
     compile_both = "nasm -f elf64 -o a.o a.asm && nvcc --fatbin -arch=sm_80 k.cu -o k.fatbin"
@@ -187,7 +187,7 @@ def test_nasm_and_nvcc_use_depcache(image: Subject, directory: Path) -> None:
 
 @pytest.mark.timeout(600)
 def test_libvmaf_builds_and_passes_its_tests(image: Subject, libvmaf: Path) -> None:
-    """The workbench builds libvmaf by ccache and runs its tests; an edit recompiles few files."""
+    """The workbench builds and tests libvmaf with ccache; an edit recompiles few files."""
     build = "meson setup build && ninja -C build && ninja -C build test && ccache --print-stats"
     output = shell(image, f"cd libvmaf && {build}", libvmaf, timeout=500).stdout
     stats = dict(line.split("\t") for line in output.splitlines() if line.count("\t") == 1)
@@ -228,7 +228,7 @@ def test_compose_keeps_the_compiler_cache(image: Subject, directory: Path, compo
 def test_compose_reports_a_missing_gpu(
     image: Subject, directory: Path, compose: str, vendor: str
 ) -> None:
-    """Where a vendor's GPU is absent, the error message names the service to use instead."""
+    """Without a vendor's GPU, compose names the service to use instead."""
     if Path("/sys/module/nvidia").exists() or Path("/sys/class/drm/renderD128").exists():
         pytest.skip("this machine has a GPU")
     result = image.run(vendor, program="gpu-check", succeeds=False)

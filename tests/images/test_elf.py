@@ -11,7 +11,7 @@ DRIVER = re.compile(r"lib(cuda|nvcuvid|nvidia-[\w-]+)\.so\.1")
 
 
 def test_needed_libraries_are_present(image: Subject) -> None:
-    """The loader finds every library that an ELF file needs, except those of NVIDIA's driver."""
+    """The loader finds every library that an ELF file needs, except NVIDIA's driver."""
     cache = elf.cached_libraries(image.read("/etc/ld.so.cache"))
     missing = [
         f"{file.path} needs {name}"
@@ -60,7 +60,7 @@ def test_project_binaries_search_only_the_prefix(image: Subject) -> None:
 
 
 def test_libvmaf_is_one_file_with_links(image: Subject) -> None:
-    """libvmaf.so and libvmaf's SONAME are symbolic links to the same library file."""
+    """libvmaf.so and its SONAME are links to one file."""
     name = PREFIX + "lib/libvmaf.so"
     real = image.saved.resolve(name)
     library = elf.read(real, image.read(real))

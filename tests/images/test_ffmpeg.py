@@ -57,7 +57,7 @@ LISTED = ("libvmaf", "drawtext", "ass", "scale", "psnr", "ssim")
 @pytest.mark.needs("ffmpeg")
 @pytest.mark.parametrize("codec", CODECS, ids=lambda codec: codec.encoder)
 def test_codec_encodes_and_decodes(image: Subject, codec: Codec, directory: Path) -> None:
-    """Each encoder writes half a second of video or sound, and its decoder reads it back."""
+    """Each encoder writes video or sound, and its decoder reads it."""
     audio = codec.file.endswith((".mka", ".mp3"))
     source, kind = (AUDIO, "a") if audio else (VIDEO, "v")
     encoder = (f"-c:{kind}", codec.encoder, *codec.speed.split())
@@ -72,14 +72,14 @@ def test_codec_encodes_and_decodes(image: Subject, codec: Codec, directory: Path
 @pytest.mark.needs("ffmpeg")
 @pytest.mark.parametrize("name", FILTERS)
 def test_filter_runs_with_its_library(image: Subject, name: str, directory: Path) -> None:
-    """Each filter that needs a library of its own processes generated video or sound."""
+    """Each filter that needs a library processes video or sound."""
     (directory / "words.srt").write_text("1\n00:00:00,000 --> 00:00:01,000\nwords\n")
     image.ffmpeg(*FILTERS[name], "-f", "null", "-", directory=directory)
 
 
 @pytest.mark.needs("ffmpeg")
 def test_ffmpeg_lists_common_filters(image: Subject) -> None:
-    """FFmpeg has the filters that scoring and preparing video commonly need."""
+    """FFmpeg lists the filters that are common for scoring and preparing video."""
     listed = {line.split()[1] for line in image.ffmpeg("-filters").stdout.splitlines()[8:]}
     missing = sorted(set(LISTED) - listed)
     assert not missing, f"missing filters: {missing}"
@@ -87,7 +87,7 @@ def test_ffmpeg_lists_common_filters(image: Subject) -> None:
 
 @pytest.mark.needs("ffmpeg")
 def test_ffprobe_reports_the_size_of_a_clip(image: Subject, clip: Path, directory: Path) -> None:
-    """The ffprobe program reports the width and height of a real clip."""
+    """The ffprobe program reports the width and height of a clip."""
     (directory / "clip.mp4").write_bytes(clip.read_bytes())
     entries = ("-v", "error", "-show_entries", "stream=width,height", "-of", "csv=p=0")
     result = image.run(*entries, "clip.mp4", program="ffprobe", directory=directory)

@@ -27,7 +27,7 @@ def test_layers_contain_no_cache(image: Subject) -> None:
 
 
 def test_layers_contain_no_build_tree(image: Subject) -> None:
-    """No layer contains a build tree, which is many times as large as its results."""
+    """No layer contains a build tree."""
     present = leftovers(image.layers, BUILDS)
     assert not present, "\n".join(present)
 
@@ -61,7 +61,7 @@ def test_size_is_within_the_accepted_growth(image: Subject) -> None:
 
 
 def test_layers_contain_no_secret(image: Subject) -> None:
-    """No layer contains a token, a certificate or a package manager's settings of the build."""
+    """No layer contains a token, a certificate or settings of a package manager from the build."""
     present = leftovers(image.layers, SECRETS)
     assert not present, "\n".join(present)
 
@@ -74,7 +74,7 @@ def test_history_contains_no_secret(image: Subject) -> None:
 
 
 def test_certificates_come_from_debian(image: Subject) -> None:
-    """Only the workbench has a certificate bundle, and Debian's package provides all of it.
+    """Only the workbench has a certificate bundle, and all of it is Debian's.
 
     A build machine's proxy may have a certificate of its own, which must stay there.
     """
@@ -113,7 +113,7 @@ def test_layers_add_no_setuid_program(image: Subject) -> None:
 
 
 def test_project_files_are_writable_only_by_root(image: Subject) -> None:
-    """All files in /usr/local belong to root, and no other user can write to them."""
+    """Files in /usr/local belong to root, and only root can write to them."""
     writable = [
         f"{layer} carries {path} of {entry.uid}:{entry.gid}, mode {entry.mode & 0o7777:o}"
         for path, (layer, entry) in image.saved.merged.items()
@@ -125,7 +125,7 @@ def test_project_files_are_writable_only_by_root(image: Subject) -> None:
 
 
 def test_layers_hide_few_files(image: Subject) -> None:
-    """Files that later layers replace or delete take at most 2 MiB, as users download them."""
+    """Files that later layers replace or delete take at most 2 MiB."""
     hidden = sum(entry.size for _, entry, _ in image.saved.hidden)
     largest = sorted(image.saved.hidden, key=lambda file: -file[1].size)[:5]
     assert hidden <= WASTE_LIMIT, f"{hidden} bytes are hidden:\n" + "\n".join(

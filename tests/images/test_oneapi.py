@@ -36,7 +36,7 @@ PYTHON = re.compile(r"/(dist|site)-packages/|/bin/(python|pip)[\d.]*$|\.dist-inf
 @pytest.mark.needs("sycl")
 @pytest.mark.parametrize("options", [(), LOCKED_DOWN], ids=["plain", "locked down"])
 def test_sycl_smoke_computes_on_the_cpu(image: Subject, options: tuple[str, ...]) -> None:
-    """A SYCL kernel, compiled in the container, computes the right sum on the CPU.
+    """A SYCL kernel computes the right sum on the CPU.
 
     It also does so on a read-only root, without network or capabilities.
     """
@@ -49,7 +49,7 @@ def test_sycl_smoke_computes_on_the_cpu(image: Subject, options: tuple[str, ...]
 
 @pytest.mark.needs("sycl")
 def test_sycl_smoke_reports_a_missing_gpu(image: Subject) -> None:
-    """Without a GPU, `sycl-smoke gpu` ends with status 3 and a message of one line."""
+    """Without a GPU, `sycl-smoke gpu` prints one line and exits with 3."""
     result = image.run("gpu", program=smoke.SYCL, succeeds=False)
     result.assert_refused("sycl-smoke: there is no SYCL gpu here\n")
     assert (result.code, result.stdout, len(result.stderr.splitlines())) == (NO_GPU, "", 1)
@@ -57,7 +57,7 @@ def test_sycl_smoke_reports_a_missing_gpu(image: Subject) -> None:
 
 @pytest.mark.needs("sycl")
 def test_opencl_icd_files_name_installed_libraries(image: Subject) -> None:
-    """Each .icd file names an installed library; Intel's own files name a placeholder."""
+    """Each OpenCL .icd file names an installed library."""
     files = [
         path for path in image.saved.merged if path.startswith(VENDORS) and path.endswith(".icd")
     ]
@@ -74,14 +74,14 @@ def test_opencl_icd_files_name_installed_libraries(image: Subject) -> None:
 
 @pytest.mark.needs("sycl", "qsv")
 def test_libraries_opened_at_run_time_are_present(image: Subject) -> None:
-    """Libraries that are opened at run time, and that no ELF file needs, are installed."""
+    """Libraries that are opened at run time only are installed."""
     missing = [f"{who} opens {path}" for path, who in OPENED.items() if not image.exists(path)]
     assert not missing, "\n".join(missing)
 
 
 @pytest.mark.needs("sycl", "runtime")
 def test_layers_contain_no_python(image: Subject) -> None:
-    """No layer contains Python or pip, although the SYCL runtime comes from Python wheels."""
+    """No layer contains Python or pip, although SYCL comes from wheels."""
     present = [
         f"{layer} carries {entry.path}"
         for layer in image.layers
@@ -93,7 +93,7 @@ def test_layers_contain_no_python(image: Subject) -> None:
 
 @pytest.mark.needs("sycl")
 def test_sycl_runtime_is_of_2026(image: Subject) -> None:
-    """versions.json lists the SYCL runtime and the OpenCL CPU device in a version of 2026."""
+    """In versions.json, the SYCL runtime and the OpenCL CPU device are of 2026."""
     for name in ("intel-sycl-rt", "intel-opencl-rt"):
         entry = image.manifest[name]
         assert entry["version"].startswith("2026."), f"{name} is of version {entry['version']}"
@@ -111,7 +111,7 @@ def test_ffmpeg_lists_intel_features(image: Subject, question: str) -> None:
 
 @pytest.mark.needs("sycl", "ffmpeg")
 def test_opencl_filter_matches_the_cpu_filter(image: Subject, directory: Path) -> None:
-    """FFmpeg's OpenCL blur on the CPU gives nearly the same frames as its plain blur."""
+    """FFmpeg's OpenCL blur gives nearly the same frames as its plain blur."""
     by_opencl = "format=yuv420p,hwupload,avgblur_opencl=sizeX=3,hwdownload,format=yuv420p"
     graph = f"split[a][b];[a]{by_opencl}[c];[b]format=yuv420p,avgblur=3[d];[c][d]psnr=psnr.log"
     device = ("-init_hw_device", "opencl=device:0.0", "-filter_hw_device", "device")
@@ -124,7 +124,7 @@ def test_opencl_filter_matches_the_cpu_filter(image: Subject, directory: Path) -
 @pytest.mark.needs("sycl", "ffmpeg")
 @pytest.mark.parametrize("interface", ["vaapi", "qsv"])
 def test_ffmpeg_reports_a_missing_intel_gpu(image: Subject, interface: str) -> None:
-    """Without a GPU, ffmpeg refuses QSV and VA-API devices with an error message, not a crash."""
+    """Without a GPU, ffmpeg refuses QSV and VA-API devices with an error message."""
     pattern = (*VIDEO, "-f", "null", "-")
     result = image.ffmpeg("-init_hw_device", interface, *pattern, succeeds=False)
     result.assert_refused("Device creation failed")

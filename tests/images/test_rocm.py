@@ -39,7 +39,7 @@ def test_ffmpeg_lists_vaapi_and_opencl(image: Subject, question: str) -> None:
 
 @pytest.mark.needs("vaapi", "ffmpeg")
 def test_ffmpeg_reports_a_missing_vaapi_device(image: Subject) -> None:
-    """Without a GPU, ffmpeg refuses a VA-API device with an error message, not a crash."""
+    """Without a GPU, ffmpeg refuses a VA-API device with an error message."""
     pattern = ("-f", "lavfi", "-i", "testsrc2=d=0.1", "-f", "null", "-")
     device = ("-init_hw_device", "vaapi=gpu:/dev/dri/renderD128")
     image.ffmpeg(*device, *pattern, succeeds=False).assert_refused("No VA display found")
@@ -55,7 +55,7 @@ def test_hip_smoke_has_code_for_the_declared_gpus(image: Subject) -> None:
 
 @pytest.mark.needs("hip")
 def test_hip_release_is_6(image: Subject) -> None:
-    """versions.json and the HIP library's file name are of HIP 6, as in the image's name."""
+    """versions.json and the HIP library's file name are of HIP 6."""
     library = image.saved.resolve(LIBRARIES + "libamdhip64.so.6")
     assert library.startswith(LIBRARIES + "libamdhip64.so.6."), library
     for name in ("hip", "hip-smoke"):
@@ -68,13 +68,13 @@ def test_hip_release_is_6(image: Subject) -> None:
     "library", ["libamdhip64.so.6", "libhsa-runtime64.so.1", "libamd_comgr.so.3"]
 )
 def test_hip_libraries_load(image: Subject, library: str) -> None:
-    """HIP, HSA and comgr load with everything that they need; HIP opens comgr at run time."""
+    """HIP, HSA and comgr load with everything that they need."""
     assert_loads(image, library)
 
 
 @pytest.mark.needs("hip")
 def test_hip_smoke_reports_a_missing_gpu(image: Subject) -> None:
-    """Without a GPU, hip-smoke ends with status 3 and a message; status 1 is a failure of HIP."""
+    """Without a GPU, hip-smoke prints a message and exits with 3."""
     result = image.run(program=smoke.HIP, succeeds=False)
     result.assert_refused("no AMD GPU")
     assert result.code == NO_GPU, result
@@ -82,7 +82,7 @@ def test_hip_smoke_reports_a_missing_gpu(image: Subject) -> None:
 
 @pytest.mark.needs("hip", "opencl")
 def test_opencl_driver_is_registered_and_loads(image: Subject) -> None:
-    """AMD's OpenCL driver is registered by an .icd file, and every registered driver loads."""
+    """AMD's OpenCL driver has an .icd file, and every registered driver loads."""
     drivers = [
         image.read(path).decode().strip()
         for path, (_, entry) in image.saved.merged.items()
@@ -96,7 +96,7 @@ def test_opencl_driver_is_registered_and_loads(image: Subject) -> None:
 
 @pytest.mark.needs("hip", "vaapi")
 def test_vaapi_driver_matches_libva(image: Subject) -> None:
-    """AMD's VA-API driver has an entry point that the installed libva accepts, and loads.
+    """AMD's VA-API driver loads and has an entry point for the installed libva.
 
     libva accepts the entry points of its own and of older versions.
     """

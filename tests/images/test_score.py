@@ -20,7 +20,7 @@ def decode(image: Subject, directory: Path, source: str, y4m: str) -> None:
 
 @pytest.mark.needs("vmaf")
 def test_identical_frames_score_near_100(image: Subject, directory: Path) -> None:
-    """A clip scores above 97 against itself with the default model, which is built in.
+    """A clip scores above 97 against itself with the built-in default model.
 
     It is not exactly 100: the model scores small motion a little below the top.
     """
@@ -45,7 +45,7 @@ def test_degraded_pictures_score_lower(image: Subject, directory: Path) -> None:
 
 @pytest.mark.needs("vmaf")
 def test_score_is_printed_without_a_terminal(image: Subject, directory: Path) -> None:
-    """The vmaf program prints its score without a terminal if it has the project's patch.
+    """With the project's patch, vmaf prints its score without a terminal.
 
     Upstream's vmaf prints nothing there. A tree given with `--libvmaf` is not patched.
     """
@@ -78,7 +78,7 @@ def test_real_clip_scores_by_its_quality(image: Subject, clip: Path, directory: 
 
 @pytest.mark.needs("vmaf", "ffmpeg")
 def test_filter_and_program_scores_agree(image: Subject, directory: Path) -> None:
-    """FFmpeg's libvmaf filter and the vmaf program give the same score to the same frames."""
+    """FFmpeg's libvmaf filter and the vmaf program give the same scores."""
     clips.generate(directory / "reference.y4m")
     clips.generate(directory / "worse.y4m", 16)
     scores = image.score(directory, "reference.y4m", "worse.y4m")
@@ -93,7 +93,7 @@ def test_filter_and_program_scores_agree(image: Subject, directory: Path) -> Non
 
 @pytest.mark.needs("vmaf")
 def test_model_file_scores_like_the_built_in_model(image: Subject, directory: Path) -> None:
-    """The default model's file is complete: it gives the same scores as the built-in model."""
+    """The default model's file gives the same scores as the built-in model."""
     clips.generate(directory / "reference.y4m")
     clips.generate(directory / "worse.y4m", 16)
     built_in = image.score(directory, "reference.y4m", "worse.y4m")

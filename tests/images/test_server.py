@@ -16,7 +16,7 @@ PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0
 
 @pytest.mark.needs("server")
 def test_server_uses_the_libvmaf_it_was_linked_with(image: Subject) -> None:
-    """libvmaf.so in the image has the digest of the library that the server was linked with.
+    """libvmaf.so is the library that the server was linked with.
 
     With another version's headers the server may work until a structure changes.
     """
@@ -26,7 +26,7 @@ def test_server_uses_the_libvmaf_it_was_linked_with(image: Subject) -> None:
 
 @pytest.mark.needs("server")
 def test_server_version_matches_the_image(image: Subject) -> None:
-    """`vmaf-server --version` prints the image's version and revision, and libvmaf's version."""
+    """`vmaf-server --version` prints the versions of image and libvmaf, and the revision."""
     output = image.run("--version").stdout.strip()
     version, revision, libvmaf = (
         image.labels["org.opencontainers.image.version"],
@@ -38,7 +38,7 @@ def test_server_version_matches_the_image(image: Subject) -> None:
 
 @pytest.mark.needs("server")
 def test_server_offers_every_model(image: Subject) -> None:
-    """The server offers every model of libvmaf's build, as a file or built in."""
+    """The server offers every model of libvmaf, as a file or built in."""
     with serving(image) as server:
         models = server.get("/v1/models").json()["models"]
     files = {model["name"] for model in models if model["source"] == "file"}
@@ -60,7 +60,7 @@ def test_server_scores_locked_down(image: Subject, user: str) -> None:
 
 @pytest.mark.needs("server")
 def test_server_listens_on_the_declared_ports(image: Subject) -> None:
-    """The image declares the ports on which the server answers by HTTP and by gRPC."""
+    """The server answers by HTTP and gRPC on the image's declared ports."""
     assert set(image.config["ExposedPorts"]) == {f"{HTTP}/tcp", f"{GRPC}/tcp"}
     with serving(image) as server:
         host, _, port = server.grpc.partition(":")
@@ -86,7 +86,7 @@ def test_healthcheck_reports_the_servers_state(image: Subject) -> None:
 
 @pytest.mark.needs("server")
 def test_server_ends_on_docker_stop(image: Subject) -> None:
-    """`docker stop` ends the server cleanly, although process 1 ignores signals by default."""
+    """`docker stop` ends the server cleanly."""
     with serving(image) as server:
         code = server.stop()
     assert code == 0, f"the server ended with {code}: {server.log}"

@@ -7,13 +7,13 @@ FORMAT = "${db:Status-Abbrev}\t${Package}\t${Version}\t${Architecture}\n"
 
 
 def test_sbom_is_valid_cyclonedx(image: Subject) -> None:
-    """The SBOM is valid against CycloneDX's own schema, so that scanners can read it."""
+    """The SBOM is valid against CycloneDX's schema."""
     faults = sbom.faults(image.sbom)
     assert not faults, "\n".join(faults)
 
 
 def test_sbom_lists_every_package(image: Subject) -> None:
-    """The SBOM lists every package that dpkg-query lists, with its version and architecture."""
+    """The SBOM lists every package of dpkg-query with its version and architecture."""
     output = image.run("--show", f"--showformat={FORMAT}", program="dpkg-query").stdout
     installed = {
         tuple(fields[1:])
@@ -29,7 +29,7 @@ def test_sbom_lists_every_package(image: Subject) -> None:
 
 
 def test_sbom_lists_every_component(image: Subject) -> None:
-    """The SBOM lists every component of versions.json, with the digest of its source."""
+    """The SBOM lists every component of versions.json with its source's digest."""
     listed = {
         (part["name"], part["version"]): [digest["content"] for digest in part.get("hashes", ())]
         for part in image.components

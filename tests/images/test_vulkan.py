@@ -28,7 +28,7 @@ def test_ffmpeg_lists_vulkan_features(image: Subject, question: str) -> None:
 
 @pytest.mark.needs("vulkan", "ffmpeg")
 def test_ffmpeg_reports_a_missing_vulkan_device(image: Subject) -> None:
-    """Without a Vulkan driver, ffmpeg loads the Vulkan loader and reports its error message."""
+    """Without a driver, ffmpeg loads the Vulkan loader and prints its error message."""
     pattern = ("-f", "lavfi", "-i", "testsrc2=d=0.1", "-f", "null", "-")
     hidden = ("--env=VK_DRIVER_FILES=/none",)
     device = ("-init_hw_device", "vulkan")
@@ -41,7 +41,7 @@ def test_ffmpeg_reports_a_missing_vulkan_device(image: Subject) -> None:
 def test_vulkan_filters_scale_and_score(
     image: Subject, scaler: str, lavapipe: Lavapipe, clip: Path, directory: Path
 ) -> None:
-    """A clip, scaled down and up again on Mesa's Vulkan device for the CPU, scores 50 to 95.
+    """A clip that is scaled down and up on Mesa's CPU device scores 50 to 95.
 
     A picture that was not scaled scores 99, a damaged one near 0. libplacebo refuses a CPU
     device that it selects itself, so the command creates the device for it. On this device

@@ -225,7 +225,7 @@ def test_expected_failure_is_specific(mutant: Mutant) -> None:
         "ffprobe",
         "user_is",
         "(?i)permission denied",
-        "mounted directories belong",
+        "user is vmaf, 1000",
         "ended with 127",
     ],
 )
