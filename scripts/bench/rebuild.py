@@ -130,8 +130,9 @@ def figures(options: argparse.Namespace) -> Iterator[Figure]:
         if result.seconds:
             name = f"{result.scenario}, {result.target}, {result.contender}"
             yield middle(name, result.seconds, "s")
-    printed = table.table(session.run, scenarios.titles())
-    console.print(printed, markup=False, soft_wrap=True)
+    for shown in (table.table, table.compiling):
+        printed = shown(session.run, scenarios.titles())
+        console.print(printed, markup=False, soft_wrap=True)
     if wrong := [result for result in session.run.results if result.note]:
         raise UserError(
             "the bench built a stale image",
