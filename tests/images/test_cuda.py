@@ -45,7 +45,7 @@ WITH_GPU = ("--gpus=all",)
 @pytest.mark.needs("cuda", "ffmpeg")
 @pytest.mark.parametrize("question", FEATURES)
 def test_ffmpeg_lists_nvidia_features(image: Subject, question: str) -> None:
-    """FFmpeg lists NVENC, NVDEC and the CUDA filters, with or without a GPU."""
+    """FFmpeg lists NVENC, NVDEC and the CUDA filters."""
     output = image.ffmpeg(question).stdout
     listed = {fields[1] for line in output.splitlines() if len(fields := line.split()) > 1}
     missing = sorted(FEATURES[question] - listed)

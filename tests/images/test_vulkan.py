@@ -19,7 +19,7 @@ SCALERS = ("scale_vulkan", "libplacebo")
 @pytest.mark.needs("vulkan", "ffmpeg")
 @pytest.mark.parametrize("question", FEATURES)
 def test_ffmpeg_lists_vulkan_features(image: Subject, question: str) -> None:
-    """FFmpeg lists the Vulkan device, its filters and libplacebo, with or without a GPU."""
+    """FFmpeg lists the Vulkan device, its filters and libplacebo."""
     lines = [line.split() for line in image.ffmpeg(question).stdout.splitlines()]
     listed = {fields[1] if len(fields) > 1 else fields[0] for fields in lines if fields}
     missing = sorted(FEATURES[question] - listed)

@@ -29,7 +29,7 @@ def _is_pinned(image: str) -> bool:
 
 @rule("A tag that moves changes the images without a commit.", Scope.PROJECT)
 def image_pinned(project: Project) -> Iterator[Fault]:
-    """External images have a digest or an exact version, in Dockerfiles and in bake files."""
+    """External images have a digest or an exact version, in Dockerfiles and bake files."""
     for stage, image in _on_external_images(project):
         if "$" not in image and not _is_pinned(image):
             yield stage.start, f"{image} is neither a stage, nor a context, nor an exact version"
@@ -55,7 +55,7 @@ def image_alias_once(project: Project) -> Iterator[Fault]:
 
 @rule("Updates of base images overlook an image in `--from`.", Scope.ANY)
 def copy_from_alias(project: Project) -> Iterator[Fault]:
-    """`--from` of COPY, ADD and mounts names a stage or a named context, not an image."""
+    """`--from` names a stage or a named context, not an image."""
     for reference, stage in project.stages():
         for one in stage.instructions:
             origins = [one.flag("from")] if one.name in {"COPY", "ADD"} else []

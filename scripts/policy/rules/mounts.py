@@ -42,9 +42,9 @@ def mount_agrees(project: Project) -> Iterator[Fault]:
                     yield step.run, f"`{name}` has {values}"
 
 
-@step_rule("A user cannot write to the cache of another user.", Scope.ANY)
+@step_rule("The step cannot write to the cache of another user.", Scope.ANY)
 def mount_owner(_project: Project, step: Step) -> Iterator[Fault]:
-    """The cache mounts of a step that does not run as root have the uid and gid of its user."""
+    """The cache mounts of a step that does not run as root have its uid and gid."""
     user, _, group = step.user.partition(":")
     if user in {"", "0", "root"}:
         return
@@ -64,7 +64,7 @@ def _is_writable_by_all(mount: Mount) -> bool:
 
 @step_rule("An edit of an unread file would run the step again.", Scope.PROJECT)
 def context_narrow(project: Project, step: Step) -> Iterator[Fault]:
-    """A step mounts files of the checkout that it reads, and directories of such files only."""
+    """A step mounts only files of the checkout that it reads, or directories of them."""
     for mount in step.run.mounts:
         if mount.type != "bind" or mount.get("from") or mount.source in project.texts:
             continue
