@@ -204,7 +204,7 @@ def test_server_cuts_off_requests_at_the_drain_timeout(image: Subject) -> None:
         assert server.state("ExitCode") == "1", server.log
 
 
-SETTING = re.compile(r"^\| `(--[\w-]+)` \| `(VMAF_\w+)` \|", re.MULTILINE)
+SETTING = re.compile(r"^- `(--[\w-]+)`, `(VMAF_\w+)` ", re.MULTILINE)
 SETTINGS = SETTING.findall((ROOT / "docs" / "server.md").read_text())
 
 
