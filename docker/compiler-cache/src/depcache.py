@@ -177,9 +177,10 @@ class Nasm(CompileCommand):
         import tempfile  # noqa: PLC0415 # slow
 
         with tempfile.TemporaryDirectory() as directory:
-            source, include = path.join(directory, "a.asm"), path.join(directory, "b.inc")
+            # NASM looks in the working directory first, which must not have the include's name
+            source, include = path.join(directory, "a.asm"), f"{directory}/depcache-probe.inc"
             write(include, b"nop\n")
-            write(source, b'%include "b.inc"\n')
+            write(source, b'%include "depcache-probe.inc"\n')
             arguments = [
                 "-f",
                 "elf64",

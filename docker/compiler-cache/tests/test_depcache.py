@@ -209,6 +209,13 @@ def test_incomplete_lists_of_inputs_are_not_trusted(bench: Bench) -> None:
     assert not bench.store.exists()
 
 
+def test_query_of_the_assembler_ignores_the_working_directory(bench: Bench) -> None:
+    """Calls in a working directory that has a `b.inc` are cached, as in any other."""
+    bench.write("b.inc", "other")
+    assert [bench.run().returncode for _ in range(2)] == [0, 0]
+    assert bench.outcomes() == ["miss", "hit"]
+
+
 def test_failures_are_not_cached(bench: Bench) -> None:
     """A failed compile fails again with the same status until its input is fixed."""
     bench.write("inc/b.inc", "%error")
