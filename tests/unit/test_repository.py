@@ -102,6 +102,13 @@ def test_nox_stops_at_a_failed_session(tmp_path: Path) -> None:
     assert "session build-cpu" not in nox.stdout
 
 
+def test_changelog_begins_with_the_version() -> None:
+    """The first entry of the changelog is that of the version in VERSION."""
+    first = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert first
+    assert first[1] == (ROOT / "VERSION").read_text().strip()
+
+
 def unknown_sessions(text: str, sessions: set[str]) -> set[str]:
     """Return the sessions with a hyphen in their names that a page uses and nox does not have."""
     commands = re.findall(r"nox -s ((?:[a-z][a-zX0-9-]*[ `\n])+)", text)
