@@ -80,6 +80,19 @@ def arg_late(project: Project) -> Iterator[Fault]:
 
 
 @rule(
+    "Builds pass the time of the commit in it, so that each commit would run the steps after the "
+    "ARG again and change their layers.",
+    Scope.PROJECT,
+)
+def arg_no_time(project: Project) -> Iterator[Fault]:
+    """No ARG declares SOURCE_DATE_EPOCH."""
+    for file in project.files.values():
+        for argument in file.instructions:
+            if argument.name == "ARG" and "SOURCE_DATE_EPOCH" in argument.pairs():
+                yield argument, "`ARG SOURCE_DATE_EPOCH` is in the cache key of the steps after it"
+
+
+@rule(
     "Without USER, an image runs as root. Kubernetes cannot tell whether a named user is root, "
     "and refuses to start it.",
     Scope.PROJECT,
