@@ -16,6 +16,7 @@ from cyclonedx.model import HashAlgorithm, HashType, Property
 from cyclonedx.model.bom import Bom, BomMetaData
 from cyclonedx.model.component import Component, ComponentType
 from cyclonedx.model.license import DisjunctiveLicense
+from cyclonedx.model.tool import ToolRepository
 from cyclonedx.output import make_outputter
 from cyclonedx.schema import OutputFormat, SchemaVersion
 from cyclonedx.spdx import fixup_id
@@ -26,6 +27,7 @@ from scripts.contents import inventory
 from scripts.contents.archive import SavedImage
 from scripts.contents.inventory import Item
 from scripts.core.console import UserError
+from scripts.core.paths import ROOT
 
 SPEC = max(SchemaVersion, key=lambda version: version.to_version())
 """The newest CycloneDX that the library writes."""
@@ -36,14 +38,20 @@ LABEL = "org.opencontainers.image.licenses"
 
 def document(tag: str, items: Sequence[Item]) -> str:
     """Return the SBOM of an image as JSON."""
-    seed = json.dumps([tag, sorted(map(str, items))])
+    version = (ROOT / "VERSION").read_text().strip()
+    tool = Component(
+        name="vmaf-images", version=version, type=ComponentType.APPLICATION, bom_ref="tool"
+    )
+    seed = json.dumps([version, tag, sorted(map(str, items))])
     image = Component(name=tag, type=ComponentType.CONTAINER, bom_ref="image")
     epoch = os.environ.get("SOURCE_DATE_EPOCH")
     time = datetime.fromtimestamp(int(epoch or "0"), UTC)
     bom = Bom(
         components=map(_component, items),
         serial_number=uuid5(NAMESPACE_URL, seed),
-        metadata=BomMetaData(component=image, timestamp=time),
+        metadata=BomMetaData(
+            tools=ToolRepository(components=[tool]), component=image, timestamp=time
+        ),
     )
     bom.register_dependency(image, bom.components)
     written = json.loads(make_outputter(bom, OutputFormat.JSON, SPEC).output_as_string())

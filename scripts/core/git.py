@@ -40,7 +40,7 @@ def epoch(environment: Mapping[str, str]) -> str:
 
     It is SOURCE_DATE_EPOCH if that is set, else the time of the commit if no file was edited
     since. buildx passes it to every target. It invalidates no layer, because no Dockerfile
-    declares it.
+    declares it (the rule arg-no-time of the policy).
 
     Args:
         environment: the environment variables of the user.

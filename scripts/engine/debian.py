@@ -20,7 +20,10 @@ APT_LOG = STATE / "apt.log"
 MINIMUM_COMPOSE = (2, 20)
 """The oldest version to install where the plugin is missing; tested: 2.26."""
 SUITE = "trixie"
-"""The Debian suite that provides packages where those of the host are too old."""
+"""The Debian suite that provides packages where those of the host are too old.
+
+It is the oldest with recent enough versions, whatever release the images are built on.
+"""
 VERSIONED = {
     "docker.io": MINIMUM_ENGINE,
     "docker-cli": MINIMUM_ENGINE,

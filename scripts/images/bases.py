@@ -1,17 +1,22 @@
 """Where the base image and the syntax frontend come from: a registry, or Debian packages."""
 
 import os
+import re
 import shutil
 import time
 from pathlib import Path
 
 from scripts.core import process
 from scripts.core.console import UserError, say
-from scripts.core.paths import RECORDS, cache_dir
+from scripts.core.paths import RECORDS, ROOT, cache_dir
 
-BASE = "debian:trixie-slim"
+((BASE, SUITE),) = re.findall(
+    r"^FROM (debian:([a-z]+)\S*) AS base$",
+    (ROOT / "docker" / "Dockerfile.production-gpu").read_text(),
+    re.MULTILINE,
+)
+"""The base of all images and its Debian release, which the engine's packages need not have."""
 FRONTEND = "docker/dockerfile:1.7"
-SUITE = "trixie"
 REGISTRY_SECONDS = 20
 """How long the engine may take to pull the base image, 30 MB, before it is bootstrapped."""
 FRESH_SECONDS = 24 * 3600

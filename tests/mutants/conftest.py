@@ -2,6 +2,7 @@
 
 import pytest
 from rich.table import Table
+from rich.text import Text
 
 from scripts.core.console import console
 
@@ -23,6 +24,7 @@ def pytest_terminal_summary(
             if caught := dict(report.user_properties).get("caught"):
                 table.add_row(*map(str, caught))
             elif outcome == "failed" and "mutant" in report.nodeid:
-                table.add_row(report.nodeid.partition("::")[2], "", "[red]not caught")
-    out = type(console)(highlight=False, width=console.width)
+                table.add_row(report.nodeid.partition("::")[2], "", Text("not caught", "red"))
+    # Messages contain brackets, which would be markup.
+    out = type(console)(highlight=False, markup=False, width=console.width)
     out.print(table)

@@ -64,6 +64,14 @@ def matches(expected_failure: str, message: str) -> bool:
     return bool(re.search(expected_failure, message))
 
 
+def matching_lines(expected_failure: str, message: str) -> str:
+    """Return the lines of a message, usually one, that the expected failure matches."""
+    match = re.search(expected_failure, message)
+    first, last = match.span() if match else (0, 0)
+    before, after = message[:first], message[last:]
+    return before.rpartition("\n")[2] + message[first:last] + after.partition("\n")[0]
+
+
 def unspecific_matches(expected_failure: str, test: Property) -> Iterator[str]:
     """Yield the texts, present in any failure of a test, that the expected failure matches.
 

@@ -392,6 +392,12 @@ ARGUMENTS = (
         "EXTRA is first read on line",
         added=stage("ARG EXTRA=1", "RUN true", "RUN echo $EXTRA"),
     ),
+    Edit(
+        "arg-no-time",
+        "read-by-a-run",
+        "`ARG SOURCE_DATE_EPOCH` is in",
+        added=stage("ARG SOURCE_DATE_EPOCH", "RUN echo $SOURCE_DATE_EPOCH"),
+    ),
     # The appended USER is the last instruction of an image.
     Edit("user-numeric", "root", "`USER root` is not", added="USER root\n"),
     Edit("user-numeric", "named", "`USER vmaf` is not", added="USER vmaf\n"),

@@ -13,7 +13,7 @@ import pytest
 from scripts.core import process
 from scripts.engine.client import has_image
 from scripts.images import build, catalogue
-from tests.mutants.mutant import Mutant, matches, unspecific_matches
+from tests.mutants.mutant import Mutant, matches, matching_lines, unspecific_matches
 from tests.support import properties
 from tests.support.properties import Property
 from tests.support.subject import ProgramResult, Store, Subject, docker, image_tags
@@ -189,8 +189,8 @@ def test_property_fails_on_mutant(
             assert not matches(mutant.expected_failure, text), f"also matches {other.name}: {text}"
             assert not matches(other.expected_failure, message), f"{other.name} matches {message}"
     failures[mutant.test].append((mutant, message))
-    summary = message.splitlines()[0]
-    record_property("caught", (mutant.test.__name__, f"{mutant.name} ({mutant.base})", summary))
+    lines = matching_lines(mutant.expected_failure, message)
+    record_property("caught", (mutant.test.__name__, f"{mutant.name} ({mutant.base})", lines))
 
 
 def test_every_property_has_a_mutant() -> None:

@@ -14,7 +14,10 @@ from scripts.dockerfile import bake
 from scripts.images import catalogue
 from tests.support.buildx import needs_buildx
 
-PAGES = ["README.md", *(str(page.relative_to(ROOT)) for page in ROOT.glob("docs/**/*.md"))]
+PAGES = [
+    *("README.md", "CONTRIBUTING.md", ".pre-commit-config.yaml"),
+    *(str(page.relative_to(ROOT)) for page in ROOT.glob("docs/**/*.md")),
+]
 
 
 @pytest.fixture(scope="module")
@@ -102,9 +105,16 @@ def test_nox_stops_at_a_failed_session(tmp_path: Path) -> None:
     assert "session build-cpu" not in nox.stdout
 
 
+def test_changelog_begins_with_the_version() -> None:
+    """The first entry of the changelog is that of the version in VERSION."""
+    first = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert first
+    assert first[1] == (ROOT / "VERSION").read_text().strip()
+
+
 def unknown_sessions(text: str, sessions: set[str]) -> set[str]:
     """Return the sessions with a hyphen in their names that a page uses and nox does not have."""
-    commands = re.findall(r"nox -s ((?:[a-z][a-zX0-9-]*[ `\n])+)", text)
+    commands = re.findall(r"nox (?:-r )?-s ((?:[a-z][a-zX0-9-]*[ `\n])+)", text)
     named = {name for command in commands for name in re.findall(r"[a-zX0-9-]+", command)}
     return {name for name in named if "-" in name} - {"build-X"} - sessions
 

@@ -3,6 +3,7 @@
 
     depcache.py nasm -f elf64 -I x86/ -o scale.o scale.asm
     depcache.py --install ~/bin nvcc     ~/bin/nvcc caches for the next nvcc on PATH
+    depcache.py --install dist           dist/depcache.pyz is all of depcache in one file
     depcache.py --stats | --clear | --version
 
 This is a direct mode, as in ccache: the key of a call is the digest of the compiler (of all
@@ -38,7 +39,7 @@ else:
         from hashlib import sha256
 
 
-__version__ = "1.0.0"
+__version__ = "1.1.0"
 FORMAT = "depcache 1"
 """Part of every key. It changes only if results of an earlier version could be wrong."""
 MAXSIZE = 512 << 20
@@ -177,9 +178,10 @@ class Nasm(CompileCommand):
         import tempfile  # noqa: PLC0415 # slow
 
         with tempfile.TemporaryDirectory() as directory:
-            source, include = path.join(directory, "a.asm"), path.join(directory, "b.inc")
+            # NASM looks in the working directory first, which must not have the include's name
+            source, include = path.join(directory, "a.asm"), f"{directory}/depcache-probe.inc"
             write(include, b"nop\n")
-            write(source, b'%include "b.inc"\n')
+            write(source, b'%include "depcache-probe.inc"\n')
             arguments = [
                 "-f",
                 "elf64",
@@ -755,20 +757,24 @@ def run(name: str, arguments: "Sequence[str]") -> int:
 def install(directory: str, names: "Sequence[str]") -> None:
     """Install depcache in a directory, under the names of compilers.
 
-    It is a zip application of bytecode, as Python would compile a script anew at each call.
+    It is a zip application with bytecode, as Python would compile a script anew at each call.
+    Another version of Python than this one runs the source that is beside the bytecode.
     """
-    import marshal  # noqa: PLC0415 # all of them rare
-    import zipfile  # noqa: PLC0415
-    from importlib.util import MAGIC_NUMBER  # noqa: PLC0415
+    import py_compile  # noqa: PLC0415 # all of them rare
+    import tempfile  # noqa: PLC0415
+    import zipapp  # noqa: PLC0415
     from io import BytesIO  # noqa: PLC0415
 
-    with open(path.realpath(__file__), encoding="utf-8") as file:
-        text = file.read()
-    code = MAGIC_NUMBER + bytes(12) + marshal.dumps(compile(text, "depcache.py", "exec"))
-    packed = BytesIO(text.partition("\n")[0].encode() + b"\n")
-    packed.seek(0, 2)
-    with zipfile.ZipFile(packed, "a") as archive:
-        archive.writestr("__main__.pyc", code)
+    text = __loader__.get_source(__name__)  # this may be such an application itself
+    unchecked = py_compile.PycInvalidationMode.UNCHECKED_HASH
+    packed = BytesIO()
+    with tempfile.TemporaryDirectory() as contents:
+        source = path.join(contents, "__main__.py")
+        write(source, text.encode())
+        py_compile.compile(
+            source, f"{source}c", "depcache.py", doraise=True, invalidation_mode=unchecked
+        )
+        zipapp.create_archive(contents, packed, text.partition("\n")[0].removeprefix("#!"))
     os.makedirs(directory, exist_ok=True)
     launcher = path.join(directory, "depcache.pyz")
     write(launcher, packed.getvalue())
@@ -794,7 +800,7 @@ def main(arguments: "Sequence[str]") -> int:  # noqa: PLR0911 # one for each com
     if arguments[1:] == ["--clear"]:
         Store(home()).trim(-1)
         return 0
-    if len(arguments) > 3 and arguments[1] == "--install":  # noqa: PLR2004
+    if len(arguments) > 2 and arguments[1] == "--install":  # noqa: PLR2004
         install(arguments[2], arguments[3:])
         return 0
     if len(arguments) > 1 and not arguments[1].startswith("-"):

@@ -2,6 +2,7 @@
 """Cache the files that a command writes, by the content of all the files that it could read.
 
     find /usr /etc -print0 | runcache.py ./configure --prefix=/usr
+    runcache.py --version
 
 This is for commands such as configure, which look for files that may not exist, so that no list
 of what they read is complete. Standard input is a list of all files within their reach, each
@@ -26,7 +27,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from depcache import Result, Store, append, home
+from depcache import Result, Store, __version__, append, home
 
 FORMAT = "runcache 1"
 """Part of every key. It changes only if results of an earlier version could be wrong."""
@@ -128,6 +129,9 @@ def restore(store: Store, name: str) -> bool:
 
 def main(command: Sequence[str]) -> int:
     """Use the cached result of a command, or run it; return the exit code."""
+    if command == ["--version"]:
+        print(f"runcache {__version__}")
+        return 0
     if not command or command[0].startswith("-"):
         sys.stderr.write(__doc__ or "")
         return 2

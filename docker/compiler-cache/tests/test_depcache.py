@@ -2,17 +2,20 @@
 
 import importlib.util
 import os
+import shlex
 import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from importlib.util import MAGIC_NUMBER
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 LAUNCHER = Path(__file__).parents[1] / "src" / "depcache.py"
+README = Path(__file__).parents[1] / "README.md"
 
 # An assembler that copies the source and its includes, and lists them for -MD and on stderr.
 NASM = f"""#!{sys.executable}
@@ -64,6 +67,12 @@ def _module() -> ModuleType:
 
 
 depcache = _module()
+
+
+def replace_once(content: bytes, old: bytes, new: bytes) -> bytes:
+    """Replace bytes that occur once."""
+    assert content.count(old) == 1
+    return content.replace(old, new)
 
 
 class Bench:
@@ -207,6 +216,13 @@ def test_incomplete_lists_of_inputs_are_not_trusted(bench: Bench) -> None:
     assert [bench.run().returncode for _ in range(2)] == [0, 0]
     assert bench.outcomes() == ["bypass", "bypass"]
     assert not bench.store.exists()
+
+
+def test_query_of_the_assembler_ignores_the_working_directory(bench: Bench) -> None:
+    """Calls in a working directory that has a `b.inc` are cached, as in any other."""
+    bench.write("b.inc", "other")
+    assert [bench.run().returncode for _ in range(2)] == [0, 0]
+    assert bench.outcomes() == ["miss", "hit"]
 
 
 def test_failures_are_not_cached(bench: Bench) -> None:
@@ -356,6 +372,44 @@ def test_install_replaces_an_earlier_installation(bench: Bench) -> None:
         assert bench.run().returncode == 0
         assert bench.outcomes() == outcomes
     assert bench.compiles == 1
+
+
+def test_one_file_is_usable_elsewhere(bench: Bench, tmp_path: Path) -> None:
+    """The README's commands pack depcache into one file, which runs and installs itself alone."""
+    section = README.read_text().partition("into one file")[2]
+    pack, version, install = section.split("```")[1].splitlines()[1:]
+
+    def run(command: str, directory: Path) -> str:
+        words = [sys.executable, "-IS", *shlex.split(command.replace("~", str(tmp_path)))]
+        return subprocess.check_output(words, cwd=directory, text=True)
+
+    here, elsewhere = tmp_path / "here", tmp_path / "elsewhere"
+    for directory in (here, elsewhere):
+        directory.mkdir()
+    shutil.copytree(LAUNCHER.parent, here / "src")
+    assert not run(pack, here)
+    assert [path.name for path in (here / "dist").iterdir()] == ["depcache.pyz"]
+    (here / "dist").rename(elsewhere / "dist")
+    shutil.rmtree(here)
+    assert run(version, elsewhere) == f"depcache {depcache.__version__}\n"
+    assert not run(install, elsewhere)
+    assert (bench.launchers / "nasm").resolve().name == "depcache.pyz"
+    assert [bench.run().returncode for _ in range(2)] == [0, 0]
+    assert bench.outcomes() == ["miss", "hit"]
+
+
+def test_archive_runs_its_bytecode_or_else_its_source(bench: Bench) -> None:
+    """Python runs the bytecode of its own version, which is faster, and otherwise the source."""
+    command = [sys.executable, "-IS", LAUNCHER, "--install", bench.launchers]
+    subprocess.run(command, check=True)
+    archive = bench.launchers / "depcache.pyz"
+    for magic, expected in ((MAGIC_NUMBER, depcache.__version__), (bytes(4), "9.9.9")):
+        line = f'__version__ = "{depcache.__version__}"'.encode()
+        content = replace_once(archive.read_bytes(), line, b'__version__ = "9.9.9"')
+        changed = archive.with_name("depcache-changed.pyz")
+        changed.write_bytes(replace_once(content, MAGIC_NUMBER, magic))
+        version = bench.run("--version", name=changed.name).stdout
+        assert version == f"depcache {expected}\n"
 
 
 def test_missing_compiler_has_the_status_of_a_shell(bench: Bench) -> None:

@@ -276,3 +276,14 @@ def test_help_without_a_command(trial: Trial) -> None:
     )
     assert done.returncode == 2
     assert "find /usr /etc -print0 | runcache.py" in done.stderr
+
+
+def test_both_programs_have_one_version(trial: Trial) -> None:
+    """Depcache and runcache print the same version."""
+    tools = (trial.tool, trial.tool.with_name("depcache.py"))
+    printed = [
+        subprocess.check_output([sys.executable, "-IS", str(tool), "--version"], text=True)
+        for tool in tools
+    ]
+    assert [line.split()[0] for line in printed] == ["runcache", "depcache"]
+    assert len({line.split()[1] for line in printed}) == 1

@@ -15,6 +15,7 @@ RULES: Mapping[str, Rule] = {
         apt.apt_no_cleanup,
         arguments.arg_used,
         arguments.arg_late,
+        arguments.arg_no_time,
         arguments.user_numeric,
         compilers.compile_mount,
         compilers.ccache_memory,

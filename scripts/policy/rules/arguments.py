@@ -77,6 +77,18 @@ def arg_late(project: Project) -> Iterator[Fault]:
 
 
 @rule(
+    "It changes with each commit, which would run the later steps again.",
+    Scope.PROJECT,
+)
+def arg_no_time(project: Project) -> Iterator[Fault]:
+    """No ARG declares SOURCE_DATE_EPOCH."""
+    for file in project.files.values():
+        for argument in file.instructions:
+            if argument.name == "ARG" and "SOURCE_DATE_EPOCH" in argument.pairs():
+                yield argument, "`ARG SOURCE_DATE_EPOCH` is in the cache key of the steps after it"
+
+
+@rule(
     "Without USER, an image runs as root. Kubernetes cannot check whether a named user is root.",
     Scope.PROJECT,
 )

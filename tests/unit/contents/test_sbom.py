@@ -251,6 +251,17 @@ def test_an_sbom_is_the_same_each_time(read: Read, monkeypatch: pytest.MonkeyPat
     assert '"timestamp": "1970-01-02T00:00:00+00:00"' in sbom.document(TAG, items)
 
 
+def test_sbom_names_the_version_that_made_it(
+    read: Read, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An SBOM names the project and its version, read from VERSION, as the tool that made it."""
+    (tmp_path / "VERSION").write_text("7.8.9\n")
+    monkeypatch.setattr(sbom, "ROOT", tmp_path)
+    written = json.loads(sbom.document(TAG, list(read(image()).values())))
+    (tool,) = written["metadata"]["tools"]["components"]
+    assert (tool["name"], tool["version"]) == ("vmaf-images", "7.8.9")
+
+
 def test_the_schema_finds_a_digest_that_is_none(read: Read) -> None:
     """The library writes what it is given."""
     items = read(image({"libvmaf": part(digest="sha256:zz")}))

@@ -8,6 +8,7 @@ import pytest
 
 from scripts.core import process
 from scripts.core.console import UserError
+from scripts.core.paths import ROOT
 from scripts.images import bases
 
 
@@ -75,6 +76,11 @@ def test_registry_is_reached_by_a_build(tmp_path: Path, monkeypatch: pytest.Monk
     assert dockerfile == f"FROM {bases.BASE}"
 
 
+def test_bootstrap_replaces_the_base_image() -> None:
+    """The bootstrap overlay replaces the image that the main Dockerfile names."""
+    assert f'"{bases.BASE}"' in (ROOT / bases.OVERLAYS["bootstrap"][-1]).read_text()
+
+
 def test_root_file_system_is_made_once_a_day(tmp_path: Path, mmdebstrap: Path) -> None:
     """A root file system made today is reused, bytes and date, so that BuildKit sends nothing."""
     bases.bootstrap()
@@ -91,7 +97,7 @@ def test_failed_bootstrap_uses_the_older_root_file_system(tmp_path: Path, mmdebs
     mmdebstrap.write_text('#!/bin/sh\nfor last; do :; done\necho half >"$last"\nexit 1\n')
     with pytest.raises(UserError, match="cannot bootstrap"):
         bases.bootstrap()
-    cached = tmp_path / "cache" / "vmaf-images" / "bases" / "trixie.tar"
+    cached = tmp_path / "cache" / "vmaf-images" / "bases" / f"{bases.SUITE}.tar"
     assert list(cached.parent.iterdir()) == []
     cached.write_text("yesterday's")
     old = time.time() - 2 * bases.FRESH_SECONDS
