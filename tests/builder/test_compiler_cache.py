@@ -82,7 +82,7 @@ def test_fuzzer_finds_each_planted_fault(image: Subject, tmp_path: Path, fault: 
 
 @pytest.mark.parametrize("gpu", GPUS)
 def test_device_code_is_cached_for_several_gpus(image: Subject, gpu: str) -> None:
-    """A second compile is a hit; a header that only one GPU includes is an input."""
+    """Depcache caches device code for several GPUs; a header of a single GPU is an input."""
     compiler, source, arch, same = GPUS[gpu]
     name = compiler.split()[0]
     script = f"""

@@ -64,7 +64,7 @@ def _frontend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.mark.parametrize(("path", "target"), COMMANDS.items())
 @pytest.mark.usefixtures("frontend")
 def test_build_without_bake_names_the_command(path: str, target: str) -> None:
-    """A build of a file that needs bake ends at once, and its last line has the command."""
+    """A build without bake of a Dockerfile that needs bake ends at once and names the command."""
     begin = time.monotonic()
     built = docker("build", f"--file={path}", ".")
     assert built.returncode

@@ -124,7 +124,7 @@ def test_docs_name_existing_sessions_and_files(page: str, sessions: dict[str, st
 
 
 def test_check_of_the_docs_catches_faults() -> None:
-    """The check above finds a session that does not exist, and a link to a missing file."""
+    """The check of the docs finds a session that does not exist, and a link to a missing file."""
     text = "Run `nox -s build-cpu build-gone`, see [a](README.md), [b](gone.md), [c](https://x)."
     assert unknown_sessions(text, {"build-cpu"}) == {"build-gone"}
     assert dead_links(text, ROOT) == ["gone.md"]

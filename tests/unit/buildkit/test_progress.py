@@ -83,8 +83,8 @@ def wait_for(path: Path) -> None:
     pytest.fail(f"{path.name} was not written")
 
 
-def test_a_failed_build_is_returned_and_logged(tmp_path: Path, shown: io.StringIO) -> None:
-    """The exit status is returned, the log has all output, and the failed step is printed."""
+def test_failed_build_is_returned_and_logged(tmp_path: Path, shown: io.StringIO) -> None:
+    """A failed build returns its exit status, logs all output, and prints the failed step."""
     command = [sys.executable, "-c", REPLAY, str(FIXTURES / "failed.rawjson"), "3"]
     outcome = follow(command, cwd=tmp_path, log=tmp_path / "logs" / "build.log")
     assert outcome.returncode == 3
@@ -98,7 +98,7 @@ def test_a_failed_build_is_returned_and_logged(tmp_path: Path, shown: io.StringI
 
 
 def test_short_and_cached_steps_are_not_printed(tmp_path: Path, shown: io.StringIO) -> None:
-    """Only steps of more than a second are printed."""
+    """Without a terminal, only steps of more than a second are printed."""
     command = [sys.executable, "-c", REPLAY, str(FIXTURES / "shared.jsonl"), "0"]
     follow(command, cwd=tmp_path, log=tmp_path / "log")
     lines = shown.getvalue().splitlines()
@@ -123,7 +123,7 @@ def test_short_and_cached_steps_are_not_printed(tmp_path: Path, shown: io.String
     ],
     ids=["silent", "warning", "ninja", "unknown", "record", "outdated", "total"],
 )
-def test_the_heartbeat_shows_the_progress_of_a_long_step(  # noqa: PLR0913, PLR0917 (fixtures)
+def test_heartbeat_shows_the_progress_of_a_long_step(  # noqa: PLR0913, PLR0917 (fixtures)
     tmp_path: Path,
     shown: io.StringIO,
     monkeypatch: pytest.MonkeyPatch,
@@ -131,9 +131,9 @@ def test_the_heartbeat_shows_the_progress_of_a_long_step(  # noqa: PLR0913, PLR0
     expected: dict[str, int],
     progress: str,
 ) -> None:
-    """Without a terminal, the step is printed when it runs, and later its number of objects.
+    """A long step is printed when it starts, and then again with its number of objects.
 
-    The total is that of the step itself, else that of an earlier build. A step without a count
+    The total is the step's own, or else the one of an earlier build. A step without a count
     shows its last line of output that is not indented.
     """
     monkeypatch.setattr("scripts.buildkit.progress._HEARTBEAT", 0.3)
@@ -150,7 +150,7 @@ def test_the_heartbeat_shows_the_progress_of_a_long_step(  # noqa: PLR0913, PLR0
 def test_ctrl_c_waits_for_the_child(
     tmp_path: Path, shown: io.StringIO, number: signal.Signals
 ) -> None:
-    """The child gets SIGINT once and ends by itself; its last output is still logged."""
+    """After Ctrl-C, docker gets SIGINT once and ends by itself, and its last output is logged."""
 
     def interrupt() -> None:
         wait_for(tmp_path / "ready")
@@ -165,8 +165,8 @@ def test_ctrl_c_waits_for_the_child(
 
 
 @pytest.mark.usefixtures("signals", "shown")
-def test_a_second_ctrl_c_kills(tmp_path: Path) -> None:
-    """A child that ignores the first Ctrl-C is killed by the second."""
+def test_second_ctrl_c_kills_the_child(tmp_path: Path) -> None:
+    """A second Ctrl-C kills a docker client that ignores the first."""
 
     def interrupt() -> None:
         wait_for(tmp_path / "ready")
@@ -180,10 +180,10 @@ def test_a_second_ctrl_c_kills(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("signals", "shown")
-def test_an_error_while_following_ends_the_child(
+def test_error_while_following_ends_the_child(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """If the log cannot be written, the build is interrupted rather than left running."""
+    """If the log of a build cannot be written, the build is interrupted."""
 
     def full(_build: object, _line: str) -> list[str]:
         wait_for(tmp_path / "ready")
@@ -195,8 +195,8 @@ def test_an_error_while_following_ends_the_child(
     assert (tmp_path / "cleaned").exists()
 
 
-def test_an_incomplete_line_is_logged(tmp_path: Path, shown: io.StringIO) -> None:
-    """The command may end within a line of a step; the log has that line."""
+def test_incomplete_line_is_logged(tmp_path: Path, shown: io.StringIO) -> None:
+    """The log of a build has the last line of a step, also without a newline."""
     script = (
         RUNNING
         + """
@@ -211,7 +211,7 @@ sys.exit(9)
 
 
 def test_ctrl_c_restores_the_terminal(tmp_path: Path) -> None:
-    """A running step is shown on a terminal; after Ctrl-C the cursor is visible, the status 130."""
+    """After Ctrl-C in a build, the terminal shows its cursor and the exit status is 130."""
     master, slave = pty.openpty()
     program = f"""
 import sys

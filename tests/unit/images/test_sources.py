@@ -42,7 +42,7 @@ def git(*arguments: str, cwd: Path) -> str:
 
 @pytest.mark.parametrize("directory", ["libvmaf", "core"])
 def test_copy_has_one_layout(tmp_path: Path, directory: str) -> None:
-    """Netflix's layout and the fork's give the same copy, with a description."""
+    """The copy of a libvmaf tree has the same layout for Netflix's tree and for the fork's."""
     source = sources.prepare("libvmaf", str(libvmaf_tree(tmp_path / "vmaf", directory)))
     assert sorted(path.name for path in source.directory.iterdir()) == [
         "libvmaf",
@@ -101,7 +101,7 @@ def test_build_directories_are_not_copied(tmp_path: Path) -> None:
 
 
 def test_git_url_selects_a_commit(tmp_path: Path) -> None:
-    """URL#REF selects a branch, and the description names the commit."""
+    """URL#REF selects a branch of a source tree, and the description names the commit."""
     tree = libvmaf_tree(tmp_path / "vmaf")
     git("init", "--quiet", "--initial-branch=main", cwd=tree)
     git("add", "-A", cwd=tree)
@@ -123,13 +123,13 @@ def test_git_url_selects_a_commit(tmp_path: Path) -> None:
     ("project", "reason"), [("libvmaf", "no libvmaf/meson.build"), ("ffmpeg", "no configure")]
 )
 def test_tree_of_another_project_is_refused(tmp_path: Path, project: str, reason: str) -> None:
-    """The message of a wrong tree names the files that are missing."""
+    """The error for a source tree of another project names the missing files."""
     with pytest.raises(UserError, match=reason):
         sources.prepare(project, str(tmp_path))
 
 
 def test_missing_directory_and_unreachable_url_are_refused(tmp_path: Path) -> None:
-    """A missing directory and an unreachable URL are user errors, not tracebacks."""
+    """A missing source directory and an unreachable URL are user errors, not tracebacks."""
     with pytest.raises(UserError, match="no such directory"):
         sources.prepare("libvmaf", str(tmp_path / "absent"))
     with pytest.raises(UserError, match="cannot fetch --libvmaf"):
@@ -137,7 +137,7 @@ def test_missing_directory_and_unreachable_url_are_refused(tmp_path: Path) -> No
 
 
 def test_ffmpeg_tree_configured_in_place_is_refused(tmp_path: Path) -> None:
-    """A tree that was configured in place is refused, as FFmpeg cannot build it from outside."""
+    """An FFmpeg tree configured in place is refused, as it cannot be built from outside."""
     (tmp_path / "configure").touch()
     (tmp_path / "libavfilter").mkdir()
     (tmp_path / "RELEASE").write_text("7.1.5\n")

@@ -51,7 +51,7 @@ def run(
     ids=["newer", "stable alone"],
 )
 def test_another_hip_is_refused(tmp_path: Path, listed: str, found: str) -> None:
-    """rocm-devel.sh refuses another major version before it installs anything, and names both."""
+    """rocm-devel.sh refuses another major version of HIP before it installs anything."""
     asked = tmp_path / "asked"
     programs = {"apt.sh": f'echo "$@" >>{asked}', "apt-cache": f"echo '{listed}'"}
     ran = run("sdk/rocm-devel.sh", tmp_path, programs)
@@ -60,8 +60,8 @@ def test_another_hip_is_refused(tmp_path: Path, listed: str, found: str) -> None
     assert asked.read_text() == "install\n"
 
 
-def test_an_unknown_gpu_is_named(tmp_path: Path) -> None:
-    """A GPU that hipcc does not support is an error that names the GPU."""
+def test_unknown_gpu_is_named(tmp_path: Path) -> None:
+    """hip-smoke.sh names a GPU that hipcc does not support."""
     programs = {"hipcc": 'case "$*" in *gfx942*) exit 1 ;; esac'}
     ran = run("compile/hip-smoke.sh", tmp_path, programs)
     assert ran.returncode == 1
@@ -70,7 +70,7 @@ def test_an_unknown_gpu_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("major", "found"), [("7", "7"), ("", "none")], ids=["newer", "no HIP"])
 def test_another_hip_in_amds_image_is_refused(tmp_path: Path, major: str, found: str) -> None:
-    """rocm-vendor.sh refuses another major version before it installs anything, and names both."""
+    """rocm-vendor.sh refuses another major version of HIP before it installs anything."""
     told = tmp_path / "rocm-given" / "share" / "hip" / "version"
     told.parent.mkdir(parents=True)
     told.write_text(f"HIP_VERSION_MAJOR={major}\nHIP_VERSION_MINOR=4\n" if major else "")
@@ -100,8 +100,8 @@ def test_another_oneapi_in_intels_image_is_refused(tmp_path: Path) -> None:
     assert "intel/image:1.2.3 has compiler version '2025.3', expected 2026.*" in ran.stderr
 
 
-def test_a_library_is_taken_once_under_all_of_its_names(tmp_path: Path) -> None:
-    """A library is copied once, with links for its other names; a missing one is an error."""
+def test_library_is_copied_once_with_its_links(tmp_path: Path) -> None:
+    """oneapi-vendor.sh copies a library once with its links; a missing one is an error."""
     libraries = toolkit(tmp_path)
     (libraries / "libsycl.so.9.0.0").write_text("code")
     (libraries / "libsycl.so.9").symlink_to("libsycl.so.9.0.0")

@@ -11,7 +11,7 @@ from tests.support.benches import result, write_run
 
 
 def test_newest_run_may_be_outside_the_history(tmp_path: Path) -> None:
-    """A newer run in build/bench/ is used; a run without results is not."""
+    """The report uses a run in build/bench/ that is newer than the history and has results."""
     write_run(tmp_path, result("project", 50))
     directory = tmp_path / "bench"
     directory.mkdir()
@@ -38,8 +38,8 @@ def test_invalid_file_is_ignored_with_a_message(
     assert "x-server.json, which is not the figures of a bench" in printed.getvalue()
 
 
-def test_newest_figures_of_each_bench(tmp_path: Path) -> None:
-    """Of several runs of a bench the newest one is used."""
+def test_newest_figures_of_a_bench_are_used(tmp_path: Path) -> None:
+    """Of several runs of a bench, the report uses the newest one."""
     directory = tmp_path / "bench"
     directory.mkdir()
     for stamp, value in (("20261122T1", 1.0), ("20261122T2", 20.04)):

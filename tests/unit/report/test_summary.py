@@ -34,8 +34,8 @@ def on(builder: Builder, build: BuildRecord) -> BuildRecord:
     return replace(build, builder=builder)
 
 
-def test_the_table_leaves_out_stages_without_work(shown: io.StringIO) -> None:
-    """It fits into 80 columns, has no colours, and the sizes follow."""
+def test_table_leaves_out_stages_without_work(shown: io.StringIO) -> None:
+    """The closing table leaves out stages without work, and fits into 80 columns."""
     summary(record())
     lines = shown.getvalue().splitlines()
     firsts = [line.split()[0] for line in lines]
@@ -46,8 +46,8 @@ def test_the_table_leaves_out_stages_without_work(shown: io.StringIO) -> None:
     assert max(map(len, lines)) <= 80
 
 
-def test_the_table_names_the_requested_targets(shown: io.StringIO) -> None:
-    """The stages of a target that is only built for another one are listed under that one."""
+def test_table_names_the_requested_targets(shown: io.StringIO) -> None:
+    """The closing table lists a stage under the requested target that needed it."""
     linked = StageRecord("parts", ["parts", "image"], 3.0)
     alone = StageRecord("other", ["other"], 3.0)
     summary(replace(record(), targets=["image"], stages=[linked, alone]))
@@ -56,27 +56,27 @@ def test_the_table_names_the_requested_targets(shown: io.StringIO) -> None:
     assert ["other", "other", "3.0"] in [row[:3] for row in rows]
 
 
-def test_a_cached_build_has_no_table(shown: io.StringIO) -> None:
-    """If all stages were cached, only the outcome is printed."""
+def test_cached_build_has_no_table(shown: io.StringIO) -> None:
+    """A build whose stages were all cached prints its outcome only."""
     summary(record("cached.jsonl"))
     assert shown.getvalue().startswith("built in 5.5 s")
 
 
-def test_the_warnings_of_a_build_are_printed(shown: io.StringIO) -> None:
-    """An invalid measurement, for example, is not lost."""
+def test_warnings_of_a_build_are_printed(shown: io.StringIO) -> None:
+    """The warnings of a build are printed at its end."""
     summary(replace(record(), warnings=["unknown measurement nasm"]))
     assert "warning: unknown measurement nasm" in shown.getvalue().splitlines()
 
 
-def test_a_drop_is_relative_to_the_best_build() -> None:
-    """The best earlier hit rate counts, not the last one."""
+def test_drop_is_relative_to_the_best_build() -> None:
+    """A drop of the hit rate is relative to the best earlier build, not to the last one."""
     earlier = [measured(96, 4, 1), measured(50, 50, 2)]
     (drop,) = hit_rate_drops(measured(5, 95, 3), earlier)
     assert (drop.stage, drop.before, drop.now) == ("ffmpeg", 0.96, 0.05)
 
 
-def test_a_drop_to_zero_is_reported() -> None:
-    """A full cache without any hit is a drop: the builder did not create it in this build."""
+def test_drop_to_zero_is_reported() -> None:
+    """A build without any hit in a cache that existed before it is a drop of the hit rate."""
     assert hit_rate_drops(measured(0, 100, 3), [measured(96, 4, 1)])
 
 
@@ -114,19 +114,19 @@ def test_a_drop_to_zero_is_reported() -> None:
     ],
 )
 def test_other_differences_are_not_a_drop(latest: BuildRecord, earlier: list[BuildRecord]) -> None:
-    """Each of these differs from a drop in one respect."""
+    """A first, failed, pruned or otherwise incomparable build is not a drop of the hit rate."""
     assert hit_rate_drops(latest, earlier) == []
 
 
-def test_a_drop_in_one_stage_is_reported_without_the_age_of_the_cache() -> None:
-    """If other stages have hits, the cache was not empty."""
+def test_drop_in_one_stage_is_reported_without_the_age_of_the_cache() -> None:
+    """A drop of one stage is reported if others have hits, also with a cache of unknown age."""
     latest = on(UNKNOWN, measured(1, 99, 3))
     latest.stages.append(StageRecord("libvmaf", measurements=ccache(90, 10)))
     assert hit_rate_drops(latest, [on(UNKNOWN, measured(96, 4, 1))])
 
 
-def test_the_cache_was_empty_if_it_is_younger_than_the_first_step() -> None:
-    """Times of steps count, as they are of the builder's clock, and so is that of the cache."""
+def test_cache_was_empty_if_it_is_younger_than_the_first_step() -> None:
+    """The cache was empty if it was created after the first step began, by BuildKit's clock."""
     build = on(PRUNED, measured(90, 10, 0))
     assert cache_was_empty(build)
     step = StepRecord(9.0, cached=False, spans=[])
@@ -137,29 +137,29 @@ def test_the_cache_was_empty_if_it_is_younger_than_the_first_step() -> None:
     assert cache_was_empty(build)
 
 
-def test_a_build_that_compiles_nothing_does_not_have_an_empty_cache() -> None:
-    """Without lookups there is nothing to say about the cache."""
+def test_build_without_lookups_has_no_empty_cache() -> None:
+    """A build without lookups is not reported to have an empty compiler cache."""
     assert not cache_was_empty(on(PRUNED, measured(0, 0, 0)))
     assert not cache_was_empty(on(UNKNOWN, measured(0, 0, 0)))
 
 
-def test_the_hits_of_depcache_tell_that_the_cache_was_not_empty() -> None:
-    """All compiler caches count."""
+def test_hits_of_depcache_show_that_the_cache_was_not_empty() -> None:
+    """The hits of any compiler cache show that the cache was not empty."""
     build = on(UNKNOWN, measured(0, 100, 3))
     assert cache_was_empty(build)
     build.stages[0].measurements.depcache = Depcache(hit=5, miss=95)
     assert not cache_was_empty(build)
 
 
-def test_a_drop_is_printed_on_one_line(shown: io.StringIO) -> None:
-    """The line names the stage, both rates, the cause and the page."""
+def test_drop_is_printed_on_one_line(shown: io.StringIO) -> None:
+    """A drop of the hit rate is one line with the stage, both rates, the cause and the page."""
     summary(record(), [HitRateDrop("ffmpeg-vulkan", 0.96, 0.05)])
     line = shown.getvalue().splitlines()[-1]
     assert line.startswith("ccache: the hit rate of ffmpeg-vulkan fell from 96 % to 5 %: ")
     assert line.endswith("(docs/caching.md)")
 
 
-def test_an_empty_cache_is_mentioned(shown: io.StringIO) -> None:
-    """The hits of the build are printed in place of a warning."""
+def test_empty_cache_is_mentioned(shown: io.StringIO) -> None:
+    """A build with an empty compiler cache prints its hits instead of a warning."""
     summary(on(PRUNED, measured(3, 2452, 1)))
     assert "the compiler cache was empty: 3 of 2455 lookups were hits" in shown.getvalue()
