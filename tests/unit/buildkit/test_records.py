@@ -1,19 +1,16 @@
 """The records of builds: what is in them, and how they are read back."""
 
-import io
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
-from rich.console import Console
 
 from scripts.buildkit import records
 from scripts.buildkit.builder import Builder
 from scripts.buildkit.measurements import Apt, Ccache, Depcache, Measurements
 from scripts.buildkit.records import StageRecord, StepRecord, lookups_by_stage, stages
-from scripts.core import console as consoles
 from tests.support.builds import ccache, measured, outcome, read_fixture, record
 
 OLD = {
@@ -53,14 +50,6 @@ OLD = {
     "warnings": [],
 }
 """A record as it was written until November 2026."""
-
-
-@pytest.fixture
-def shown(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
-    """Return the messages, which go to no terminal."""
-    text = io.StringIO()
-    monkeypatch.setattr(consoles, "console", Console(file=text, width=80, highlight=False))
-    return text
 
 
 @pytest.fixture(autouse=True)
@@ -146,13 +135,13 @@ def test_records_until_november_2026_are_read(directory: Path) -> None:
     "text", ["", "[]", "{}", '{"stages": [{"name": 3, "novelty": 1}]}', '{"stages": 3}', "\ufeff{"]
 )
 def test_other_files_are_ignored_with_a_message(
-    directory: Path, shown: io.StringIO, text: str
+    directory: Path, capsys: pytest.CaptureFixture[str], text: str
 ) -> None:
     """A file among the build records that is not a record is named, and the others are read."""
     record().write()
     (directory / "00-damaged.json").write_text(text)
     assert len(records.records()) == 1
-    (line,) = shown.getvalue().splitlines()
+    (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("ignoring records/00-damaged.json, which is not the record of a build: ")
 
 

@@ -1,6 +1,5 @@
 """Tests of scripts/report/benchmarks.py."""
 
-import io
 import json
 from pathlib import Path
 
@@ -25,7 +24,7 @@ def test_newest_run_may_be_outside_the_history(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", "{}", "3", '[{"when": 3}]', '[{"results": [1]}]'])
 def test_invalid_file_is_ignored_with_a_message(
-    printed: io.StringIO, tmp_path: Path, text: str
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, text: str
 ) -> None:
     """A file that is not a history, or not the figures of a bench, is named in a message."""
     (tmp_path / "performance.json").write_text(text)
@@ -34,8 +33,9 @@ def test_invalid_file_is_ignored_with_a_message(
     (directory / "x-server.json").write_text(text)
     assert benchmarks.newest_run() is None
     assert benchmarks.newest_figures() == {}
-    assert "performance.json, which is not a history of the rebuild bench" in printed.getvalue()
-    assert "x-server.json, which is not the figures of a bench" in printed.getvalue()
+    printed = capsys.readouterr().err
+    assert "performance.json, which is not a history of the rebuild bench" in printed
+    assert "x-server.json, which is not the figures of a bench" in printed
 
 
 def test_newest_figures_of_a_bench_are_used(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """Tests of scripts/report/html.py and of the page that it renders."""
 
-import io
 import json
 import re
 from collections.abc import Callable
@@ -154,7 +153,7 @@ def test_report_without_builds_is_an_error() -> None:
     ],
 )
 def test_invalid_record_is_ignored_with_a_message(
-    printed: io.StringIO, change: Callable[[dict[str, Any]], None]
+    capsys: pytest.CaptureFixture[str], change: Callable[[dict[str, Any]], None]
 ) -> None:
     """A file that is not a record is named in a message, and the page shows the others."""
     record().write()
@@ -163,7 +162,7 @@ def test_invalid_record_is_ignored_with_a_message(
     change(data)
     good.with_name("00-invalid.json").write_text(json.dumps(data))
     assert "1 build," in made().text
-    assert "ignoring records/00-invalid.json" in printed.getvalue()
+    assert "ignoring records/00-invalid.json" in capsys.readouterr().err
 
 
 def test_extreme_numbers_stay_inside_their_charts() -> None:
