@@ -6,17 +6,16 @@ import pytest
 
 from scripts.cli.inspect import show
 from scripts.contents import inspection
-from scripts.contents.archive import Archive
 from scripts.core import process
 from scripts.core.console import UserError
 from scripts.images import catalogue
-from tests.support.archives import TAG, layer, save
+from tests.support.archives import TAG, image_of, layer
 
 
 def inspected(directory: Path, *layers: bytes) -> inspection.Report:
     """Return the report on an image of these layers."""
-    with Archive(save(directory, layers)) as archive:
-        return inspection.report(TAG, 1000, archive.image(TAG))
+    with image_of(directory, *layers) as image:
+        return inspection.report(TAG, 1000, image)
 
 
 def test_file_hidden_by_a_later_layer_is_waste(tmp_path: Path) -> None:

@@ -11,12 +11,12 @@ import pytest
 from scripts.cli import compare
 from scripts.cli.__main__ import main
 from scripts.contents import elf, listing
-from scripts.contents.archive import Archive, SavedImage
+from scripts.contents.archive import SavedImage
 from scripts.contents.listing import Difference, Entry, differences
 from scripts.core.console import UserError
 from scripts.engine import client
 from scripts.images import catalogue
-from tests.support.archives import TAG, Files, layer, save
+from tests.support.archives import Files, image_of, layer
 
 List = Callable[..., dict[str, Entry]]
 
@@ -38,8 +38,8 @@ def listed(tmp_path: Path) -> List:
     """Return a function that lists an image of these layers."""
 
     def make(*layers: bytes) -> dict[str, Entry]:
-        with Archive(save(tmp_path, layers)) as archive:
-            return listing.read(archive.image(TAG))
+        with image_of(tmp_path, *layers) as image:
+            return listing.read(image)
 
     return make
 
@@ -176,16 +176,10 @@ def test_build_id_is_named_only_on_its_own() -> None:
     assert why(many, {}) == "s0, s1, s2, s3 and 2 more"
 
 
-def test_hard_link_has_the_content_of_its_file(tmp_path: Path) -> None:
+def test_hard_link_has_the_content_of_its_file(listed: List) -> None:
     """A hard link and a copy of its file are equal in a comparison of images."""
-    linked, plain = tmp_path / "linked", tmp_path / "plain"
-    for directory in (linked, plain):
-        directory.mkdir()
     files: Files = {"opt/a": b"content", "opt/b": b"content"}
-    with Archive(save(linked, [layer(files, hard={"opt/b": "opt/a"})])) as archive:
-        one = listing.read(archive.image(TAG))
-    with Archive(save(plain, [layer(files)])) as archive:
-        other = listing.read(archive.image(TAG))
+    one, other = listed(layer(files, hard={"opt/b": "opt/a"})), listed(layer(files))
     assert one["/opt/b"].size == len(b"content")
     assert differences(one, other) == []
 
@@ -201,8 +195,8 @@ def at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     @contextmanager
     def opened(tag: str) -> Iterator[tuple[int, SavedImage]]:
-        with Archive(save(tmp_path, [images[tag]])) as archive:
-            yield 1, archive.image(TAG)
+        with image_of(tmp_path, images[tag]) as image:
+            yield 1, image
 
     monkeypatch.setattr(listing, "opened", opened)
     monkeypatch.setattr(catalogue, "images", dict)

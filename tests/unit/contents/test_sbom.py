@@ -11,12 +11,12 @@ import pytest
 from scripts.cli import sbom as sbom_verb
 from scripts.cli.__main__ import main
 from scripts.contents import inventory, sbom
-from scripts.contents.archive import Archive, SavedImage
+from scripts.contents.archive import SavedImage
 from scripts.contents.inventory import NOT_MACHINE_READABLE, NOT_STATED, Item, modules
 from scripts.core.console import UserError
 from scripts.engine import client
 from scripts.images import catalogue
-from tests.support.archives import TAG, Files, layer, save
+from tests.support.archives import TAG, Files, image_of, layer
 
 DIGEST = "ab" * 32
 STATUS = b"""\
@@ -73,8 +73,8 @@ def read(tmp_path: Path) -> Callable[[Files], dict[str, Item]]:
     """Return a function that reads what an image of these files is made of, by name."""
 
     def items(files: Files) -> dict[str, Item]:
-        with Archive(save(tmp_path, [layer(files)])) as archive:
-            return {item.name: item for item in inventory.read(archive.image(TAG))}
+        with image_of(tmp_path, layer(files)) as image:
+            return {item.name: item for item in inventory.read(image)}
 
     return items
 
@@ -290,8 +290,8 @@ def at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Files]
     def offer(files: Files) -> None:
         @contextmanager
         def opened(_: str) -> Iterator[tuple[int, SavedImage]]:
-            with Archive(save(tmp_path, [layer(files)])) as archive:
-                yield 1, archive.image(TAG)
+            with image_of(tmp_path, layer(files)) as image:
+                yield 1, image
 
         monkeypatch.setattr(sbom_verb, "opened", opened)
 
