@@ -3,7 +3,6 @@
 import gzip
 import json
 import os
-import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -235,8 +234,7 @@ def test_server_refuses_a_wrong_method(server: Server, method: str) -> None:
 
 def _raw(server: Server, *chunks: bytes) -> bytes:
     """Send bytes unchanged, and return the response up to the end of the connection."""
-    host, _, port = server.url.removeprefix("http://").partition(":")
-    with socket.create_connection((host, int(port)), PATIENCE) as connection:
+    with server.connect() as connection:
         answer = b""
         try:
             for chunk in chunks:

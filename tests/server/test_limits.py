@@ -2,10 +2,8 @@
 
 import re
 import signal
-import socket
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,7 +11,7 @@ import requests
 
 from scripts.core.paths import ROOT
 from tests.support.forms import END, FRAME, VIDEO, part, post, problem, uploading
-from tests.support.serving import PATIENCE, SCORE, Server, eventually, serving
+from tests.support.serving import SCORE, Server, eventually, serving
 from tests.support.subject import Subject
 
 pytestmark = pytest.mark.needs("server")
@@ -84,14 +82,6 @@ def test_server_refuses_an_upload_without_scratch_space(image: Subject) -> None:
         assert int(answer.headers["Retry-After"]) >= 1
 
 
-@contextmanager
-def raw(server: Server) -> Iterator[socket.socket]:
-    """Yield a connection to the server's HTTP port."""
-    host, _, port = server.url.removeprefix("http://").partition(":")
-    with socket.create_connection((host, int(port)), PATIENCE) as connection:
-        yield connection
-
-
 HALF = (
     f"POST {SCORE} HTTP/1.1\r\nHost: x\r\nContent-Length: {10**9}\r\n"
     "Content-Type: multipart/form-data; boundary=b\r\n\r\n"
@@ -101,7 +91,10 @@ HALF = (
 
 def test_server_times_out_a_stalled_upload(image: Subject) -> None:
     """A client that stops sending its upload gets status 408, and its slot becomes free."""
-    with serving(image, options=settings(stall_timeout="1s")) as server, raw(server) as connection:
+    with (
+        serving(image, options=settings(stall_timeout="1s")) as server,
+        server.connect() as connection,
+    ):
         connection.sendall(HALF)
         assert connection.recv(2**16).startswith(b"HTTP/1.1 408 ")
         eventually(lambda: running(server), 0)
@@ -123,7 +116,7 @@ def test_server_times_out_a_slow_upload(image: Subject) -> None:
 def test_server_times_out_slow_headers(image: Subject) -> None:
     """The server closes a connection whose headers are incomplete at the header timeout."""
     with serving(image, options=settings(header_timeout="1s")) as server:
-        with raw(server) as connection:
+        with server.connect() as connection:
             connection.sendall(b"GET /healthz HTTP/1.1\r\n")
             answer = connection.recv(2**16)
         assert not answer or answer.startswith(b"HTTP/1.1 408 ")
@@ -132,7 +125,7 @@ def test_server_times_out_slow_headers(image: Subject) -> None:
 def test_server_frees_resources_of_an_abandoned_upload(image: Subject) -> None:
     """A client that disconnects during its upload frees its slot and its scratch space."""
     with serving(image) as server:
-        with raw(server) as connection:
+        with server.connect() as connection:
             connection.sendall(HALF)
             eventually(lambda: running(server), 1)
             assert server.metric("vmaf_scratch_bytes") > 0

@@ -1,6 +1,7 @@
 """A server image at work: a container of it, with its ports on this machine's loopback."""
 
 import json
+import socket
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -61,6 +62,11 @@ class Server:
             if metric == name and all(label in present for label in expected):
                 total += float(value)
         return total
+
+    def connect(self) -> socket.socket:
+        """Open a connection to its HTTP port."""
+        host, _, port = self.url.removeprefix("http://").partition(":")
+        return socket.create_connection((host, int(port)), PATIENCE)
 
     def signal(self, name: str) -> None:
         """Send it a signal, such as `TERM`."""

@@ -30,12 +30,6 @@ def test_result_is_the_median_of_its_builds() -> None:
     assert set(result.stages) == {"ffmpeg-cpu", "(export)"}
 
 
-def test_results_do_not_share_their_lists() -> None:
-    """Adding a build to a bench result leaves a new result empty."""
-    Result("cold", "project", "cpu").seconds.append(1.0)
-    assert Result("cold", "project", "cpu").seconds == []
-
-
 def test_downloaded_bytes_are_read_from_the_log(tmp_path: Path) -> None:
     """The bench counts the bytes that apt fetched, not those that it needed or had cached."""
     log = tmp_path / "x.log"

@@ -59,12 +59,6 @@ def test_every_measurement_of_a_recipe_is_in_the_schema() -> None:
     assert printed <= set(Measurements.__struct_fields__)
 
 
-def test_former_names_are_written_under_the_new_ones() -> None:
-    """A record that is read and written again has `uncacheable` and `bypassed` only."""
-    measurements, _ = read_measurements('#measure {"depcache": {"unsafe": 3, "passed": 4}}')
-    assert measurements.depcache == Depcache(uncacheable=3, bypassed=4)
-
-
 @pytest.mark.parametrize(
     ("text", "problem"),
     [

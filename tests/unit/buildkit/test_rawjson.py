@@ -208,22 +208,14 @@ def test_read_size_accepts_the_sizes_of_docker_and_apt(text: str, size: int) -> 
     assert read_size(text) == size
 
 
-@pytest.mark.parametrize(
-    ("line", "problem"),
-    [
-        ("#measure {oops", "malformed measurement"),
-        ("#measure 3", "malformed measurement"),
-        ('#measure {"nasm": {"hits": 1}}', "unknown measurement nasm"),
-    ],
-)
-def test_invalid_measurement_is_a_warning(build: Build, line: str, problem: str) -> None:
+def test_invalid_measurement_is_a_warning(build: Build) -> None:
     """An invalid `#measure` line is a warning of the build, and stays in the step's output."""
-    build.feed(output(f"{line}\n".encode()))
+    build.feed(output(b"#measure {oops\n"))
     assert only(build).measurements == Measurements()
-    assert list(only(build).tail) == [line]
+    assert list(only(build).tail) == ["#measure {oops"]
     (warning,) = build.warnings
-    assert warning.startswith(f"[cpu ffmpeg 3/4] {problem}")
-    assert warning.endswith(line)
+    assert warning.startswith("[cpu ffmpeg 3/4] malformed measurement")
+    assert warning.endswith("#measure {oops")
 
 
 def test_similar_line_is_not_a_measurement(build: Build) -> None:

@@ -50,6 +50,12 @@ OLD = {
     "warnings": [],
 }
 """A record as it was written until November 2026."""
+STEP = {"seconds": 1.0, "cached": False}
+
+
+def invalid_record(**fields: object) -> str:
+    """Return a record with invalid values of some fields."""
+    return json.dumps({**OLD, **fields})
 
 
 @pytest.fixture(autouse=True)
@@ -132,7 +138,22 @@ def test_records_until_november_2026_are_read(directory: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"stages": [{"name": 3, "novelty": 1}]}', '{"stages": 3}', "\ufeff{"]
+    "text",
+    [
+        *("", "[]", "{}", "\ufeff{"),
+        invalid_record(seconds=float("nan")),
+        invalid_record(seconds="9"),
+        invalid_record(started="yesterday"),
+        invalid_record(targets=[3]),
+        invalid_record(sizes={"vmaf:cpu": None}),
+        invalid_record(stages=3),
+        invalid_record(stages=[{"name": 3, "novelty": 1}]),
+        invalid_record(stages=[{"name": "x", "measures": []}]),
+        invalid_record(stages=[{"name": "x", "steps": []}]),
+        invalid_record(stages=[{"name": "x", "steps": {"RUN": {"seconds": 1}}}]),
+        invalid_record(stages=[{"name": "x", "steps": {"RUN": {"seconds": -1, "cached": True}}}]),
+        invalid_record(stages=[{"name": "x", "steps": {"RUN": {**STEP, "spans": [["2026", 5]]}}}]),
+    ],
 )
 def test_other_files_are_ignored_with_a_message(
     directory: Path, capsys: pytest.CaptureFixture[str], text: str

@@ -53,6 +53,9 @@ def test_source_of_a_file_is_found(instructions: str, path: str, source: str) ->
     ("instructions", "path"),
     [
         ("COPY gone.sh /usr/local/bin/gone", "/usr/local/bin/gone"),
+        ("COPY gone/ /usr/local/bin/", "/usr/local/bin/build.sh"),
+        ("COPY <<end /usr/bin/run\nmake\nend", "/usr/bin/run"),
+        ("ADD https://example.org/run.sh /usr/bin/run", "/usr/bin/run"),
         ("COPY --from=other ci /opt", "/opt/build.sh"),
         ("RUN --mount=from=other,source=ci,target=/ci true", "/ci/build.sh"),
         ("RUN --mount=type=cache,target=/ci true", "/ci/build.sh"),
@@ -61,7 +64,7 @@ def test_source_of_a_file_is_found(instructions: str, path: str, source: str) ->
     ],
 )
 def test_source_of_any_other_file_is_unknown(instructions: str, path: str) -> None:
-    """A file that is missing, or comes from a stage, an image or a cache, has no source."""
+    """A file that is missing, or that is not copied from the build context, has no source."""
     assert files_after(instructions).source_of(path) is None
 
 

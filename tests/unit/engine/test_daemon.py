@@ -23,6 +23,7 @@ POLICY_OF_7_GIB = {
         {"all": True, "keepStorage": "7GB"},
     ],
 }
+"""The first rule removes only layers, and the second everything, both up to the limit."""
 
 
 # Whether to start a daemon
@@ -95,11 +96,6 @@ def test_no_daemon_is_started_beside_an_engine_with_a_forbidden_socket() -> None
 def test_cache_limit_leaves_free_space(free: int, used: int, expected: int) -> None:
     """The cache limit does not change as the cache fills, and leaves a part of the disk free."""
     assert daemon.cache_limit(free * GIB, used * GIB) == expected
-
-
-def test_collection_removes_layers_before_cache_mounts() -> None:
-    """The first rule of the garbage collection removes only layers, the second one everything."""
-    assert daemon.collection_policy(7) == POLICY_OF_7_GIB
 
 
 def test_every_builder_has_the_same_policy() -> None:

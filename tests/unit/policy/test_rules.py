@@ -82,11 +82,3 @@ def test_rules_report_only_faults(text: str, expected: set[str], tmp_path: Path)
     """A cache above a tool's directory, a directory set by ENV, and a commit are no faults."""
     found = findings(tmp_path, f"FROM debian:13 AS a\n{text}\n")
     assert {one.rule for one in found} == expected
-
-
-def test_env_prefix_names_both_commands(tmp_path: Path) -> None:
-    """The finding on an env prefix names the command that has the variable and the other one."""
-    text = "FROM scratch AS a\nRUN CFLAGS=-O3 ./configure \\\n  && make\n"
-    assert [one.message for one in findings(tmp_path, text)] == [
-        "CFLAGS=-O3 reaches `configure` and not `make`"
-    ]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from scripts.report import benchmarks
-from tests.support.benches import result, write_run
+from tests.support.bench import result, write_run
 
 
 def test_newest_run_may_be_outside_the_history(tmp_path: Path) -> None:

@@ -2,22 +2,18 @@
 
 import json
 import re
-from collections.abc import Callable
 from html.parser import HTMLParser
-from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
-from scripts.buildkit import records
-from scripts.buildkit.builder import Builder
 from scripts.buildkit.records import BuildRecord, StageRecord, StepRecord
 from scripts.cli.__main__ import main
 from scripts.core.console import UserError
 from scripts.images import catalogue
 from scripts.report import html
 from tests.support.bakefile import small_image
-from tests.support.benches import result, write_run
+from tests.support.bench import result, write_run
 from tests.support.builds import ccache, measured, record
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
@@ -135,36 +131,6 @@ def test_report_without_builds_is_an_error() -> None:
     assert not html.PAGE.exists()
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda data: data.update(seconds=float("nan")),
-        lambda data: data.update(seconds="9"),
-        lambda data: data.update(started="yesterday"),
-        lambda data: data.update(targets=[3]),
-        lambda data: data.update(sizes={"vmaf:cpu": None}),
-        lambda data: data.update(stages=[{"name": "x", "measures": []}]),
-        lambda data: data.update(stages=[{"name": "x", "steps": []}]),
-        lambda data: data.update(stages=[{"name": "x", "steps": {"RUN": {"seconds": 1}}}]),
-        lambda data: data["stages"][-1]["steps"].update(x={"seconds": -1, "cached": True}),
-        lambda data: data["stages"][-1]["steps"].update(
-            x={"seconds": 1, "cached": False, "spans": [["2026", 5]]}
-        ),
-    ],
-)
-def test_invalid_record_is_ignored_with_a_message(
-    capsys: pytest.CaptureFixture[str], change: Callable[[dict[str, Any]], None]
-) -> None:
-    """A file that is not a record is named in a message, and the page shows the others."""
-    record().write()
-    (good,) = (html.PAGE.parent / "records").iterdir()
-    data = json.loads(good.read_text())
-    change(data)
-    good.with_name("00-invalid.json").write_text(json.dumps(data))
-    assert "1 build," in made().text
-    assert "ignoring records/00-invalid.json" in capsys.readouterr().err
-
-
 def test_extreme_numbers_stay_inside_their_charts() -> None:
     """Builds of no time and of years are drawn inside the charts of the report."""
     empty = replace(record(), seconds=0.0, stages=[], sizes={"vmaf:cpu": 0})
@@ -236,17 +202,3 @@ def test_stage_has_the_colour_of_its_image() -> None:
     assert hue("bundle", ["cpu", "bundle"]) == 0
     assert hue("toolchain", ["cpu", "cuda12"]) == -1
     assert hue("toolchain", []) == -1
-
-
-def test_record_of_an_earlier_version_is_read() -> None:
-    """A record without builder and times, with the former names of measurements, is shown."""
-    build = replace(record(), builder=Builder(), stages=[StageRecord("x", [], 2.0, cached=False)])
-    build.write()
-    (path,) = (html.PAGE.parent / "records").iterdir()
-    data = json.loads(path.read_text())
-    del data["builder"]
-    data["stages"][0]["measures"] = {"depcache": {"hit": 3, "miss": 1, "unsafe": 0, "passed": 2}}
-    path.write_text(json.dumps(data))
-    assert "1 build," in made().text
-    (stage,) = records.records()[0].stages
-    assert stage.lookups == {"depcache": (3, 4)}
