@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -403,37 +403,28 @@ def test_malformed_dependency_file_is_not_cached() -> None:
 
 
 @pytest.mark.parametrize(
-    "words",
+    ("command", "arguments"),
     [
-        "-c a.cu -o a.o",
-        "--fatbin a.cu",
-        "--fatbin a.cu -o a.fatbin -keep",
-        "--fatbin a.cu -o a.fatbin -MD",
-        "--fatbin a.cu b.cu -o a.fatbin",
-        "--fatbin a.ptx -o a.fatbin",
-        "--fatbin a.cu -odir out",
+        (depcache.Nvcc, "-c a.cu -o a.o"),
+        (depcache.Nvcc, "--fatbin a.cu"),
+        (depcache.Nvcc, "--fatbin a.cu -o a.fatbin -keep"),
+        (depcache.Nvcc, "--fatbin a.cu -o a.fatbin -MD"),
+        (depcache.Nvcc, "--fatbin a.cu b.cu -o a.fatbin"),
+        (depcache.Nvcc, "--fatbin a.ptx -o a.fatbin"),
+        (depcache.Nvcc, "--fatbin a.cu -odir out"),
+        (depcache.Hipcc, "-c a.hip -o a.o"),
+        (depcache.Hipcc, "--genco a.hip -o a.co"),
+        (depcache.Hipcc, "--genco --offload-arch=native a.hip -o a.co"),
+        (depcache.Hipcc, "--genco --offload-arch=gfx90a -save-temps a.hip -o a.co"),
+        (depcache.Hipcc, "--genco --offload-arch=gfx90a -Wp,-MD,x a.hip -o a.co"),
     ],
 )
-def test_nvcc_is_cached_for_single_kernel_files_only(words: str) -> None:
-    """Calls of nvcc with host code, several outputs or option files bypass depcache."""
+def test_unsupported_calls_for_gpus_bypass_the_cache(
+    command: Callable[..., object], arguments: str
+) -> None:
+    """Calls for host code, several outputs, other files or the machine's GPU bypass depcache."""
     with pytest.raises(depcache.BypassError):
-        depcache.Nvcc("/usr/bin/nvcc", words.split())
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        "-c a.hip -o a.o",
-        "--genco a.hip -o a.co",
-        "--genco --offload-arch=native a.hip -o a.co",
-        "--genco --offload-arch=gfx90a -save-temps a.hip -o a.co",
-        "--genco --offload-arch=gfx90a -Wp,-MD,x a.hip -o a.co",
-    ],
-)
-def test_hipcc_is_cached_for_named_gpus_only(words: str) -> None:
-    """Calls of hipcc with host code, or for the machine's own GPU, bypass depcache."""
-    with pytest.raises(depcache.BypassError):
-        depcache.Hipcc("/usr/bin/hipcc", words.split())
+        command("/usr/bin/compiler", arguments.split())
 
 
 def test_arguments_of_the_builds_are_supported() -> None:

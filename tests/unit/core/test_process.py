@@ -25,7 +25,6 @@ def test_run_gives_a_missing_program_the_status_of_a_shell() -> None:
     done = process.run("no-such-program", "argument")
     assert done.returncode == process.NOT_FOUND == 127
     assert done.stderr == "no-such-program: command not found"
-    assert process.run_binary("no-such-program").returncode == process.NOT_FOUND
 
 
 def test_run_raises_without_its_directory(tmp_path: Path) -> None:
@@ -48,10 +47,9 @@ def test_run_passes_text_to_standard_input() -> None:
 
 
 def test_run_replaces_bytes_that_are_not_text() -> None:
-    """Bytes that are not UTF-8 are replaced in a program's text, but not in binary output."""
+    """Bytes in a program's output that are not UTF-8 are replaced."""
     command = python("import sys; sys.stdout.buffer.write(bytes([65, 255]))")
     assert process.run(*command).stdout == "A\N{REPLACEMENT CHARACTER}"
-    assert process.run_binary(*command).stdout == b"A\xff"
 
 
 def test_programs_print_english_messages(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,14 +79,6 @@ def test_output_is_empty_where_the_program_fails() -> None:
     assert process.output("echo", "text") == "text\n"
     assert process.output("sh", "-c", "echo text; exit 1") == ""
     assert process.output("no-such-program") == ""
-
-
-def test_run_visibly_leaves_the_output_to_the_user(capfd: pytest.CaptureFixture[str]) -> None:
-    """A program that runs visibly writes to the user's terminal, and its status is returned."""
-    assert process.run_visibly("sh", "-c", "echo out; echo err >&2; exit 2") == 2
-    assert capfd.readouterr() == ("out\n", "err\n")
-    assert process.run_visibly("no-such-program") == process.NOT_FOUND
-    assert capfd.readouterr() == ("", "no-such-program: command not found\n")
 
 
 def test_run_logged_appends_each_command_with_its_output(tmp_path: Path) -> None:
