@@ -4,19 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from scripts.core import git, process
+from scripts.core import git
 from scripts.core.console import UserError
-
-COMMIT_TIME = "1795000000"
-
-
-def run_git(checkout: Path, *arguments: str) -> str:
-    """Run git in a checkout and return what it prints; a failure fails the test."""
-    identity = ("-c", "user.name=Test", "-c", "user.email=test@example.org")
-    env = {**process.environment(), "GIT_COMMITTER_DATE": f"{COMMIT_TIME} +0000"}
-    done = process.run("git", *identity, *arguments, cwd=checkout, env=env)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+from tests.support.checkouts import COMMIT_TIME, run_git
 
 
 @pytest.fixture

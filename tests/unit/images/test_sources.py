@@ -1,13 +1,13 @@
 """Tests of source tree overrides: layouts, what is copied, and what is refused."""
 
 import json
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from scripts.core.console import UserError
 from scripts.images import sources
+from tests.support.checkouts import run_git
 
 
 @pytest.fixture(autouse=True)
@@ -27,17 +27,6 @@ def libvmaf_tree(
     (top / "model").mkdir()
     (top / "model" / "vmaf.json").write_text("{}")
     return top
-
-
-def git(*arguments: str, cwd: Path) -> str:
-    """Run git with an author."""
-    return subprocess.run(
-        ["git", "-c", "user.name=n", "-c", "user.email=e@example.org", *arguments],
-        cwd=cwd,
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout.strip()
 
 
 @pytest.mark.parametrize("directory", ["libvmaf", "core"])
@@ -91,7 +80,7 @@ def test_build_directories_are_not_copied(tmp_path: Path) -> None:
     (tree / "libvmaf" / "build" / "libvmaf.so").write_text("stale")
     assert not (sources.prepare("libvmaf", str(tree)).directory / "libvmaf" / "build").exists()
 
-    git("init", "--quiet", cwd=tree)
+    run_git(tree, "init", "--quiet")
     (tree / ".gitignore").write_text("*.log\n")
     (tree / "libvmaf" / "x.log").write_text("noise")
     (tree / "libvmaf" / "new.c").write_text("int untracked;")
@@ -103,15 +92,15 @@ def test_build_directories_are_not_copied(tmp_path: Path) -> None:
 def test_git_url_selects_a_commit(tmp_path: Path) -> None:
     """URL#REF selects a branch of a source tree, and the description names the commit."""
     tree = libvmaf_tree(tmp_path / "vmaf")
-    git("init", "--quiet", "--initial-branch=main", cwd=tree)
-    git("add", "-A", cwd=tree)
-    git("commit", "--quiet", "-m", "one", cwd=tree)
-    first = git("rev-parse", "HEAD", cwd=tree)
-    git("branch", "old", cwd=tree)
+    run_git(tree, "init", "--quiet", "--initial-branch=main")
+    run_git(tree, "add", "-A")
+    run_git(tree, "commit", "--quiet", "-m", "one")
+    first = run_git(tree, "rev-parse", "HEAD")
+    run_git(tree, "branch", "old")
     (tree / "libvmaf" / "meson.build").write_text(
         "project('libvmaf', 'c',\n  version : '10.0.0')\n"
     )
-    git("commit", "--quiet", "-am", "two", cwd=tree)
+    run_git(tree, "commit", "--quiet", "-am", "two")
     url = tree.as_uri()
     assert sources.prepare("libvmaf", url).version == "10.0.0"
     old = sources.prepare("libvmaf", f"{url}#old")

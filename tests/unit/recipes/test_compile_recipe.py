@@ -1,11 +1,11 @@
 """What the recipes that compile print about their caches, and the switch of split-config.py."""
 
 import json
-import subprocess
 from pathlib import Path
 
 import pytest
 
+from scripts.core import process
 from scripts.core.paths import ROOT
 from scripts.dockerfile import bake
 from tests.support.buildx import needs_buildx
@@ -37,8 +37,8 @@ def measures(build: Path, ccache: str, depcache: str) -> dict[str, dict[str, int
     (build / "written").write_text(ccache)
     (build / "depcache.log").write_text(depcache)
     script = f'{recipe}\ncat {build}/written >>"$CCACHE_STATSLOG"\nreport_caches\n'
-    ran = subprocess.run(["sh", "-euc", script], capture_output=True, text=True, check=True)
-    lines = [json.loads(line.removeprefix("#measure ")) for line in ran.stdout.splitlines()]
+    printed = process.output("sh", "-euc", script)
+    lines = [json.loads(line.removeprefix("#measure ")) for line in printed.splitlines()]
     return {name: counts for line in lines for name, counts in line.items()}
 
 
@@ -72,10 +72,8 @@ def test_split_config_can_be_switched_off(tmp_path: Path, value: str, *, splits:
     environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
     if value:
         environment["VMAF_SPLIT_CONFIG"] = value
-    ran = subprocess.run(
-        ["sh", "-euc", line], env=environment, capture_output=True, text=True, check=True
-    )
-    assert bool(ran.stdout) == splits
+    ran = process.run("sh", "-euc", line, env=environment)
+    assert (ran.returncode, bool(ran.stdout)) == (0, splits)
 
 
 @needs_buildx

@@ -3,11 +3,12 @@
 import json
 import os
 import re
-import subprocess
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 
+from scripts.core import process
 from scripts.core.paths import ROOT
 
 DEV = ROOT / "dev"
@@ -32,17 +33,10 @@ def test_every_requirement_is_locked_with_hashes() -> None:
     assert set(requested) <= {name.partition("==")[0] for name in locked}
 
 
-def run(
-    script: Path, *words: str, path: Path, **variables: str
-) -> subprocess.CompletedProcess[str]:
+def run(script: Path, *arguments: str, path: Path, **variables: str) -> CompletedProcess[str]:
     """Run a script of the image here, with `path` first on PATH."""
-    return subprocess.run(
-        ["sh", script, *words],
-        env={"PATH": f"{path}:{os.environ['PATH']}", **variables},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    environment = {"PATH": f"{path}:{os.environ['PATH']}", **variables}
+    return process.run("sh", str(script), *arguments, env=environment)
 
 
 @pytest.mark.parametrize(

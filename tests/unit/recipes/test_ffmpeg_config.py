@@ -3,13 +3,13 @@
 import importlib.util
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+from scripts.core import process
 from scripts.core.paths import ROOT
 from tests.support.patches import replace_once
 
@@ -207,10 +207,8 @@ def broken(built: Built) -> set[str]:
         flags = built.flags(name[:-2])
         if name.endswith(".c") and flags:
             made = {
-                subprocess.run(
-                    ["gcc", "-E", "-P", *given, *directories, str(built.source / name)],
-                    capture_output=True,
-                    check=False,
+                process.run(
+                    "gcc", "-E", "-P", *given, *directories, str(built.source / name)
                 ).stdout
                 for given in ([f"-I{built.library}", "-DFOO_OLD=0"], flags)
             }

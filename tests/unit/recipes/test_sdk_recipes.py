@@ -2,12 +2,13 @@
 
 import os
 import re
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 
+from scripts.core import process
 from scripts.core.paths import ROOT
 
 RECIPES = ROOT / "docker" / "recipes"
@@ -15,9 +16,7 @@ AMD = "amd/image:1.2.3"
 INTEL = "intel/image:1.2.3"
 
 
-def run(
-    recipe: str, directory: Path, programs: Mapping[str, str]
-) -> subprocess.CompletedProcess[str]:
+def run(recipe: str, directory: Path, programs: Mapping[str, str]) -> CompletedProcess[str]:
     """Run a recipe outside of a build, with scripts that replace the programs it calls."""
     for name, script in {"compile.sh": "", **programs}.items():
         program = directory / name
@@ -28,18 +27,13 @@ def run(
     text = re.sub(r"(?<![\w}])/(rocm-given|oneapi-given|out|tmp)\b", rf"{directory}/\1", text)
     text = re.sub(r"(?<!\w)/run/recipes\b", str(directory), text)
     here.write_text(text)
-    return subprocess.run(
-        ["sh", here],
-        env={
-            "PATH": f"{directory}:{os.environ['PATH']}",
-            "HIP_TARGETS": "gfx906 gfx942",
-            "ROCM_DEVEL": AMD,
-            "ONEAPI_DEVEL": INTEL,
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    environment = {
+        "PATH": f"{directory}:{os.environ['PATH']}",
+        "HIP_TARGETS": "gfx906 gfx942",
+        "ROCM_DEVEL": AMD,
+        "ONEAPI_DEVEL": INTEL,
+    }
+    return process.run("sh", str(here), env=environment)
 
 
 @pytest.mark.parametrize(
