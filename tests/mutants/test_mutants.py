@@ -37,17 +37,10 @@ class WithoutPrograms(Subject):
     attempted = False
     """Whether a test tried to run a program."""
 
-    def run(  # the arguments are those of Subject.run
-        self,
-        *arguments: str,
-        program: str = "",
-        options: Iterable[str] = (),
-        directory: Path | None = None,
-        succeeds: bool = True,
-        timeout: float = 0,
+    def run(
+        self, *arguments: str, program: str = "", succeeds: bool = True, **_: object
     ) -> ProgramResult:
         """Fail as the docker client does if it cannot start a container."""
-        del options, directory, timeout
         self.attempted = True
         shown = " ".join((program or self.image.entry, *arguments))
         message = "docker: Error response from daemon: cannot start the container."

@@ -14,11 +14,11 @@ from tests.support.bakefile import PRINTED
 
 @pytest.fixture
 def runs(monkeypatch: pytest.MonkeyPatch) -> list[Sequence[str]]:
-    """Let the engine have `vmaf:cpu` and `mine:1`; return the words that pytest was given."""
+    """Let the engine have `vmaf:cpu` and `mine:1`; return pytest's arguments."""
     given: list[Sequence[str]] = []
 
-    def main(words: Sequence[str]) -> int:
-        given.append(words)
+    def main(arguments: Sequence[str]) -> int:
+        given.append(arguments)
         return 5
 
     monkeypatch.setattr(client, "require", lambda: None)
@@ -63,15 +63,15 @@ def test_verify_tests_only_the_image_of_another_tag(runs: list[Sequence[str]]) -
 
 @pytest.mark.usefixtures("runs")
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("arguments", "message"),
     [
         (["dev"], "no image to verify: none of vmaf:dev is built\nRun `nox -s build-dev`"),
         (["--as", "cpu"], "not NAME=TAG"),
         (["--as", "rocm=mine:1"], "no such image: `rocm`"),
     ],
 )
-def test_verify_without_an_image_is_an_error(words: Sequence[str], message: str) -> None:
+def test_verify_without_an_image_is_an_error(arguments: Sequence[str], message: str) -> None:
     """`verify` with no built image, or with an invalid --as, is an error instead of a success."""
     with pytest.raises(UserError) as caught:
-        main(["verify", *words])
+        main(["verify", *arguments])
     assert message in str(caught.value)

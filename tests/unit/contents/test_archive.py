@@ -70,19 +70,19 @@ def test_large_file_is_read_in_overlapping_pieces(tmp_path: Path, *, compressed:
 def test_image_is_saved_by_its_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An image is saved by its id, as `docker save repository` would save all its tags."""
     identity = "sha256:" + "0" * 64
-    asked: list[str] = []
+    saved_names: list[str] = []
 
-    def run(words: Sequence[str], **_: object) -> subprocess.CompletedProcess[str]:
-        asked.append(words[-1])
-        output = Path(words[2].removeprefix("--output="))
+    def run(command: Sequence[str], **_: object) -> subprocess.CompletedProcess[str]:
+        saved_names.append(command[-1])
+        output = Path(command[2].removeprefix("--output="))
         output.write_bytes(save(tmp_path, [layer({"a": b"x"})], tag=None).read_bytes())
-        return subprocess.CompletedProcess(words, 0)
+        return subprocess.CompletedProcess(command, 0)
 
     monkeypatch.setattr(process, "output", lambda *_: f"7 {identity}\n")
     monkeypatch.setattr(subprocess, "run", run)
     with opened("repository") as (size, image):
         assert (size, image.read("/a")) == (7, b"x")
-    assert asked == [identity]
+    assert saved_names == [identity]
 
 
 def test_archive_rejects_other_files(tmp_path: Path) -> None:

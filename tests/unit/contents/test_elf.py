@@ -69,7 +69,7 @@ def test_object_file_is_not_read(tmp_path: Path) -> None:
 def test_missing_hardening_is_a_flaw(tmp_path: Path, flags: tuple[str, ...], flaw: str) -> None:
     """Lazy binding, missing RELRO, an executable stack and a fixed address are flaws."""
     found = build(tmp_path, *flags, source="int main(void) { return 0; }")
-    assert [flaw in told for told in found.flaws] == ([True] if flaw else [])
+    assert [flaw in text for text in found.flaws] == ([True] if flaw else [])
 
 
 @needs_gcc

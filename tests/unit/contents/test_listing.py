@@ -119,9 +119,9 @@ def program() -> bytes:
     return Path(sys.executable).resolve().read_bytes()
 
 
-def parsed(*words: str) -> bytes:
+def parsed(*names: str) -> bytes:
     """Return a versions.json."""
-    return json.dumps({word: {"version": word} for word in words}).encode()
+    return json.dumps({name: {"version": name} for name in names}).encode()
 
 
 def compiled(time: bytes, code: bytes) -> bytes:
@@ -185,7 +185,7 @@ def test_hard_link_has_the_content_of_its_file(listed: List) -> None:
 
 
 @pytest.fixture
-def at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def engine_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have an engine with three images: `b:1` has another libvmaf, `a:2` another host name."""
     images = {
         "a:1": layer({**IMAGE, "usr/local/lib/libvmaf.so.3": b"one"}),
@@ -203,7 +203,7 @@ def at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "require", lambda: None)
 
 
-@pytest.mark.usefixtures("at_hand")
+@pytest.mark.usefixtures("engine_images")
 def test_compare_fails_on_files_of_the_project_only(capsys: pytest.CaptureFixture[str]) -> None:
     """`compare` exits with 1 only if files of the project differ, and lists all differences."""
     assert main(["compare", "a:1", "a:1"]) == 0
@@ -234,7 +234,7 @@ def test_compare_shortens_equal_differences(capsys: pytest.CaptureFixture[str]) 
     assert ("/opt/19" in shown, "/opt/20" in shown, "/opt/vmaf" in shown) == (True, False, True)
 
 
-@pytest.mark.usefixtures("at_hand")
+@pytest.mark.usefixtures("engine_images")
 def test_compare_accepts_a_listing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """`compare` accepts the JSON listing of an image, such as one of another machine."""
     assert main(["compare", "a:1", "--format", "json"]) == 0
@@ -248,9 +248,9 @@ def test_compare_accepts_a_listing(tmp_path: Path, capsys: pytest.CaptureFixture
     assert found["path"] == "/usr/local/lib/libvmaf.so.3"
 
 
-@pytest.mark.usefixtures("at_hand")
+@pytest.mark.usefixtures("engine_images")
 @pytest.mark.parametrize(
-    ("content", "words", "says"),
+    ("text", "arguments", "message"),
     [
         ("", [], "0 images are named"),
         ("", ["a:1"], "1 images are named"),
@@ -262,10 +262,10 @@ def test_compare_accepts_a_listing(tmp_path: Path, capsys: pytest.CaptureFixture
     ],
 )
 def test_compare_rejects_invalid_arguments(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str, words: list[str], says: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, arguments: list[str], message: str
 ) -> None:
     """`compare` rejects too few or too many images, and a listing that it cannot read."""
     monkeypatch.chdir(tmp_path)
-    Path("x.json").write_text(content)
-    with pytest.raises(UserError, match=says):
-        main(["compare", *words])
+    Path("x.json").write_text(text)
+    with pytest.raises(UserError, match=message):
+        main(["compare", *arguments])

@@ -110,16 +110,16 @@ def test_packages_without_dpkg_status_are_read(read: Read) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "licence"),
     [
         (b"You may copy this as you like.\n", NOT_MACHINE_READABLE),
         (b"", NOT_STATED),
         (b"Format: something else\n\nno field\n", NOT_MACHINE_READABLE),
     ],
 )
-def test_licence_in_prose_is_not_guessed(read: Read, text: bytes, says: str) -> None:
+def test_licence_in_prose_is_not_guessed(read: Read, text: bytes, licence: str) -> None:
     """The licences of a copyright file in prose are not guessed."""
-    assert read({**image(), "usr/share/doc/libx/copyright": text})["libx"].licences == [says]
+    assert read({**image(), "usr/share/doc/libx/copyright": text})["libx"].licences == [licence]
 
 
 @pytest.mark.parametrize(
@@ -284,7 +284,7 @@ def test_report_names_nonfree_components(read: Read, capsys: pytest.CaptureFixtu
 
 
 @pytest.fixture
-def at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Files], None]:
+def engine_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Files], None]:
     """Return a function that makes these files the image that any tag names."""
 
     def offer(files: Files) -> None:
@@ -302,10 +302,10 @@ def at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Files]
 
 
 def test_sbom_prints_or_writes_the_same_document(
-    at_hand: Callable[[Files], None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    engine_images: Callable[[Files], None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """`sbom` writes to a file what it prints with --format json."""
-    at_hand(image())
+    engine_images(image())
     assert main(["sbom", TAG, "--format", "json"]) == 0
     printed = capsys.readouterr().out
     assert main(["sbom", TAG]) == 0
@@ -313,7 +313,7 @@ def test_sbom_prints_or_writes_the_same_document(
 
 
 @pytest.mark.parametrize(
-    ("files", "words", "says"),
+    ("files", "arguments", "message"),
     [
         ({"etc/": b""}, [TAG], "neither dpkg's status nor"),
         (image({"x": {"source": "no version"}}), [TAG], "KeyError: 'version'"),
@@ -324,9 +324,9 @@ def test_sbom_prints_or_writes_the_same_document(
     ],
 )
 def test_sbom_rejects_an_invalid_image(
-    at_hand: Callable[[Files], None], files: Files, words: list[str], says: str
+    engine_images: Callable[[Files], None], files: Files, arguments: list[str], message: str
 ) -> None:
     """`sbom` rejects an image whose contents it cannot read, and missing or several images."""
-    at_hand(files)
-    with pytest.raises(UserError, match=says):
-        main(["sbom", *words])
+    engine_images(files)
+    with pytest.raises(UserError, match=message):
+        main(["sbom", *arguments])

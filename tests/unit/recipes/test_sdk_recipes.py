@@ -46,12 +46,12 @@ def run(recipe: str, directory: Path, programs: Mapping[str, str]) -> CompletedP
 )
 def test_another_hip_is_refused(tmp_path: Path, listed: str, found: str) -> None:
     """rocm-devel.sh refuses another major version of HIP before it installs anything."""
-    asked = tmp_path / "asked"
-    programs = {"apt.sh": f'echo "$@" >>{asked}', "apt-cache": f"echo '{listed}'"}
+    calls = tmp_path / "calls"
+    programs = {"apt.sh": f'echo "$@" >>{calls}', "apt-cache": f"echo '{listed}'"}
     ran = run("sdk/rocm-devel.sh", tmp_path, programs)
     assert ran.returncode == 1
     assert f"libamdhip64-dev {found}, expected version 6" in ran.stderr
-    assert asked.read_text() == "install\n"
+    assert calls.read_text() == "install\n"
 
 
 def test_unknown_gpu_is_named(tmp_path: Path) -> None:
@@ -65,13 +65,13 @@ def test_unknown_gpu_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("major", "found"), [("7", "7"), ("", "none")], ids=["newer", "no HIP"])
 def test_another_hip_in_amds_image_is_refused(tmp_path: Path, major: str, found: str) -> None:
     """rocm-vendor.sh refuses another major version of HIP before it installs anything."""
-    told = tmp_path / "rocm-given" / "share" / "hip" / "version"
-    told.parent.mkdir(parents=True)
-    told.write_text(f"HIP_VERSION_MAJOR={major}\nHIP_VERSION_MINOR=4\n" if major else "")
-    ran = run("sdk/vendor/rocm-vendor.sh", tmp_path, {"apt.sh": f"touch {tmp_path}/asked"})
+    version = tmp_path / "rocm-given" / "share" / "hip" / "version"
+    version.parent.mkdir(parents=True)
+    version.write_text(f"HIP_VERSION_MAJOR={major}\nHIP_VERSION_MINOR=4\n" if major else "")
+    ran = run("sdk/vendor/rocm-vendor.sh", tmp_path, {"apt.sh": f"touch {tmp_path}/calls"})
     assert ran.returncode == 1
     assert f"rocm-vendor.sh: amd/image:1.2.3 has HIP version {found}, expected 6" in ran.stderr
-    assert not (tmp_path / "asked").exists()
+    assert not (tmp_path / "calls").exists()
 
 
 def toolkit(directory: Path, release: str = "2026.1") -> Path:
