@@ -12,6 +12,17 @@ nox.options.reuse_existing_virtualenvs = True
 nox.options.stop_on_first_error = True  # no build where the engine failed to start
 nox.options.sessions = ["lint", "unit"]
 
+IMAGES = {
+    "cpu": "libvmaf and FFmpeg for any machine (--libvmaf, --ffmpeg)",
+    "cuda12": "with CUDA 12, NVENC and NVDEC (--libvmaf, --ffmpeg)",
+    "rocm6": "with HIP 6, VA-API and OpenCL; libvmaf on the CPU (--libvmaf, --ffmpeg)",
+    "vulkan": "with Vulkan filters and libplacebo (--libvmaf, --ffmpeg)",
+    "oneapi2026": "with SYCL, QSV, VA-API and OpenCL (--libvmaf, --ffmpeg)",
+    "all-backends": "with nvcc and one FFmpeg for all GPUs (--libvmaf, --ffmpeg)",
+    "dev": "the workbench with every SDK (--libvmaf, --ffmpeg; VMAF_UID, VMAF_GID)",
+    "go-server": "which scores video over HTTP and gRPC (--libvmaf)",
+}
+"""The contents of each image; a unit test compares the names with docker-bake.hcl."""
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 
 
@@ -35,6 +46,16 @@ def _sessions(session: nox.Session) -> list[str]:
     return list(names or [session.name])
 
 
+def _add_build(image: str, contents: str) -> None:
+    """Add the session that builds one image."""
+
+    def build_image(session: nox.Session) -> None:
+        _run(session, "build", "build", f"--only={image}")
+
+    build_image.__doc__ = f"Build vmaf:{image}, {contents}."
+    nox.session(name=f"build-{image}")(build_image)
+
+
 @nox.session
 def engine(session: nox.Session) -> None:
     """Find a Docker Engine with BuildKit, or install and start one (--status, --stop)."""
@@ -47,52 +68,8 @@ def build(session: nox.Session) -> None:
     _run(session, "build", "build")
 
 
-@nox.session(name="build-cpu")
-def build_cpu(session: nox.Session) -> None:
-    """Build vmaf:cpu, libvmaf and FFmpeg for any machine (--libvmaf, --ffmpeg)."""
-    _run(session, "build", "build", "--only=cpu")
-
-
-@nox.session(name="build-cuda12")
-def build_cuda12(session: nox.Session) -> None:
-    """Build vmaf:cuda12, with CUDA 12, NVENC and NVDEC (--libvmaf, --ffmpeg)."""
-    _run(session, "build", "build", "--only=cuda12")
-
-
-@nox.session(name="build-rocm6")
-def build_rocm6(session: nox.Session) -> None:
-    """Build vmaf:rocm6, with HIP 6, VA-API and OpenCL; libvmaf on the CPU (--libvmaf, --ffmpeg)."""
-    _run(session, "build", "build", "--only=rocm6")
-
-
-@nox.session(name="build-vulkan")
-def build_vulkan(session: nox.Session) -> None:
-    """Build vmaf:vulkan, with Vulkan filters and libplacebo (--libvmaf, --ffmpeg)."""
-    _run(session, "build", "build", "--only=vulkan")
-
-
-@nox.session(name="build-oneapi2026")
-def build_oneapi2026(session: nox.Session) -> None:
-    """Build vmaf:oneapi2026, with SYCL, QSV, VA-API and OpenCL (--libvmaf, --ffmpeg)."""
-    _run(session, "build", "build", "--only=oneapi2026")
-
-
-@nox.session(name="build-all-backends")
-def build_all_backends(session: nox.Session) -> None:
-    """Build vmaf:all-backends, with nvcc and one FFmpeg for all GPUs (--libvmaf, --ffmpeg)."""
-    _run(session, "build", "build", "--only=all-backends")
-
-
-@nox.session(name="build-dev")
-def build_dev(session: nox.Session) -> None:
-    """Build vmaf:dev, the workbench with every SDK (--libvmaf, --ffmpeg; VMAF_UID, VMAF_GID)."""
-    _run(session, "build", "build", "--only=dev")
-
-
-@nox.session(name="build-go-server")
-def build_go_server(session: nox.Session) -> None:
-    """Build vmaf:go-server, which scores video over HTTP and gRPC (--libvmaf)."""
-    _run(session, "build", "build", "--only=go-server")
+for image, contents in IMAGES.items():
+    _add_build(image, contents)
 
 
 @nox.session(name="verify-images")

@@ -1,6 +1,5 @@
 """The choice of images: a test that takes `image` runs once for each chosen image."""
 
-import os
 import uuid
 from collections import Counter
 from collections.abc import Iterator
@@ -12,8 +11,8 @@ from _pytest.capture import CaptureManager
 from scripts.core import clips
 from scripts.core.paths import ROOT
 from scripts.engine.client import has_image
-from scripts.images import bases, catalogue
-from scripts.images.overlay import write_overlay
+from scripts.images import catalogue
+from tests.support.buildx import bake_options
 from tests.support.lavapipe import Lavapipe
 from tests.support.subject import COMPOSE, Store, Subject, docker, image_tags
 
@@ -130,15 +129,11 @@ def libvmaf(
     tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> Path:
     """Return libvmaf's source, out of the build's cache, in a directory that anyone may write."""
-    base_source = bases.choose()
-    overlay = write_overlay(
-        tmp_path_factory.mktemp("overlay"), environment=os.environ, base_source=base_source
-    )
-    files = [f"--file={file}" for file in (*bases.OVERLAYS[base_source], overlay)]
+    options = bake_options(tmp_path_factory.mktemp("overlay"))
     # The overlay's substitutes for the base images are not to be loaded into the engine.
     monkeypatch.setenv("BUILDX_NO_DEFAULT_LOAD", "1")
     output = f"--set=libvmaf-source.output=type=local,dest={tmp_path}"
-    built = docker("buildx", "bake", *files, output, "libvmaf-source", cwd=ROOT)
+    built = docker("buildx", "bake", *options, output, "libvmaf-source", cwd=ROOT)
     if built.returncode:
         reason = built.stderr.strip().splitlines()[-1]
         pytest.skip(f"libvmaf's source cannot be built: {reason}")

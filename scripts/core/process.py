@@ -7,13 +7,12 @@ PATH that includes root's directories. None of them uses a shell.
 import os
 import shlex
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 CompletedProcess = subprocess.CompletedProcess
-"""The result of `run` and `run_binary`, for annotations."""
+"""The result of `run`, for annotations."""
 Popen = subprocess.Popen
 """A program that is running, as `start` and `start_daemon` return it."""
 
@@ -64,30 +63,10 @@ def run(
     )
 
 
-def run_binary(
-    *command: str, cwd: Path | None = None, env: Mapping[str, str] | None = None
-) -> CompletedProcess[bytes]:
-    """Run a program to its end and capture its output as bytes; otherwise like `run`."""
-    return _finish(command, cwd, env, stdin=subprocess.DEVNULL, capture_output=True)
-
-
-def output(*command: str, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> str:
+def output(*command: str, cwd: Path | None = None) -> str:
     """Return what a program prints to stdout, or an empty string if it is absent or fails."""
-    done = run(*command, cwd=cwd, env=env)
+    done = run(*command, cwd=cwd)
     return "" if done.returncode else done.stdout
-
-
-def run_visibly(
-    *command: str, cwd: Path | None = None, env: Mapping[str, str] | None = None
-) -> int:
-    """Run a program whose output goes to the user's terminal, and return its exit status.
-
-    The status is `NOT_FOUND` where the program is not installed, with the reason on stderr.
-    """
-    done = _finish(command, cwd, env, stdin=subprocess.DEVNULL)
-    if done.stderr:
-        sys.stderr.write(f"{done.stderr.decode()}\n")
-    return done.returncode
 
 
 def run_logged(

@@ -62,7 +62,7 @@ def test_classic_builder_refuses_each_dockerfile(path: str, empty: Path) -> None
 def test_check_of_the_classic_builder_catches_faults(
     text: str, message: str, tmp_path: Path, empty: Path
 ) -> None:
-    """The check above fails on Dockerfiles that are not refused, or not at once."""
+    """The check for an early refusal fails on a Dockerfile that is refused late or not at all."""
     (tmp_path / "Dockerfile").write_text(text)
     with pytest.raises(AssertionError, match=message):
         assert_refused(tmp_path / "Dockerfile", empty)

@@ -182,7 +182,7 @@ def check_mounts_stay(data: Path, rules: Sequence[Mapping[str, Any]]) -> None:
 
 
 def test_collection_removes_layers_and_no_cache_mount(data: Path) -> None:
-    """The project's policy reaches its limit by removing layers, which are rebuilt quickly."""
+    """The project's garbage collection reaches its limit by removing layers, not cache mounts."""
     check_mounts_stay(data, project_rules())
 
 
@@ -198,7 +198,7 @@ def test_collection_removes_layers_and_no_cache_mount(data: Path) -> None:
     ],
 )
 def test_other_rules_remove_cache_mounts(rules: Sequence[Mapping[str, Any]], data: Path) -> None:
-    """The check of the project's policy fails with rules that do not protect cache mounts."""
+    """Rules without protection of cache mounts fail the check of the collection policy."""
     with pytest.raises(AssertionError, match="collection removed cache mounts"):
         check_mounts_stay(data, rules)
 
@@ -211,7 +211,7 @@ def test_other_rules_remove_cache_mounts(rules: Sequence[Mapping[str, Any]], dat
 def test_prune_removes_only_old_mounts_of_the_project(
     age: timedelta, expected: list[str], data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Layers, mounts of other projects and mounts that were used recently stay."""
+    """`cache prune` removes old mounts of the project, and no layer, recent or foreign mount."""
     with daemon(data, {"enabled": False}) as environment:
         for name, value in environment.items():
             monkeypatch.setenv(name, value)

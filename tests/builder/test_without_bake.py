@@ -1,17 +1,16 @@
 """The Dockerfiles without nox: a clear end without bake, and a working `docker buildx bake`."""
 
-import os
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 
+from scripts.core import process
 from scripts.core.paths import RECORDS, ROOT
 from scripts.images import bases
-from scripts.images.overlay import write_overlay
-from tests.support.buildx import needs_buildx
+from tests.support.buildx import bake_options, needs_buildx
 
 pytestmark = needs_buildx
 
@@ -24,25 +23,11 @@ COMMANDS = {
 """The files that need bake, and the target in the command that their message gives."""
 
 
-def docker(*arguments: str) -> subprocess.CompletedProcess[str]:
+def docker(*arguments: str) -> CompletedProcess[str]:
     """Run docker in the checkout."""
-    environment = {**os.environ, "BUILDX_NO_DEFAULT_LOAD": "1"}
+    environment = {**process.environment(), "BUILDX_NO_DEFAULT_LOAD": "1"}
     environment.pop("DOCKER_BUILDKIT", None)
-    return subprocess.run(
-        ["docker", *arguments],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def overlay(directory: Path) -> list[str]:
-    """Return the options of bake for this machine, with the substitutes if no registry answers."""
-    source = bases.choose()
-    machine = write_overlay(directory, environment=os.environ, base_source=source)
-    return [f"--file={file}" for file in (*bases.OVERLAYS[source], machine)]
+    return process.run("docker", *arguments, cwd=ROOT, env=environment)
 
 
 @pytest.fixture(scope="module", name="frontend")
@@ -53,7 +38,7 @@ def _frontend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         return
     RECORDS.mkdir(exist_ok=True)
     bases.bootstrap()
-    options = overlay(tmp_path_factory.mktemp("frontend"))
+    options = bake_options(tmp_path_factory.mktemp("frontend"))
     settings = ("frontend.tags=" + FRONTEND, "frontend.output=type=docker")
     built = docker("buildx", "bake", *options, *(f"--set={s}" for s in settings), "frontend")
     assert not built.returncode, built.stderr
@@ -64,7 +49,7 @@ def _frontend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.mark.parametrize(("path", "target"), COMMANDS.items())
 @pytest.mark.usefixtures("frontend")
 def test_build_without_bake_names_the_command(path: str, target: str) -> None:
-    """A build of a file that needs bake ends at once, and its last line has the command."""
+    """A build without bake of a Dockerfile that needs bake ends at once and names the command."""
     begin = time.monotonic()
     built = docker("build", f"--file={path}", ".")
     assert built.returncode
@@ -75,6 +60,6 @@ def test_build_without_bake_names_the_command(path: str, target: str) -> None:
 
 def test_bake_builds_without_nox(tmp_path: Path) -> None:
     """`docker buildx bake cpu` builds the image, with the same layers as a build session."""
-    options = overlay(tmp_path)
+    options = bake_options(tmp_path)
     built = docker("buildx", "bake", *options, "--set=cpu.output=type=cacheonly", "cpu")
     assert not built.returncode, built.stderr

@@ -7,7 +7,7 @@ them takes seconds.
 import inspect
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tests.mutants.patches import Patch
@@ -57,6 +57,11 @@ class Mutant:
     def tag(self) -> str:
         """The tag of the mutant's image."""
         return f"vmaf-mutant:{self.name}"
+
+
+def based_on(base: str, *mutants: Mutant) -> tuple[Mutant, ...]:
+    """Return the mutants, derived from this image of the bake file."""
+    return tuple(replace(mutant, base=base) for mutant in mutants)
 
 
 def matches(expected_failure: str, message: str) -> bool:

@@ -2,16 +2,16 @@
 
 from tests.images import test_rocm
 from tests.mutants import patches
-from tests.mutants.mutant import Mutant, as_root, crash, script
+from tests.mutants.mutant import Mutant, as_root, based_on, crash, script
 from tests.support import smoke
 from tests.support.subject import VERSIONS
 
-MUTANTS = (
+MUTANTS = based_on(
+    "rocm6",
     Mutant(
         "no-vaapi-encoder",
         test_rocm.test_ffmpeg_lists_vaapi_and_opencl,
         r"missing: \['h264_vaapi'\]",
-        base="rocm6",
         patches={"/usr/local/lib/libavcodec.so": patches.rename("h264_vaapi", "h264_vaap_")},
         params={"question": "-encoders"},
     ),
@@ -19,7 +19,6 @@ MUTANTS = (
         "no-opencl-filter",
         test_rocm.test_ffmpeg_lists_vaapi_and_opencl,
         r"missing: \['avgblur_opencl'\]",
-        base="rocm6",
         patches={
             "/usr/local/lib/libavfilter.so": patches.rename("avgblur_opencl", "avgblur_openc_")
         },
@@ -30,13 +29,11 @@ MUTANTS = (
         test_rocm.test_ffmpeg_reports_a_missing_vaapi_device,
         "killed by signal 11",
         crash("ffmpeg"),
-        base="rocm6",
     ),
     Mutant(
         "hip-code-for-another-gpu",
         test_rocm.test_hip_smoke_has_code_for_the_declared_gpus,
         r"Extra items in the left set:\n.*'gfx90c",
-        base="rocm6",
         patches={smoke.HIP: patches.other_gfx},
     ),
     Mutant(
@@ -44,21 +41,18 @@ MUTANTS = (
         test_rocm.test_hip_smoke_has_code_for_the_declared_gpus,
         r"Extra items in the right set:\n.*'gfx1200",
         as_root(f"sed -i 's/gfx1100/gfx1200/' {VERSIONS}"),
-        base="rocm6",
     ),
     Mutant(
         "hip-of-release-7",
         test_rocm.test_hip_release_is_6,
         r"hip is of version 7\.",
         as_root(f"""sed -i 's/"version": "6\\./"version": "7./' {VERSIONS}"""),
-        base="rocm6",
     ),
     Mutant(
         "no-hsa-library",
         test_rocm.test_hip_libraries_load,
         "libhsa-runtime64.*cannot open shared object file",
         as_root("rm /usr/lib/*/libhsa-runtime64.so.1"),
-        base="rocm6",
         params={"library": "libamdhip64.so.6"},
     ),
     Mutant(
@@ -66,7 +60,6 @@ MUTANTS = (
         test_rocm.test_hip_libraries_load,
         "libamd_comgr.*cannot be preloaded",
         as_root("rm /usr/lib/*/libamd_comgr.so.3"),
-        base="rocm6",
         params={"library": "libamd_comgr.so.3"},
     ),
     Mutant(
@@ -74,34 +67,29 @@ MUTANTS = (
         test_rocm.test_hip_smoke_reports_a_missing_gpu,
         "a success, although it cannot work here",
         script(smoke.HIP, "echo no AMD GPU >&2"),
-        base="rocm6",
     ),
     Mutant(
         "no-icd-file-of-amd",
         test_rocm.test_opencl_driver_is_registered_and_loads,
         r"registered OpenCL drivers: \[\]",
         as_root("rm /etc/OpenCL/vendors/*.icd"),
-        base="rocm6",
     ),
     Mutant(
         "icd-file-without-its-driver",
         test_rocm.test_opencl_driver_is_registered_and_loads,
         r"libamdocl64\S* does not load",
         as_root("rm /usr/lib/*/libamdocl64.so*"),
-        base="rocm6",
     ),
     Mutant(
         "vaapi-driver-newer-than-libva",
         test_rocm.test_vaapi_driver_matches_libva,
         r"\[\d+\] for libva 1\.1\b",
         as_root("cd /usr/lib/x86_64-linux-gnu && mv libva.so.2.*.* libva.so.2.0100.0 && ldconfig"),
-        base="rocm6",
     ),
     Mutant(
         "hip-smoke-with-another-sum-than-the-cpu",
         test_rocm.test_hip_smoke_agrees_with_the_cpu,
         "the GPU's sum is 1, the CPU's 2",
         script(smoke.HIP, "echo sum of squared differences 1, expected 2"),
-        base="rocm6",
     ),
 )

@@ -37,17 +37,10 @@ class WithoutPrograms(Subject):
     attempted = False
     """Whether a test tried to run a program."""
 
-    def run(  # the arguments are those of Subject.run
-        self,
-        *arguments: str,
-        program: str = "",
-        options: Iterable[str] = (),
-        directory: Path | None = None,
-        succeeds: bool = True,
-        timeout: float = 0,
+    def run(
+        self, *arguments: str, program: str = "", succeeds: bool = True, **_: object
     ) -> ProgramResult:
         """Fail as the docker client does if it cannot start a container."""
-        del options, directory, timeout
         self.attempted = True
         shown = " ".join((program or self.image.entry, *arguments))
         message = "docker: Error response from daemon: cannot start the container."
@@ -194,21 +187,21 @@ def test_property_fails_on_mutant(
 
 
 def test_every_property_has_a_mutant() -> None:
-    """Every property has a mutant, as one that nothing breaks may be unable to fail."""
+    """Every property of an image has a mutant, as one that nothing breaks may be unable to fail."""
     broken = {mutant.test for mutant in MUTANTS}
     lacking = [name for name, test in properties.every().items() if test not in broken]
     assert not lacking
 
 
 def test_mutant_names_are_unique() -> None:
-    """No two mutants have the same name, and so the same image."""
+    """No two mutants of images have the same name, which is also the name of their image."""
     repeated = [name for name, count in Counter(m.name for m in MUTANTS).items() if count > 1]
     assert not repeated
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_expected_failure_is_specific(mutant: Mutant) -> None:
-    """No expected failure matches a text that is in any failure of its property."""
+    """No mutant expects a text that is in every failure of its property."""
     assert not list(unspecific_matches(mutant.expected_failure, mutant.test))
 
 
@@ -230,7 +223,7 @@ def test_expected_failure_is_specific(mutant: Mutant) -> None:
     ],
 )
 def test_unspecific_expected_failure_is_refused(expected_failure: str) -> None:
-    """An expected failure that is in any failure is refused: names, source lines, numbers."""
+    """A mutant may not expect a text that is in any failure: a name, a source line, a number."""
     test = {
         "/data": "test_working_directory_is_data",
         "ffprobe": "test_ffprobe_reports_the_size_of_a_clip",
@@ -239,7 +232,7 @@ def test_unspecific_expected_failure_is_refused(expected_failure: str) -> None:
 
 
 def test_bake_leaves_no_temporary_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Building mutants leaves nothing in the temporary directory."""
+    """Building the images of mutants leaves nothing in the temporary directory."""
     temporary, context = tmp_path / "temporary", tmp_path / "context"
     for directory in (temporary, context):
         directory.mkdir()

@@ -32,7 +32,7 @@ def messages(edit_id: int) -> Sequence[Finding]:
 def test_rule_reports_its_mutant(
     edit: Edit, record_property: Callable[[str, object], None]
 ) -> None:
-    """The edit breaks this rule and no other, and a finding names the fault."""
+    """Only the rule of a policy mutant reports it, and one of its findings names the fault."""
     findings = messages(EDITS.index(edit))
     assert {finding.rule for finding in findings} == {edit.rule}
     matches = [one.message for one in findings if edit.expected_failure in one.message]
@@ -42,9 +42,9 @@ def test_rule_reports_its_mutant(
 
 @by_edit
 def test_expected_failure_names_the_fault(edit: Edit) -> None:
-    """An expected failure is in no message about another fault, nor in the text of the rule.
+    """The message that a policy mutant expects is in no message about another fault.
 
-    One that is would accept a finding for another reason.
+    A message of another fault, or the text of the rule, would be accepted for another reason.
     """
     assert edit.expected_failure
     rule = RULES[edit.rule]
@@ -55,16 +55,16 @@ def test_expected_failure_names_the_fault(edit: Edit) -> None:
     assert [name for name, text in texts.items() if edit.expected_failure in text] == []
 
 
-def test_the_project_has_no_finding() -> None:
-    """The files that the mutants edit have no findings, so each finding is the mutant's."""
+def test_unedited_files_have_no_finding() -> None:
+    """The project's files have no finding of the policy before a mutant edits them."""
     assert [one for one in check(project.of_repository()) if not one.allowed] == []
 
 
 def test_every_rule_has_a_mutant() -> None:
-    """Every rule has a mutant, as a rule that never reported anything may be unable to."""
+    """Every rule of the policy has a mutant, as a rule that never reports may be unable to."""
     assert set(RULES) == {edit.rule for edit in EDITS}
 
 
-def test_mutants_have_different_names() -> None:
-    """Two mutants of a rule have different names, so that their rows in the table differ."""
+def test_mutants_of_a_rule_have_different_names() -> None:
+    """The mutants of a policy rule have different names, for different rows in the table."""
     assert max(Counter((edit.rule, edit.name) for edit in EDITS).values()) == 1

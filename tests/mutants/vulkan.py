@@ -2,17 +2,17 @@
 
 from tests.images import test_vulkan
 from tests.mutants import patches
-from tests.mutants.mutant import Mutant, crash, wrap
+from tests.mutants.mutant import Mutant, based_on, crash, wrap
 
 LIBAVFILTER = "/usr/local/lib/libavfilter.so"
 LIBAVUTIL = "/usr/local/lib/libavutil.so"
 
-MUTANTS = (
+MUTANTS = based_on(
+    "vulkan",
     Mutant(
         "no-libplacebo-filter",
         test_vulkan.test_ffmpeg_lists_vulkan_features,
         r"missing: \['libplacebo'\]",
-        base="vulkan",
         patches={LIBAVFILTER: patches.rename("libplacebo", "libplaceb_")},
         params={"question": "-filters"},
     ),
@@ -20,7 +20,6 @@ MUTANTS = (
         "no-vulkan-device-type",
         test_vulkan.test_ffmpeg_lists_vulkan_features,
         r"missing: \['vulkan'\]",
-        base="vulkan",
         patches={LIBAVUTIL: patches.rename("vulkan", "vulka_")},
         params={"question": "-hwaccels"},
     ),
@@ -29,20 +28,17 @@ MUTANTS = (
         test_vulkan.test_ffmpeg_reports_a_missing_vulkan_device,
         "killed by signal 11",
         crash("ffmpeg"),
-        base="vulkan",
     ),
     Mutant(
         "no-vulkan-loader",
         test_vulkan.test_ffmpeg_reports_a_missing_vulkan_device,
         "Unable to open the libvulkan library",
-        base="vulkan",
         patches={LIBAVUTIL: patches.rename("libvulkan.so.1", "libvulkan.so.9")},
     ),
     Mutant(
         "no-scale-vulkan-filter",
         test_vulkan.test_vulkan_filters_scale_and_score,
         "No such filter: 'scale_vulkan'",
-        base="vulkan",
         patches={LIBAVFILTER: patches.rename("scale_vulkan", "scale_vulka_")},
         params={"scaler": "scale_vulkan"},
     ),
@@ -53,7 +49,6 @@ MUTANTS = (
         wrap(
             "ffmpeg", """exec ffmpeg.real $(printf ' %s' "$@" | sed s/:,disable_multiplane=1//)"""
         ),
-        base="vulkan",
         params={"scaler": "libplacebo"},
     ),
 )

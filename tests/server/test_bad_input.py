@@ -3,7 +3,6 @@
 import gzip
 import json
 import os
-import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -66,21 +65,21 @@ VIDEOS: Mapping[str, tuple[bytes, int, str]] = {
 @pytest.mark.parametrize("name", VIDEOS)
 @pytest.mark.parametrize("place", ["reference", "distorted"])
 def test_server_refuses_an_invalid_video(server: Server, name: str, place: str) -> None:
-    """An invalid video is refused, both as the reference and as the distorted video."""
+    """The server refuses an invalid video, both as the reference and as the distorted video."""
     video, status, problem_name = VIDEOS[name]
     pair = (video, VIDEO) if place == "reference" else (VIDEO, video)
     problem(server.upload(*pair), status, problem_name)
 
 
 def test_server_refuses_an_invalid_file(server: Server, footage: Footage) -> None:
-    """An invalid video under the data root is refused."""
+    """The server refuses an invalid video under the data root."""
     (footage.directory / "truncated.y4m").write_bytes(VIDEO[:-1])
     body = {"reference": "reference.y4m", "distorted": "truncated.y4m"}
     problem(requests.post(server.url + SCORE, json=body, timeout=PATIENCE), 422, "bad-video")
 
 
 def test_stream_ends_with_a_late_error(server: Server) -> None:
-    """If scoring fails after the first line was sent, the last line has the problem."""
+    """If scoring fails after the first line of a stream, the last line has the problem."""
     answer = server.upload(VIDEO, VIDEO[:-1], frames="true")
     if answer.ok:
         last = json.loads(answer.text.splitlines()[-1])
@@ -110,7 +109,7 @@ OPTIONS = {
 
 @pytest.mark.parametrize("name", OPTIONS)
 def test_server_refuses_invalid_options(server: Server, name: str) -> None:
-    """An invalid option is refused; it is never ignored."""
+    """The server refuses an invalid option instead of ignoring it."""
     problem(server.upload(VIDEO, VIDEO, options=OPTIONS[name]), 400, "bad-options")
 
 
@@ -137,7 +136,7 @@ LINKS = {"out": "/etc/passwd", "outside": "/etc"}
 def test_server_refuses_a_path_outside_the_data_root(
     server: Server, footage: Footage, path: str, status: int, name: str
 ) -> None:
-    """Paths that leave the data root, or that are not of a regular file, are refused."""
+    """The server refuses a path that leaves the data root, or that is not of a regular file."""
     for link, target in LINKS.items():
         _link(footage.directory / link, target)
     _pipe(footage.directory / "pipe")
@@ -217,7 +216,7 @@ BODIES = {
 
 @pytest.mark.parametrize("name", BODIES)
 def test_server_refuses_an_invalid_body(server: Server, name: str) -> None:
-    """An invalid body, query or path is refused with the status of its fault."""
+    """The server refuses an invalid body, query or path with the status of its fault."""
     body = BODIES[name]
     answer = requests.post(
         server.url + body.path, data=body.data, headers=body.headers, timeout=PATIENCE
@@ -227,7 +226,7 @@ def test_server_refuses_an_invalid_body(server: Server, name: str) -> None:
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH", "TRACE"])
 def test_server_refuses_a_wrong_method(server: Server, method: str) -> None:
-    """A wrong method gets status 405, and the header Allow lists the right one."""
+    """A request with a wrong method gets status 405, and the header Allow lists the right one."""
     answer = requests.request(method, server.url + SCORE, timeout=PATIENCE)
     problem(answer, 405, "method-not-allowed")
     assert "POST" in answer.headers["Allow"]
@@ -235,8 +234,7 @@ def test_server_refuses_a_wrong_method(server: Server, method: str) -> None:
 
 def _raw(server: Server, *chunks: bytes) -> bytes:
     """Send bytes unchanged, and return the response up to the end of the connection."""
-    host, _, port = server.url.removeprefix("http://").partition(":")
-    with socket.create_connection((host, int(port)), PATIENCE) as connection:
+    with server.connect() as connection:
         answer = b""
         try:
             for chunk in chunks:
@@ -256,7 +254,7 @@ def _headers(size: int) -> Iterator[bytes]:
 
 
 def test_server_refuses_large_headers(server: Server) -> None:
-    """Headers above the limit get status 431."""
+    """A request with headers above the limit gets status 431."""
     answer = _raw(server, *_headers(10**6))
     assert answer.startswith(b"HTTP/1.1 431 "), answer[:200]
 
@@ -276,6 +274,6 @@ POST = b"POST /v1/score HTTP/1.1\r\nHost: x\r\n"
     ],
 )
 def test_server_closes_a_connection_that_is_not_http(server: Server, request_bytes: bytes) -> None:
-    """A connection with invalid HTTP is closed, without a response or with a 4xx or 505."""
+    """The server closes a connection with invalid HTTP, silently or with a status 4xx or 505."""
     answer = _raw(server, request_bytes, b"\r\n")
     assert not answer or answer.startswith((b"HTTP/1.1 4", b"HTTP/1.1 505")), answer[:200]

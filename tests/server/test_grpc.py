@@ -52,7 +52,7 @@ def client(api: Any, channel: grpc.Channel) -> Client:
 
 
 def test_health_reports_serving(channel: grpc.Channel) -> None:
-    """The standard health service reports SERVING for the server and for the service."""
+    """The gRPC health service reports SERVING for the server and for the scoring service."""
     health = health_pb2_grpc.HealthStub(channel)
     for service in ("", "vmaf.v1.Scoring"):
         request = health_pb2.HealthCheckRequest(service=service)
@@ -60,7 +60,7 @@ def test_health_reports_serving(channel: grpc.Channel) -> None:
 
 
 def test_reflection_describes_the_service(channel: grpc.Channel) -> None:
-    """Reflection describes the service and its methods, so that grpcurl needs no .proto file."""
+    """GRPC reflection describes the scoring service, so that grpcurl needs no .proto file."""
     database = ProtoReflectionDescriptorDatabase(channel)
     assert "vmaf.v1.Scoring" in database.get_services()
     described = database.FindFileContainingSymbol("vmaf.v1.Scoring")
@@ -109,7 +109,7 @@ def refused(code: grpc.StatusCode) -> Any:
     ],
 )
 def test_grpc_refuses_an_invalid_path(client: Client, path: str, code: grpc.StatusCode) -> None:
-    """An invalid path is refused with the code of its problem."""
+    """A gRPC request with an invalid path is refused with the status code of its problem."""
     request = client.protos.ScoreRequest(reference="reference.y4m", distorted=path)
     with refused(code):
         client.scoring.Score(request, timeout=PATIENCE)
@@ -132,7 +132,7 @@ def test_grpc_refuses_an_invalid_path(client: Client, path: str, code: grpc.Stat
     ],
 )
 def test_grpc_refuses_an_invalid_stream(client: Client, server: Server, fault: str) -> None:
-    """An invalid stream is refused with INVALID_ARGUMENT, and the next stream is scored."""
+    """An invalid gRPC stream is refused with INVALID_ARGUMENT, and the next stream is scored."""
     config, (good, *_) = client.config(), FRAMES
     pair = client.pair(good, good)
     messages = {
@@ -156,13 +156,13 @@ def test_grpc_refuses_an_invalid_stream(client: Client, server: Server, fault: s
 
 
 def test_grpc_refuses_a_frame_above_the_limit(client: Client) -> None:
-    """A Config with frames above the pixel limit is refused before any frame is sent."""
+    """A gRPC Config with frames above the pixel limit is refused before any frame is sent."""
     with refused(grpc.StatusCode.OUT_OF_RANGE):
         client.stream(client.config(width=2**16, height=2**16))
 
 
 def test_grpc_refuses_a_message_above_the_limit(image: Subject, api: Any) -> None:
-    """A message above the size limit is refused with RESOURCE_EXHAUSTED."""
+    """A gRPC message above the size limit is refused with RESOURCE_EXHAUSTED."""
     options = ["--env=VMAF_GRPC_MAX_MESSAGE_BYTES=100000"]
     with serving(image, options=options) as server, grpc.insecure_channel(server.grpc) as channel:
         client = Client(api, channel)
@@ -171,7 +171,7 @@ def test_grpc_refuses_a_message_above_the_limit(image: Subject, api: Any) -> Non
 
 
 def test_grpc_stream_holds_a_slot_until_it_ends(image: Subject, api: Any) -> None:
-    """While a stream runs in the only slot, others are refused; cancelling it frees the slot."""
+    """A gRPC stream in the only slot makes the server refuse others until it is cancelled."""
     options = ["--env=VMAF_CONCURRENCY=1", "--env=VMAF_QUEUE=0"]
     with serving(image, options=options) as server, grpc.insecure_channel(server.grpc) as channel:
         client = Client(api, channel)

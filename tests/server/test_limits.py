@@ -2,10 +2,8 @@
 
 import re
 import signal
-import socket
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,7 +11,7 @@ import requests
 
 from scripts.core.paths import ROOT
 from tests.support.forms import END, FRAME, VIDEO, part, post, problem, uploading
-from tests.support.serving import PATIENCE, SCORE, Server, eventually, serving
+from tests.support.serving import SCORE, Server, eventually, serving
 from tests.support.subject import Subject
 
 pytestmark = pytest.mark.needs("server")
@@ -38,7 +36,7 @@ def outcomes(server: Server, outcome: str) -> float:
 
 
 def test_queue_refuses_a_request_when_it_is_full(image: Subject) -> None:
-    """A request to a full queue gets status 429 with Retry-After; the others are scored."""
+    """A request to a full queue gets status 429 with Retry-After, and queued ones are scored."""
     with serving(image, options=settings(concurrency="1", queue="1")) as server:
         with uploading(server) as first:
             eventually(lambda: running(server), 1)
@@ -58,7 +56,7 @@ def test_queue_refuses_a_request_when_it_is_full(image: Subject) -> None:
 
 @pytest.mark.parametrize("pieces", [False, True], ids=["with-length", "in-pieces"])
 def test_server_refuses_a_large_body(image: Subject, pieces: bool) -> None:  # noqa: FBT001
-    """A body above the limit is refused, whether or not the request declares its length."""
+    """The server refuses a body above the limit, also if the request declares no length."""
     body = part("reference") + part("distorted") + END
     with serving(image, options=settings(max_body_bytes=str(len(body) - 1))) as server:
         answer = post(server, iter([body]) if pieces else body)
@@ -77,19 +75,11 @@ def test_server_refuses_a_video_above_the_limit(image: Subject, limit: str, valu
 
 
 def test_server_refuses_an_upload_without_scratch_space(image: Subject) -> None:
-    """An upload above the scratch limit gets status 503 with Retry-After."""
+    """An upload above the server's scratch limit gets status 503 with Retry-After."""
     with serving(image, options=settings(max_scratch_bytes="1000")) as server:
         answer = server.upload(VIDEO, VIDEO)
         problem(answer, 503, "scratch-full")
         assert int(answer.headers["Retry-After"]) >= 1
-
-
-@contextmanager
-def raw(server: Server) -> Iterator[socket.socket]:
-    """Yield a connection to the server's HTTP port."""
-    host, _, port = server.url.removeprefix("http://").partition(":")
-    with socket.create_connection((host, int(port)), PATIENCE) as connection:
-        yield connection
 
 
 HALF = (
@@ -100,15 +90,18 @@ HALF = (
 
 
 def test_server_times_out_a_stalled_upload(image: Subject) -> None:
-    """A client that stops sending gets status 408, and its slot becomes free."""
-    with serving(image, options=settings(stall_timeout="1s")) as server, raw(server) as connection:
+    """A client that stops sending its upload gets status 408, and its slot becomes free."""
+    with (
+        serving(image, options=settings(stall_timeout="1s")) as server,
+        server.connect() as connection,
+    ):
         connection.sendall(HALF)
         assert connection.recv(2**16).startswith(b"HTTP/1.1 408 ")
         eventually(lambda: running(server), 0)
 
 
 def test_server_times_out_a_slow_upload(image: Subject) -> None:
-    """A client that sends a byte from time to time gets status 408 at the request timeout."""
+    """An upload that sends a byte now and then gets status 408 at the request timeout."""
 
     def drip() -> Iterator[bytes]:
         yield part("reference") + part("distorted")[:-FRAME]
@@ -121,18 +114,18 @@ def test_server_times_out_a_slow_upload(image: Subject) -> None:
 
 
 def test_server_times_out_slow_headers(image: Subject) -> None:
-    """A connection whose headers are not complete at the header timeout is closed."""
+    """The server closes a connection whose headers are incomplete at the header timeout."""
     with serving(image, options=settings(header_timeout="1s")) as server:
-        with raw(server) as connection:
+        with server.connect() as connection:
             connection.sendall(b"GET /healthz HTTP/1.1\r\n")
             answer = connection.recv(2**16)
         assert not answer or answer.startswith(b"HTTP/1.1 408 ")
 
 
 def test_server_frees_resources_of_an_abandoned_upload(image: Subject) -> None:
-    """If a client disconnects during its upload, its slot and scratch space become free."""
+    """A client that disconnects during its upload frees its slot and its scratch space."""
     with serving(image) as server:
-        with raw(server) as connection:
+        with server.connect() as connection:
             connection.sendall(HALF)
             eventually(lambda: running(server), 1)
             assert server.metric("vmaf_scratch_bytes") > 0
@@ -158,7 +151,7 @@ LONG_REQUEST = {"reference": "long.y4m", "distorted": "long.y4m"}
 
 
 def test_server_stops_scoring_for_a_disconnected_client(image: Subject, long_video: Path) -> None:
-    """If a client disconnects, the server does not score the remaining frames."""
+    """The server does not score the remaining frames for a client that has disconnected."""
     with serving(image, directory=long_video) as server:
         with pytest.raises(requests.Timeout):
             requests.post(server.url + SCORE, json=LONG_REQUEST, timeout=0.5)
@@ -193,7 +186,7 @@ def refused(server: Server) -> bool:
 
 
 def test_server_cuts_off_requests_at_the_drain_timeout(image: Subject) -> None:
-    """Requests that run longer than the drain timeout are cut off, and the exit code is 1."""
+    """The server cuts off requests at the drain timeout, and its exit code is then 1."""
     with serving(image, options=settings(drain_timeout="1s")) as server:
         with uploading(server) as slow:
             eventually(lambda: running(server), 1)
@@ -209,7 +202,7 @@ SETTINGS = SETTING.findall((ROOT / "docs" / "server.md").read_text())
 
 
 def test_help_lists_every_setting(image: Subject) -> None:
-    """`--help` and docs/server.md list the same flags and environment variables."""
+    """The server's `--help` and docs/server.md list the same flags and environment variables."""
     result = image.run("--help")
     text = result.stdout + result.stderr
     flags = set(re.findall(r"(?<!\S)--[a-z][\w-]+", text))
@@ -239,6 +232,6 @@ def test_server_refuses_an_invalid_setting(
 
 
 def test_flag_takes_precedence_over_its_variable(image: Subject) -> None:
-    """A flag takes precedence over the environment variable of the same setting."""
+    """A flag of the server takes precedence over the variable of the same setting."""
     with serving(image, "--max-frames=8", options=settings(max_frames="7")) as server:
         assert server.upload(VIDEO, VIDEO).ok

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.needs("server")
 
 
 def test_metrics_count_requests(image: Subject) -> None:
-    """The metrics count requests by path and code, scorings by outcome, and scored frames."""
+    """The server's metrics count requests by path and code, scorings by outcome, and frames."""
     with serving(image) as server:
         before = server.metric("vmaf_http_requests_total", path="/v1/models", code="200")
         for _ in range(3):
@@ -44,7 +44,7 @@ def test_metrics_count_requests(image: Subject) -> None:
 
 
 def test_metrics_have_no_labels_from_clients(server: Server) -> None:
-    """Unknown paths do not create time series, which could exhaust the server's memory."""
+    """Unknown paths create no time series of the metrics, which could exhaust the memory."""
     for number in range(20):
         server.get(f"/made-up/{number}")
     assert "made-up" not in server.get("/metrics").text

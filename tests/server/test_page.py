@@ -58,7 +58,7 @@ def tab_to(page: Page, target: Locator) -> None:
 
 
 def test_page_shows_the_score(page: Page, server: Server) -> None:
-    """After choosing two files and pressing Enter, the page shows their score and a plot."""
+    """The server's page shows the score and a plot of two files that were chosen by keyboard."""
     choose(page, VIDEO, WORSE)
     button = page.get_by_role("button", name="Score")
     tab_to(page, button)
@@ -69,7 +69,7 @@ def test_page_shows_the_score(page: Page, server: Server) -> None:
 
 
 def test_page_is_usable_by_keyboard(page: Page) -> None:
-    """Tab reaches both file fields and the button, in their order on the page."""
+    """Tab reaches both file fields and the button of the server's page, in their order."""
     for target in (
         page.get_by_label("Reference"),
         page.get_by_label("Distorted"),
@@ -79,7 +79,7 @@ def test_page_is_usable_by_keyboard(page: Page) -> None:
 
 
 def test_page_shows_errors(page: Page) -> None:
-    """The page shows the server's error message, and the next attempt succeeds."""
+    """The server's page shows an error message of the server, and the next attempt succeeds."""
     choose(page, VIDEO, b"no video")
     page.get_by_role("button", name="Score").press("Enter")
     expect(page.get_by_role("alert")).to_contain_text("Y4M", timeout=20_000)
@@ -90,7 +90,7 @@ def test_page_shows_errors(page: Page) -> None:
 
 
 def test_page_accepts_dropped_files(page: Page, server: Server) -> None:
-    """Two files can be dropped on the page together; the first one is the reference."""
+    """Two files can be dropped on the server's page together; the first is the reference."""
     page.evaluate(
         """([reference, distorted]) => {
             const transfer = new DataTransfer();

@@ -42,7 +42,7 @@ def html() -> str:
 
 @pytest.mark.parametrize("width", [1280, 390], ids=["desk", "phone"])
 def test_report_renders(browser: Browser, html: str, width: int) -> None:
-    """The page fits the screen, light and dark, with no request and no message on the console."""
+    """The build report fits the screen, light and dark, without requests or console messages."""
     grounds = set()
     page = browser.new_page(viewport={"width": width, "height": 800}, is_mobile=width < PHONE)
     wrong: list[str] = []

@@ -90,14 +90,14 @@ def test_scores_match_the_program(
     number: int,
     score: Callable[..., Scores],
 ) -> None:
-    """Every interface returns the program's score of each frame, and their mean."""
+    """Every interface of the server returns vmaf's score of each frame, and their mean."""
     pair = footage.pairs[number]
     scores = score(server=server, footage=footage, names=pair, api=api, channel=channel)
     assert scores == pytest.approx(expected[pair], abs=TOLERANCE)
 
 
 def test_options_match_the_program(server: Server, cpu: Subject, footage: Footage) -> None:
-    """Models, features, subsampling and pooling have the same effect as in the program."""
+    """Models, features, subsampling and pooling have the same effect in the server as in vmaf."""
     names = footage.pairs[0]
     models = ("vmaf_v0.6.1neg", "vmaf_4k_v0.6.1")
     options = {

@@ -3,9 +3,12 @@
 import io
 import json
 import tarfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
+
+from scripts.contents.archive import Archive, SavedImage
 
 TAG = "made:here"
 
@@ -64,3 +67,10 @@ def save(
             member.size = len(content)
             tar.addfile(member, io.BytesIO(content))
     return path
+
+
+@contextmanager
+def image_of(directory: Path, *layers: bytes) -> Iterator[SavedImage]:
+    """Yield the image of these layers, read from an archive."""
+    with Archive(save(directory, layers)) as archive:
+        yield archive.image(TAG)

@@ -1,21 +1,25 @@
-"""Whether the docker client has buildx."""
+"""The docker client's buildx: whether it is installed, and its bake files."""
 
-import shutil
-import subprocess
+import os
+from pathlib import Path
 
 import pytest
 
-
-def has_buildx() -> bool:
-    """Whether bake files can be read here; no engine is needed."""
-    asked = ["docker", "buildx", "version"]
-    return (
-        bool(shutil.which("docker"))
-        and not subprocess.run(asked, capture_output=True, check=False).returncode
-    )
-
+from scripts.core import process
+from scripts.images import bases
+from scripts.images.overlay import write_overlay
 
 needs_buildx = pytest.mark.skipif(
-    not has_buildx(),
+    not process.output("docker", "buildx", "version"),
     reason="reads `docker buildx bake --print`, and there is no buildx: nox -s engine",
 )
+
+
+def bake_options(directory: Path) -> list[str]:
+    """Return the bake files of this machine as options; its own one is in the directory.
+
+    They include the substitutes for the base images if no registry answers.
+    """
+    source = bases.choose()
+    machine = write_overlay(directory, environment=os.environ, base_source=source)
+    return [f"--file={file}" for file in (*bases.OVERLAYS[source], machine)]

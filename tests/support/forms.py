@@ -26,9 +26,9 @@ def part(name: str, content: bytes = VIDEO) -> bytes:
     return BOUNDARY + header.encode() + content + b"\r\n"
 
 
-def post(server: Server, body: bytes | Iterable[bytes], path: str = SCORE) -> requests.Response:
+def post(server: Server, body: bytes | Iterable[bytes]) -> requests.Response:
     """Send a form. An iterable of pieces is sent in chunks, without Content-Length."""
-    return requests.post(server.url + path, data=body, headers=FORM, timeout=PATIENCE)
+    return requests.post(server.url + SCORE, data=body, headers=FORM, timeout=PATIENCE)
 
 
 def problem(answer: requests.Response, status: int, name: str) -> str:

@@ -4,10 +4,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Literal
 
-from scripts.buildkit.measurements import Ccache, Measurements
+from scripts.buildkit.measurements import Measurements
 from scripts.buildkit.records import BuildRecord, StageRecord, StepRecord
 from scripts.caches.mounts import CacheMount, DeclaredMount
 from scripts.dockerfile.parser import Mount
+from tests.support.builds import ccache
 
 CCACHE = CacheMount(
     record="r1",
@@ -36,8 +37,7 @@ def stage(name: str, seconds: float, identifier: str, measurements: Measurements
 
 def compiled(name: str, seconds: float, hits: int, misses: int) -> StageRecord:
     """Return a stage with lookups of ccache."""
-    counts = Ccache(direct_cache_hit=hits, cache_miss=misses)
-    return stage(name, seconds, CCACHE.id, Measurements(ccache=counts))
+    return stage(name, seconds, CCACHE.id, ccache(hits, misses))
 
 
 def record(

@@ -1,6 +1,7 @@
 """A server image at work: a container of it, with its ports on this machine's loopback."""
 
 import json
+import socket
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -62,6 +63,11 @@ class Server:
                 total += float(value)
         return total
 
+    def connect(self) -> socket.socket:
+        """Open a connection to its HTTP port."""
+        host, _, port = self.url.removeprefix("http://").partition(":")
+        return socket.create_connection((host, int(port)), PATIENCE)
+
     def signal(self, name: str) -> None:
         """Send it a signal, such as `TERM`."""
         docker("kill", f"--signal={name}", self.container)
@@ -81,9 +87,9 @@ class Server:
         done = docker("exec", self.container, *command)
         return ProgramResult(" ".join(command), done.returncode, done.stdout, done.stderr)
 
-    def stop(self, seconds: int = 10) -> int:
+    def stop(self) -> int:
         """Stop it as `docker stop` does, and return its exit code."""
-        docker("stop", f"--time={seconds}", self.container)
+        docker("stop", "--time=10", self.container)
         return int(self.state("ExitCode"))
 
 
@@ -111,7 +117,6 @@ def serving(
     *arguments: str,
     options: Iterable[str] = (),
     directory: Path | None = None,
-    ready: bool = True,
 ) -> Iterator[Server]:
     """Run a server until the test is done with it.
 
@@ -120,7 +125,6 @@ def serving(
         arguments: the server's own options.
         options: for `docker run`, such as `--env=VMAF_...`.
         directory: mounted read-only as the server's data root.
-        ready: wait until /readyz succeeds; otherwise only until it answers.
     """
     name = f"vmaf-verify-{uuid.uuid4().hex}"
     command = ["run", "--detach", f"--name={name}", *LOCKED_DOWN, *options]
@@ -132,24 +136,24 @@ def serving(
         assert started.returncode == 0, started.stderr
         http, grpc = (docker("port", name, str(port)).stdout.strip() for port in (HTTP, GRPC))
         server = Server(name, f"http://{http}", grpc)
-        _await(server, ready=ready)
+        _await_ready(server)
         yield server
     finally:
         docker("rm", "--force", "--volumes", name)
 
 
-def _check_ready(server: Server, *, ready: bool) -> None:
-    """Raise RequestException if the server does not answer, or is not ready and should be."""
+def _check_ready(server: Server) -> None:
+    """Raise RequestException if the server does not answer or is not ready."""
     assert server.state("Running") == "true", f"the server ended: {server.log}"
     answer = server.get("/readyz")
-    if ready and not answer.ok:
+    if not answer.ok:
         raise requests.RequestException(answer.text)
 
 
-def _await(server: Server, *, ready: bool) -> None:
-    """Wait until the server answers, and until it is ready if `ready` is set."""
+def _await_ready(server: Server) -> None:
+    """Wait until the server is ready."""
     try:
-        _retrying(requests.RequestException)(_check_ready, server, ready=ready)
+        _retrying(requests.RequestException)(_check_ready, server)
     except requests.RequestException as error:
         message = f"the server was not ready in {PATIENCE} s: {error}\n{server.log}"
         raise AssertionError(message) from error

@@ -255,11 +255,10 @@ class Subject:
         if directory:
             command += [f"--mount=type=bind,source={directory},target={self.config['WorkingDir']}"]
         shown = " ".join((program or self.image.entry, *arguments))
-        try:
-            done = docker(*command, self.tag, *arguments, timeout=timeout)
-        except subprocess.TimeoutExpired as late:
+        done = docker(*command, self.tag, *arguments, timeout=timeout)
+        if done.returncode == process.TIMED_OUT:
             docker("rm", "--force", name)
-            raise AssertionError(f"`{shown}` did not end: {late}") from late
+            raise AssertionError(f"`{shown}` did not end: {done.stderr}")
         result = ProgramResult(shown, done.returncode, done.stdout, done.stderr)
         assert result.code == 0 or not succeeds, str(result)
         return result

@@ -2,13 +2,12 @@
 
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from scripts.core import git
+from scripts.core import git, process
 from scripts.core.paths import ROOT
 from scripts.dockerfile import bake
 from scripts.images import catalogue
@@ -23,14 +22,8 @@ PAGES = [
 @pytest.fixture(scope="module")
 def sessions() -> dict[str, str]:
     """Return the description of each nox session, by name."""
-    listed = subprocess.run(
-        [sys.executable, "-m", "nox", "--list"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return dict(re.findall(r"^[*-] (\S+)(?: -> (.*))?$", listed.stdout, re.MULTILINE))
+    listed = process.output(sys.executable, "-m", "nox", "--list", cwd=ROOT)
+    return dict(re.findall(r"^[*-] (\S+)(?: -> (.*))?$", listed, re.MULTILINE))
 
 
 def bake_files() -> list[Path]:
@@ -82,11 +75,9 @@ def test_nox_stops_at_a_failed_session(tmp_path: Path) -> None:
 
     The address of the engine is no socket that a daemon would be started for.
     """
-    nox = subprocess.run(
-        [
-            *(sys.executable, "-m", "nox", "--no-venv", "--no-install"),
-            *("--sessions", "engine", "build-cpu"),
-        ],
+    nox = process.run(
+        *(sys.executable, "-m", "nox", "--no-venv", "--no-install"),
+        *("--sessions", "engine", "build-cpu"),
         cwd=ROOT,
         env={
             **os.environ,
@@ -94,15 +85,12 @@ def test_nox_stops_at_a_failed_session(tmp_path: Path) -> None:
             "HOME": str(tmp_path),
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         },
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
     )
+    printed = nox.stdout + nox.stderr
     assert nox.returncode == 1
-    assert nox.stdout.count("error: no Docker Engine answers") == 1, nox.stdout
-    assert "Session engine failed" in nox.stdout
-    assert "session build-cpu" not in nox.stdout
+    assert printed.count("error: no Docker Engine answers") == 1, printed
+    assert "Session engine failed" in printed
+    assert "session build-cpu" not in printed
 
 
 def test_changelog_begins_with_the_version() -> None:
@@ -134,7 +122,7 @@ def test_docs_name_existing_sessions_and_files(page: str, sessions: dict[str, st
 
 
 def test_check_of_the_docs_catches_faults() -> None:
-    """The check above finds a session that does not exist, and a link to a missing file."""
+    """The check of the docs finds a session that does not exist, and a link to a missing file."""
     text = "Run `nox -s build-cpu build-gone`, see [a](README.md), [b](gone.md), [c](https://x)."
     assert unknown_sessions(text, {"build-cpu"}) == {"build-gone"}
     assert dead_links(text, ROOT) == ["gone.md"]

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.util import MAGIC_NUMBER
 from pathlib import Path
 from types import ModuleType
@@ -143,7 +143,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 
 
 def test_hit_has_the_same_results(bench: Bench) -> None:
-    """A hit gives the same output, list of inputs and warnings as the miss, without a compile."""
+    """A hit of depcache gives the miss's output, list of inputs and warnings, without a compile."""
     bench.write("a.asm", '%include "b.inc"\n%warning')
     first = bench.run()
     made = {name: (bench.tree / name).read_bytes() for name in ("a.o", "a.d")}
@@ -157,7 +157,7 @@ def test_hit_has_the_same_results(bench: Bench) -> None:
 
 
 def test_inputs_are_tracked_without_md(bench: Bench) -> None:
-    """An edited include is a miss even if the call has no -MD, and no list is left behind."""
+    """Depcache compiles again after an edit of an include, although the call has no -MD."""
     words = ("-f", "elf64", "-Iinc", "-o", "a.o", "a.asm")
     bench.run(*words)
     bench.write("inc/b.inc", "two")
@@ -169,7 +169,7 @@ def test_inputs_are_tracked_without_md(bench: Bench) -> None:
 
 @pytest.mark.parametrize("edited", ["a.asm", "inc/b.inc"])
 def test_both_versions_of_a_file_are_cached(bench: Bench, edited: str) -> None:
-    """Alternating between two versions of a file compiles each of them once."""
+    """Depcache compiles each of two versions of a file once, however often they alternate."""
     before = (bench.tree / edited).read_text()
     for text in (before, before + "\nnop", before, before + "\nnop"):
         bench.write(edited, text)
@@ -179,7 +179,7 @@ def test_both_versions_of_a_file_are_cached(bench: Bench, edited: str) -> None:
 
 
 def test_new_file_earlier_in_the_include_path_is_a_miss(bench: Bench) -> None:
-    """A new file that is found before an unchanged include is a miss."""
+    """A new file that the compiler finds before an unchanged include is a miss of depcache."""
     bench.run()
     bench.write("b.inc", "other")
     bench.run()
@@ -189,7 +189,7 @@ def test_new_file_earlier_in_the_include_path_is_a_miss(bench: Bench) -> None:
 
 @pytest.mark.parametrize("changed", ["compiler", "words", "directory", "format"])
 def test_compiler_arguments_and_directory_are_in_the_key(bench: Bench, changed: str) -> None:
-    """Another compiler, other arguments and another directory are misses."""
+    """Another compiler, other arguments and another directory are misses of depcache."""
     bench.run()
     if changed == "compiler":
         bench.program("nasm", NASM + "\n# newer\n")
@@ -210,8 +210,8 @@ def test_compiler_arguments_and_directory_are_in_the_key(bench: Bench, changed: 
     assert bench.compiles == 2
 
 
-def test_incomplete_lists_of_inputs_are_not_trusted(bench: Bench) -> None:
-    """An assembler whose -MD lists only the source, such as NASM 2.16.01, is not cached."""
+def test_incomplete_list_of_inputs_is_not_cached(bench: Bench) -> None:
+    """Depcache caches no assembler whose -MD lists only the source, such as NASM 2.16.01."""
     bench.program("nasm", NASM.replace("name in seen]", "name in seen[:1]]"))
     assert [bench.run().returncode for _ in range(2)] == [0, 0]
     assert bench.outcomes() == ["bypass", "bypass"]
@@ -226,7 +226,7 @@ def test_query_of_the_assembler_ignores_the_working_directory(bench: Bench) -> N
 
 
 def test_failures_are_not_cached(bench: Bench) -> None:
-    """A failed compile fails again with the same status until its input is fixed."""
+    """Depcache does not cache a failed compile, which fails again with the same status."""
     bench.write("inc/b.inc", "%error")
     assert [bench.run().returncode for _ in range(2)] == [3, 3]
     assert not any(path.is_file() for path in bench.store.rglob("*"))
@@ -236,7 +236,7 @@ def test_failures_are_not_cached(bench: Bench) -> None:
 
 @pytest.mark.parametrize("unsafe", ["__DATE__", "__?TIME?__", "%!HOME", "%pathsearch x 'y'"])
 def test_uncacheable_inputs_are_compiled_each_time(bench: Bench, unsafe: str) -> None:
-    """A source that uses the time or an environment variable is compiled each time."""
+    """Depcache compiles a source that uses the time or an environment variable each time."""
     bench.write("inc/b.inc", unsafe)
     assert [bench.run().returncode for _ in range(2)] == [0, 0]
     assert bench.outcomes() == ["uncacheable", "uncacheable"]
@@ -256,7 +256,7 @@ def test_uncacheable_inputs_are_compiled_each_time(bench: Bench, unsafe: str) ->
     ],
 )
 def test_unknown_arguments_bypass_the_cache(bench: Bench, words: tuple[str, ...]) -> None:
-    """A call with an unknown argument is passed on unchanged, and its result is not cached."""
+    """Depcache passes a call with an unknown argument on unchanged, and does not cache it."""
     bench.run(*words)
     assert bench.outcomes() == ["bypass"]
     assert bench.compiles == 1
@@ -264,7 +264,7 @@ def test_unknown_arguments_bypass_the_cache(bench: Bench, words: tuple[str, ...]
 
 
 def test_damaged_results_are_compiled_again(bench: Bench) -> None:
-    """A truncated or overwritten result is compiled again and replaced."""
+    """A truncated or overwritten result of depcache is compiled again and replaced."""
     bench.run()
     good = (bench.tree / "a.o").read_bytes()
     for damage in (b"", b"result\nin\n", b"\xff\x00 damaged"):
@@ -278,7 +278,7 @@ def test_damaged_results_are_compiled_again(bench: Bench) -> None:
 
 
 def test_unwritable_cache_does_not_fail_the_build(bench: Bench) -> None:
-    """The build succeeds if a file is in the place of the cache directory."""
+    """Depcache compiles without an error if a file is in the place of its cache directory."""
     bench.store.write_text("")
     assert bench.run().returncode == 0
     assert (bench.tree / "a.o").exists()
@@ -286,7 +286,7 @@ def test_unwritable_cache_does_not_fail_the_build(bench: Bench) -> None:
 
 
 def test_input_changed_during_the_compile_is_not_cached(bench: Bench) -> None:
-    """The result of an input that changes during the compile is not cached under the new input."""
+    """Depcache does not cache the result of an input that changes during the compile."""
     late = "import os; os.utime('inc/b.inc')\n"
     bench.program("nasm", NASM + late)
     bench.run()
@@ -294,7 +294,7 @@ def test_input_changed_during_the_compile_is_not_cached(bench: Bench) -> None:
 
 
 def test_concurrent_calls_get_complete_results(bench: Bench) -> None:
-    """Concurrent calls with one cache all get the right output."""
+    """Concurrent calls of depcache with one cache all get the right output."""
     for n in range(8):
         bench.write(f"{n}.asm", f'%include "b.inc"\n{n}')
     command = [sys.executable, "-IS", str(bench.launchers / "nasm"), "-f", "elf64", "-Iinc"]
@@ -316,7 +316,7 @@ def test_concurrent_calls_get_complete_results(bench: Bench) -> None:
 
 
 def test_least_recently_used_results_are_evicted(tmp_path: Path) -> None:
-    """The cache stays below its limit, and results that were used recently stay."""
+    """The cache of depcache stays below its limit, and recently used results stay in it."""
     for age, name in enumerate(["new", "middle", "old"]):
         (tmp_path / name).write_bytes(bytes(100))
         os.utime(tmp_path / name, (1e9 - age, 1e9 - age))
@@ -328,7 +328,7 @@ def test_least_recently_used_results_are_evicted(tmp_path: Path) -> None:
 
 
 def test_stale_temporary_files_are_removed(tmp_path: Path) -> None:
-    """Temporary files of processes that ended are removed; a file that is being written stays."""
+    """Depcache removes temporary files of processes that ended, and no file being written."""
     for name, age in {"dead.part": 7200, "alive.part": 0}.items():
         (tmp_path / name).touch()
         os.utime(tmp_path / name, (time.time() - age, time.time() - age))
@@ -336,8 +336,8 @@ def test_stale_temporary_files_are_removed(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["alive.part"]
 
 
-def test_disable_variable(bench: Bench) -> None:
-    """DEPCACHE_DISABLE=1 calls the compiler directly."""
+def test_disable_variable_calls_the_compiler(bench: Bench) -> None:
+    """With DEPCACHE_DISABLE=1, depcache calls the compiler directly."""
     bench.environment["DEPCACHE_DISABLE"] = "1"
     bench.run()
     bench.run()
@@ -346,7 +346,7 @@ def test_disable_variable(bench: Bench) -> None:
 
 
 def test_two_installations_do_not_call_each_other(bench: Bench) -> None:
-    """An installation in the build and one on the machine do not call each other."""
+    """A depcache in the build and one on the machine do not call each other."""
     other = bench.launchers.parent / "other"
     other.mkdir()
     shutil.copy2(LAUNCHER, other / "depcache.py")
@@ -358,7 +358,7 @@ def test_two_installations_do_not_call_each_other(bench: Bench) -> None:
 
 
 def test_install_replaces_an_earlier_installation(bench: Bench) -> None:
-    """--install writes one bytecode archive, and replaces an earlier installation."""
+    """Depcache --install writes one bytecode archive, and replaces an earlier installation."""
     for _ in range(2):
         done = subprocess.run(
             [sys.executable, "-IS", LAUNCHER, "--install", bench.launchers, "nasm", "nvcc"],
@@ -413,7 +413,7 @@ def test_archive_runs_its_bytecode_or_else_its_source(bench: Bench) -> None:
 
 
 def test_missing_compiler_has_the_status_of_a_shell(bench: Bench) -> None:
-    """A compiler that is not installed gives status 127, as in a shell."""
+    """Depcache returns the status 127, as a shell does, for a compiler that is not installed."""
     (bench.programs / "nasm").unlink()
     bench.environment["PATH"] = str(bench.launchers)
     done = bench.run()
@@ -421,8 +421,8 @@ def test_missing_compiler_has_the_status_of_a_shell(bench: Bench) -> None:
     assert done.stderr == "depcache: no program nasm on PATH\n"
 
 
-def test_help_statistics_and_clear(bench: Bench) -> None:
-    """Under its own name, depcache prints its help, its statistics, and clears the cache."""
+def test_own_name_prints_help_and_statistics(bench: Bench) -> None:
+    """Called by its own name, depcache prints its help and statistics, and clears its cache."""
 
     def own(*words: str) -> subprocess.CompletedProcess[str]:
         (bench.launchers / "depcache.py").unlink(missing_ok=True)
@@ -446,52 +446,43 @@ def test_help_statistics_and_clear(bench: Bench) -> None:
     ],
 )
 def test_dependency_files_are_read_as_make_reads_them(rule: str, names: list[str]) -> None:
-    """Spaces, dollar signs, hashes and continued lines are read as make reads them."""
+    """Depcache reads a dependency file as make does: spaces, dollars, hashes, continued lines."""
     assert depcache.dependencies(rule) == names
 
 
 def test_malformed_dependency_file_is_not_cached() -> None:
-    """A result whose list of inputs cannot be read is not cached."""
+    """Depcache does not cache a result whose list of inputs cannot be read."""
     with pytest.raises(depcache.BypassError):
         depcache.dependencies("not a rule")
 
 
 @pytest.mark.parametrize(
-    "words",
+    ("command", "arguments"),
     [
-        "-c a.cu -o a.o",
-        "--fatbin a.cu",
-        "--fatbin a.cu -o a.fatbin -keep",
-        "--fatbin a.cu -o a.fatbin -MD",
-        "--fatbin a.cu b.cu -o a.fatbin",
-        "--fatbin a.ptx -o a.fatbin",
-        "--fatbin a.cu -odir out",
+        (depcache.Nvcc, "-c a.cu -o a.o"),
+        (depcache.Nvcc, "--fatbin a.cu"),
+        (depcache.Nvcc, "--fatbin a.cu -o a.fatbin -keep"),
+        (depcache.Nvcc, "--fatbin a.cu -o a.fatbin -MD"),
+        (depcache.Nvcc, "--fatbin a.cu b.cu -o a.fatbin"),
+        (depcache.Nvcc, "--fatbin a.ptx -o a.fatbin"),
+        (depcache.Nvcc, "--fatbin a.cu -odir out"),
+        (depcache.Hipcc, "-c a.hip -o a.o"),
+        (depcache.Hipcc, "--genco a.hip -o a.co"),
+        (depcache.Hipcc, "--genco --offload-arch=native a.hip -o a.co"),
+        (depcache.Hipcc, "--genco --offload-arch=gfx90a -save-temps a.hip -o a.co"),
+        (depcache.Hipcc, "--genco --offload-arch=gfx90a -Wp,-MD,x a.hip -o a.co"),
     ],
 )
-def test_nvcc_is_cached_for_single_kernel_files_only(words: str) -> None:
-    """Calls of nvcc with host code, several outputs or option files bypass the cache."""
+def test_unsupported_calls_for_gpus_bypass_the_cache(
+    command: Callable[..., object], arguments: str
+) -> None:
+    """Calls for host code, several outputs, other files or the machine's GPU bypass depcache."""
     with pytest.raises(depcache.BypassError):
-        depcache.Nvcc("/usr/bin/nvcc", words.split())
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        "-c a.hip -o a.o",
-        "--genco a.hip -o a.co",
-        "--genco --offload-arch=native a.hip -o a.co",
-        "--genco --offload-arch=gfx90a -save-temps a.hip -o a.co",
-        "--genco --offload-arch=gfx90a -Wp,-MD,x a.hip -o a.co",
-    ],
-)
-def test_hipcc_is_cached_for_named_gpus_only(words: str) -> None:
-    """Calls of hipcc with host code, or for the machine's own GPU, bypass the cache."""
-    with pytest.raises(depcache.BypassError):
-        depcache.Hipcc("/usr/bin/hipcc", words.split())
+        command("/usr/bin/compiler", arguments.split())
 
 
 def test_arguments_of_the_builds_are_supported() -> None:
-    """The compiler calls of libvmaf, its fork and FFmpeg are parsed as intended."""
+    """Depcache parses the compiler calls of libvmaf, its fork and FFmpeg as intended."""
     words = "-f elf64 -I./ -Isrc/ -Pconfig.asm -MD x.d -o x.o x.asm"
     nasm = depcache.Nasm("nasm", words.split())
     assert (nasm.source, nasm.output, nasm.depfile) == ("x.asm", "x.o", "x.d")

@@ -99,7 +99,7 @@ def _trial(tmp_path: Path) -> Trial:
 
 
 def test_hit_restores_files_and_output(trial: Trial) -> None:
-    """A hit restores files, links, modes, empty directories and both output streams."""
+    """A hit of runcache restores files, links, modes, empty directories and both outputs."""
     assert trial.run("--with") == 0
     first = (trial.left(), trial.out, trial.err)
     assert trial.run("--with") == 0
@@ -109,8 +109,8 @@ def test_hit_restores_files_and_output(trial: Trial) -> None:
     assert trial.log == ["miss configure", "hit configure"]
 
 
-def test_restored_files_are_new(trial: Trial) -> None:
-    """Restored files have the current time, so that make does not take them for outdated."""
+def test_restored_files_have_the_current_time(trial: Trial) -> None:
+    """Files that runcache restores have the current time, so that make does not remake them."""
     trial.run()
     source = trial.directory / "source"
     source.touch()
@@ -161,7 +161,7 @@ def stale(trial: Trial, change: Callable[[Trial], None]) -> bool:
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_changed_input_is_a_miss(trial: Trial, change: Callable[[Trial], None]) -> None:
-    """A new file, a changed content, mode, link, directory or variable is a miss."""
+    """A new file, a changed content, mode, link, directory or variable is a miss of runcache."""
     assert not stale(trial, change)
 
 
@@ -176,8 +176,8 @@ MUTANTS = {
 
 
 @pytest.mark.parametrize("fault", MUTANTS)
-def test_each_fault_makes_the_property_fail(tmp_path: Path, fault: str) -> None:
-    """Each planted fault makes the property above fail."""
+def test_planted_fault_is_detected(tmp_path: Path, fault: str) -> None:
+    """A runcache with a planted fault has a hit after a change of an input."""
     text = (LAUNCHERS / "runcache.py").read_text()
     before, after, change = MUTANTS[fault]
     assert text.count(before) == 1
@@ -187,7 +187,7 @@ def test_each_fault_makes_the_property_fail(tmp_path: Path, fault: str) -> None:
 
 
 def test_arguments_and_directory_are_in_the_key(trial: Trial) -> None:
-    """Another option, arguments split in another way, and another directory are misses."""
+    """Other arguments, another split of them and another directory are misses of runcache."""
     trial.run("--a", "b")
     trial.run("--a b")
     trial.run("--a", "b", within="deeper")
@@ -195,7 +195,7 @@ def test_arguments_and_directory_are_in_the_key(trial: Trial) -> None:
 
 
 def test_order_of_the_input_list_is_ignored(trial: Trial) -> None:
-    """The order in which a file system lists its files does not matter."""
+    """The order in which a file system lists the input files has no effect on runcache."""
     names = [*trial.reach.rglob("*")]
     trial.run(names=names)
     trial.run(names=[*reversed(names), *names])
@@ -203,7 +203,7 @@ def test_order_of_the_input_list_is_ignored(trial: Trial) -> None:
 
 
 def test_variables_of_the_cache_are_ignored(trial: Trial) -> None:
-    """The directory of the cache and the name of the container are not inputs."""
+    """The cache directory and the container's host name are not inputs of runcache."""
     trial.run()
     trial.environment = {"CCACHE_DIR": "/elsewhere", "HOSTNAME": "other"}
     trial.run()
@@ -211,7 +211,7 @@ def test_variables_of_the_cache_are_ignored(trial: Trial) -> None:
 
 
 def test_failures_are_not_cached(trial: Trial) -> None:
-    """A failed command gives its own status and output, and runs again the next time."""
+    """A command that fails under runcache gives its own status and output, and is not cached."""
     (trial.reach / "fail").touch()
     assert trial.run() == 3
     assert (trial.work / "config.log").read_text() == "no\n"
@@ -221,7 +221,7 @@ def test_failures_are_not_cached(trial: Trial) -> None:
 
 
 def test_nonempty_directory_bypasses_the_cache(trial: Trial) -> None:
-    """In a directory that has files, the command runs, as they may be inputs."""
+    """Runcache runs the command in a directory that has files, as they may be inputs."""
     for _ in range(2):
         trial.work = trial.directory
         subprocess.run(
@@ -236,8 +236,8 @@ def test_nonempty_directory_bypasses_the_cache(trial: Trial) -> None:
     assert trial.calls == 2
 
 
-def test_disable_variable(trial: Trial) -> None:
-    """DEPCACHE_DISABLE=1 disables runcache, too."""
+def test_disable_variable_bypasses_the_cache(trial: Trial) -> None:
+    """With DEPCACHE_DISABLE=1, runcache runs each command and stores nothing."""
     trial.environment["DEPCACHE_DISABLE"] = "1"
     trial.run()
     trial.run()
@@ -246,7 +246,7 @@ def test_disable_variable(trial: Trial) -> None:
 
 
 def test_truncated_result_is_a_miss(trial: Trial) -> None:
-    """A stored result that is truncated is a miss."""
+    """A truncated result is a miss of runcache."""
     trial.run()
     for path in (trial.directory / "store").rglob("*"):
         if path.is_file() and path.stat().st_size > 300:
@@ -257,19 +257,19 @@ def test_truncated_result_is_a_miss(trial: Trial) -> None:
 
 
 def test_unwritable_cache_does_not_fail_the_command(trial: Trial) -> None:
-    """The command succeeds if its result cannot be stored."""
+    """A command succeeds under runcache if its result cannot be stored."""
     (trial.directory / "store").write_text("a file")
     assert trial.run() == 0
     assert trial.log == ["bypass configure"]
 
 
 def test_vanished_input_is_not_cached(trial: Trial) -> None:
-    """If a listed file vanishes, the command runs and nothing is stored."""
+    """If a listed input vanishes, runcache runs the command and stores nothing."""
     assert trial.run(names=[trial.reach / "gone"]) == 0
     assert trial.log == ["bypass configure"]
 
 
-def test_help_without_a_command(trial: Trial) -> None:
+def test_call_without_a_command_prints_help(trial: Trial) -> None:
     """Without a command, runcache prints its help."""
     done = subprocess.run(
         [sys.executable, str(trial.tool)], capture_output=True, text=True, check=False

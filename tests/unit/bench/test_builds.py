@@ -50,7 +50,7 @@ def changed_files(tree: Path) -> set[str]:
 def test_scenario_changes_one_thing(
     name: str, changed: set[str], bench: Session, tmp_path: Path
 ) -> None:
-    """Each scenario changes its own input and nothing else; source trees are copied first."""
+    """Each scenario of the bench changes its own input only, in a copy of the source tree."""
     source = tmp_path / "source"
     (source / "libvmaf" / "src").mkdir(parents=True)
     (source / "libvmaf" / "src" / "libvmaf.c").write_text(TEXT)
@@ -81,7 +81,7 @@ def test_repeated_cold_build_is_cold(bench: Session) -> None:
 
 
 def test_builds_have_their_own_tags_and_caches(bench: Session) -> None:
-    """No contender overwrites an image of the project, or shares layers or cache mounts."""
+    """No contender of the bench overwrites an image of the project, or shares layers or caches."""
     for contender in CONTENDERS.values():
         state = bench.state(contender)
         bake_file = builds.overlay(contender, "cpu", state, "bootstrap", {})
@@ -96,7 +96,7 @@ def test_builds_have_their_own_tags_and_caches(bench: Session) -> None:
 
 
 def test_pulled_base_gets_only_the_marker(bench: Session) -> None:
-    """A base image from a registry already has the apt configuration of a container image."""
+    """The bench adds only its marker to a base from a registry, which has apt's configuration."""
     state = bench.state(PROJECT_CONTENDER)
     bake_file = builds.overlay(PROJECT_CONTENDER, "cpu", state, "registry", {})
     base = bake_file["target"]["bench-base"]
@@ -105,7 +105,7 @@ def test_pulled_base_gets_only_the_marker(bench: Session) -> None:
 
 
 def test_base_is_pushed_once(bench: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A base image is built and pushed once, as a second build would have other file dates."""
+    """The bench pushes a base image once, as a second build would have other file dates."""
     pushed: list[str] = []
 
     def bake(
@@ -136,7 +136,7 @@ def test_base_is_pushed_once(bench: Session, monkeypatch: pytest.MonkeyPatch) ->
 def test_source_tree_is_fetched_once(
     bench: Session, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """A source tree is exported once a run, without the remains of an interrupted export."""
+    """The bench exports a source tree once a run, and removes an interrupted export."""
     (tmp_path / "tree").mkdir()
     (tmp_path / "tree" / "a.c").write_text(TEXT)
     exports = []
@@ -160,7 +160,7 @@ def test_source_tree_is_fetched_once(
 
 
 def test_base_lines_are_those_of_the_bootstrap_file() -> None:
-    """The bootstrapped base is built by the stage `base` of docker/bootstrap/Dockerfile."""
+    """The bench builds a bootstrapped base with the stage `base` of the bootstrap Dockerfile."""
     lines = builds.base_lines("bootstrap").splitlines()
     assert lines == [
         "FROM scratch AS base",
@@ -170,5 +170,5 @@ def test_base_lines_are_those_of_the_bootstrap_file() -> None:
 
 
 def test_frontend_has_the_name_of_the_overlay() -> None:
-    """The frontend that the remote contender disables is the one of the bootstrap overlay."""
+    """The bench disables the syntax frontend by the name that the bootstrap overlay has."""
     assert f'"{bases.FRONTEND}"' in (ROOT / "docker-bake.bootstrap.hcl").read_text()

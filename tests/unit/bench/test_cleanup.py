@@ -10,7 +10,7 @@ def record(number: int, description: str, parent: str = "") -> str:
 
 
 def test_only_records_of_the_run_are_removed() -> None:
-    """The records of a run are its cache mounts and the layers on its base images."""
+    """The bench removes the cache mounts of its run and the layers on its base images."""
     mount, step = "cached mount /ccache from exec /bin/sh -c x with id ", "mount / from exec x"
     listing = "\n\n".join(
         [

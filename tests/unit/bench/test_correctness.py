@@ -23,7 +23,7 @@ MINE, OTHER = "vmaf_bench_0123456789ab", "vmaf_bench_ffffffffffff"
     ],
 )
 def test_stale_library_is_described(present: set[str], scenario: str, message: str) -> None:
-    """A library without the edit, or with an earlier one, is stale."""
+    """A library of a bench build without the edit, or with an earlier one, is stale."""
     markers = {"libvmaf": present, "libavfilter": set[str]()}
     described = correctness.stale(markers, SCENARIOS[scenario], STATE)
     assert message in described
@@ -31,7 +31,7 @@ def test_stale_library_is_described(present: set[str], scenario: str, message: s
 
 
 def test_image_is_compared_with_the_cold_build(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An image of another digest is compared file by file with the cold build."""
+    """An image with another digest than the cold build is compared with it file by file."""
     different: list[str] = []
     monkeypatch.setattr(correctness, "differences", lambda _one, _other: different)
     monkeypatch.setattr(correctness, "identity", lambda image: image)
@@ -52,14 +52,14 @@ def test_equal_digests_need_no_comparison(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_edited_image_is_not_compared() -> None:
-    """An image with an edit has no cold build with the same inputs."""
+    """An image with an edit is not compared, as no cold build has the same inputs."""
     result = Result("libvmaf-c", "project", "cpu")
     assert not correctness.compare_with_cold(SCENARIOS["libvmaf-c"], result)
     assert result.digests_equal is None
 
 
 def test_second_cold_build_is_compared_with_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first cold build keeps its tag, as all others are compared with it."""
+    """The first cold build keeps its tag, and a second cold build is compared with it."""
     monkeypatch.setattr(correctness, "differences", lambda _one, _other: ["/usr/local/bin/vmaf"])
     monkeypatch.setattr(correctness, "identity", lambda image: image)
     tagged: list[tuple[str, ...]] = []

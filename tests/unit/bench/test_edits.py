@@ -16,7 +16,7 @@ TEXT = "int one(void) { return 1; }\n"
 
 @pytest.mark.parametrize("file", ["a.c", "a.cu"])
 def test_edit_adds_code_with_a_marker(file: str, tmp_path: Path) -> None:
-    """An edit adds code that is compiled, as a comment would leave the object unchanged."""
+    """An edit of the bench adds code, as a comment would leave the object unchanged."""
     (tmp_path / file).write_text(TEXT)
     edits.edit_source(tmp_path, file, NONCE)
     added = (tmp_path / file).read_text().removeprefix(TEXT)
@@ -25,13 +25,13 @@ def test_edit_adds_code_with_a_marker(file: str, tmp_path: Path) -> None:
 
 
 def test_edit_rejects_a_missing_file(tmp_path: Path) -> None:
-    """A scenario whose file no longer exists is an error, not a build without an edit."""
+    """An edit of a file that does not exist is an error, not a build without an edit."""
     with pytest.raises(UserError, match=r"no b\.c"):
         edits.edit_source(tmp_path, "b.c", NONCE)
 
 
 def test_edited_header_can_be_included_twice(tmp_path: Path) -> None:
-    """The edit of a header is inside its include guard."""
+    """The bench's edit of a header is inside its include guard."""
     (tmp_path / "a.h").write_text(f"#ifndef A\n#define A\n{TEXT}#endif /* A */\n")
     edits.edit_source(tmp_path, "a.h", NONCE)
     text = (tmp_path / "a.h").read_text()
@@ -40,7 +40,7 @@ def test_edited_header_can_be_included_twice(tmp_path: Path) -> None:
 
 
 def test_package_is_added_to_the_toolchain_only(tmp_path: Path) -> None:
-    """Adding a package changes one line, which installs the toolchain."""
+    """The bench adds a package by a change of the line that installs the toolchain."""
     file = tmp_path / "Dockerfile"
     text = (ROOT / PRODUCTION).read_text()
     file.write_text(text)

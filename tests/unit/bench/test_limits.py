@@ -6,7 +6,7 @@ from scripts.bench.session import Session
 
 
 def test_limit_is_the_uncacheable_work_of_the_compiled_projects(bench: Session) -> None:
-    """A limit adds up the work of the projects that a scenario compiles, and the export."""
+    """A scenario's limit is the uncacheable work of the projects it compiles, and the export."""
     work = {"configure": 1.0, "link": 2.0, "install": 0.5}
     bench.run.limits = {"libvmaf-cpu": work, "ffmpeg-cpu": {**work, "configure": 8.0}}
     bench.run.results = [

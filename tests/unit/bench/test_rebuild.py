@@ -38,7 +38,7 @@ def order(bench: Session, seconds: dict[str, float]) -> list[tuple[str, str]]:
 
 
 def test_contenders_take_turns_and_short_builds_are_repeated(bench: Session) -> None:
-    """Contenders are measured in turns; a build that takes long is measured once."""
+    """The bench measures contenders in turns, and repeats a build unless it takes long."""
     assert order(bench, {"cold": 5, "unchanged": 1, "slow": 100}) == [
         ("cold", "before"),
         ("cold", "project"),
@@ -50,7 +50,7 @@ def test_contenders_take_turns_and_short_builds_are_repeated(bench: Session) -> 
 
 
 def test_cold_runs_repeat_the_first_build(bench: Session) -> None:
-    """With --cold-runs, the first builds are measured repeatedly, in turns."""
+    """With --cold-runs, the bench measures the first builds repeatedly, in turns."""
     bench.cold_runs = 2
     assert order(bench, {"cold": 5, "unchanged": 100, "slow": 100})[:4] == [
         ("cold", "before"),
@@ -61,7 +61,7 @@ def test_cold_runs_repeat_the_first_build(bench: Session) -> None:
 
 
 def test_resumed_run_measures_only_what_is_missing(bench: Session) -> None:
-    """A build that an interrupted run has measured is not measured again."""
+    """A resumed run of the bench does not measure what the interrupted run has measured."""
     bench.run.results = [
         Result("cold", "before", "cpu", [100]),
         Result("cold", "project", "cpu", [80]),
@@ -114,7 +114,7 @@ def fast(bench: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> lis
 
 
 def test_quick_run_measures_the_project_from_start_to_end(bench: Session, fast: list[str]) -> None:
-    """A quick run measures each scenario of the project, then its limit, and cleans up."""
+    """A quick run of the bench measures the project's scenarios and limit, and cleans up."""
     bench.run.quick = True
     figures = list(rebuild.figures(options.parse(["bench", "rebuild", "--quick"])))
     assert [figure.name for figure in figures] == [
@@ -132,7 +132,7 @@ def test_quick_run_measures_the_project_from_start_to_end(bench: Session, fast: 
 def test_stale_image_fails_the_bench(
     bench: Session, fast: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A stale image is an error that names the library; results and images are kept."""
+    """A stale image ends the bench with the library's name; its results and images remain."""
     none: dict[str, set[str]] = {name: set() for name in LIBRARIES}
     monkeypatch.setattr(correctness, "library_markers", lambda _image: none)
     arguments = ["bench", "rebuild", "--contender", "project", "--scenario", "libvmaf-c"]

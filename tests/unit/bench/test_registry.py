@@ -31,21 +31,21 @@ def arguments(target: str) -> list[str]:
 
 
 def test_first_build_exports_all_layers(stored: set[str]) -> None:
-    """The cache is exported with mode=max, as the default has only the final image's layers."""
+    """The first build exports its cache with mode=max, as the default has only the last stage."""
     assert not stored
     assert arguments("cpu") == ["to=cpu,mode=max"]
 
 
 def test_later_builds_write_to_a_branch(stored: set[str]) -> None:
-    """The reference of the first build is never overwritten, as it alone is complete."""
+    """A later build does not overwrite the cache of the first build, which alone is complete."""
     stored.add("cpu")
     assert arguments("cpu") == ["from=cpu", "to=cpu-branch,mode=max"]
     stored.add("cpu-branch")
     assert arguments("cpu") == ["from=cpu-branch", "from=cpu", "to=cpu-branch,mode=max"]
 
 
-def test_another_image_imports_the_first_one(stored: set[str]) -> None:
-    """Another image imports the main branch's layers, but not those of other branches."""
+def test_another_image_imports_the_main_cache(stored: set[str]) -> None:
+    """Another image imports the cache of the first build, but not those of later builds."""
     stored.update(("cpu", "cpu-branch"))
     assert arguments("cuda12") == ["from=cpu", "to=cuda12,mode=max"]
 
@@ -65,7 +65,7 @@ class _Repository(BaseHTTPRequestHandler):
 
 
 def test_tags_of_a_missing_repository_are_empty() -> None:
-    """A repository to which nothing was pushed has no tags, which is no error."""
+    """A repository of a registry to which nothing was pushed has no tags, which is no error."""
     with HTTPServer(("127.0.0.1", 0), _Repository) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         running = registry.Registry(f"127.0.0.1:{server.server_port}")
@@ -75,7 +75,7 @@ def test_tags_of_a_missing_repository_are_empty() -> None:
 
 
 def test_programs_require_root(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without root the error comes before any measurement and names an alternative."""
+    """Without root, the registry bench ends before any measurement and names an alternative."""
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(UserError, match="it requires root") as caught:
         registry.programs()
@@ -83,7 +83,7 @@ def test_programs_require_root(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_missing_program_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where neither BuildKit nor Go is installed, the error names the missing program."""
+    """Without BuildKit and Go, the error of the registry bench names the missing program."""
     for name in ("docker-registry", "sh"):
         (tmp_path / name).touch(mode=0o755)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
@@ -95,7 +95,7 @@ def test_missing_program_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_daemon_ends_with_its_context(tmp_path: Path) -> None:
-    """A program in the background is stopped when its context is left."""
+    """A background program of the registry bench is stopped when its context is left."""
     before = time.monotonic()
     with registry.daemon(["sleep", "100"], tmp_path / "log"):
         pass
@@ -105,7 +105,7 @@ def test_daemon_ends_with_its_context(tmp_path: Path) -> None:
 def test_silent_daemon_is_an_error_with_its_log(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A program that never listens on its port is an error that shows its log."""
+    """A background program that never listens on its port is an error that shows its log."""
     monkeypatch.setattr(registry, "PATIENCE", 0)
     (tmp_path / "log").write_text("no such address\n")
     with pytest.raises(UserError, match="no such address"):

@@ -13,7 +13,7 @@ from tests.support.bench import WHEN, small_run
 
 
 def test_result_is_the_median_of_its_builds() -> None:
-    """A result has the median duration, the last hit rate and the largest download."""
+    """A bench result has the median duration, the last hit rate and the largest download."""
     result = Result("libvmaf-c", "project", "cpu")
     for seconds, misses in ((4.0, 10), (9.0, 0), (5.0, 2)):
         measurements = Measurements(
@@ -30,14 +30,8 @@ def test_result_is_the_median_of_its_builds() -> None:
     assert set(result.stages) == {"ffmpeg-cpu", "(export)"}
 
 
-def test_results_do_not_share_their_lists() -> None:
-    """Adding a build to one result leaves a new result empty."""
-    Result("cold", "project", "cpu").seconds.append(1.0)
-    assert Result("cold", "project", "cpu").seconds == []
-
-
 def test_downloaded_bytes_are_read_from_the_log(tmp_path: Path) -> None:
-    """The bytes that apt fetched count, not those that it needed or found in the cache."""
+    """The bench counts the bytes that apt fetched, not those that it needed or had cached."""
     log = tmp_path / "x.log"
     log.write_text(
         "[cpu toolchain 1/2] Need to get 0 B/196 MB of archives.\n"
@@ -50,7 +44,7 @@ def test_downloaded_bytes_are_read_from_the_log(tmp_path: Path) -> None:
 
 
 def test_history_stores_each_run_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A later state of a run replaces the earlier one; results without builds are left out."""
+    """A run of the bench replaces its earlier state in the history, without empty results."""
     monkeypatch.setattr(results, "PERFORMANCE", tmp_path / "performance.json")
     run = small_run()
     results.store(Run("2026-11-21T00:00:00Z", "x", {}))

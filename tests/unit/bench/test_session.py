@@ -25,7 +25,7 @@ def written(bench: Session, monkeypatch: pytest.MonkeyPatch) -> Session:
 
 @pytest.mark.usefixtures("written")
 def test_resume_continues_the_newest_run() -> None:
-    """A resumed run has the results that were measured before."""
+    """A resumed run of the bench has the results that were measured before."""
     again = session.begin(resume=True, quick=False, cold_runs=3)
     result = Result("cold", "project", "cpu", [80.0])
     assert again.run.by_scenario() == {"cold": {"project": result}}
@@ -34,14 +34,14 @@ def test_resume_continues_the_newest_run() -> None:
 
 @pytest.mark.usefixtures("written")
 def test_resume_rejects_changed_inputs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run is not continued after the files that are built have changed."""
+    """The bench does not resume a run after the files that it builds have changed."""
     monkeypatch.setattr(contenders, "digest", lambda: "def")
     with pytest.raises(UserError, match="have changed since"):
         session.begin(resume=True, quick=False)
 
 
 def test_resume_rejects_a_run_without_caches(written: Session) -> None:
-    """A run is not continued after its cache mounts were removed."""
+    """The bench does not resume a run whose cache mounts were removed."""
     written.run.closed = True
     written.write()
     with pytest.raises(UserError, match="are removed"):
@@ -49,7 +49,7 @@ def test_resume_rejects_a_run_without_caches(written: Session) -> None:
 
 
 def test_write_replaces_the_file_at_once(bench: Session) -> None:
-    """Writing leaves no partial file behind."""
+    """Writing a run of the bench leaves no partial file behind."""
     bench.run.results = [Result("cold", "project", "cpu", [80.0])]
     bench.write()
     assert json.loads(bench.path.read_text())["results"][0]["seconds"] == [80.0]
@@ -57,7 +57,7 @@ def test_write_replaces_the_file_at_once(bench: Session) -> None:
 
 
 def test_limit_uses_the_projects_cache_mounts(bench: Session) -> None:
-    """Only the limit shares cache mounts with another contender: the project."""
+    """The limit uses the project's cache mounts; no other contenders share theirs."""
     namespaces = {
         contender.name: bench.state(contender).namespace for contender in CONTENDERS.values()
     }

@@ -23,7 +23,7 @@ def docs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_table_has_a_row_for_each_scenario() -> None:
-    """Rows are in the order of the scenarios; a cell that was not measured is empty."""
+    """The bench's table has its rows in the order of the scenarios, with empty cells for gaps."""
     lines = table.table(small_run(), TITLES).splitlines()
     assert [cell.strip() for cell in lines[0].strip("|").split("|")] == [
         *("what changed", "image", "project", "limit", "project / limit", "others"),
@@ -36,7 +36,7 @@ def test_table_has_a_row_for_each_scenario() -> None:
 
 
 def test_compile_steps_have_a_table_of_their_own() -> None:
-    """The compile steps are compared with those of the same contender's first build."""
+    """The compile steps of a build are compared with those of the contender's first build."""
     run = small_run()
     run.results[3].stages = {"libvmaf-cpu": [20.0], "ffmpeg-cpu": [480.0]}
     run.results[1].stages = {"libvmaf-cpu": [4.0]}
@@ -49,7 +49,7 @@ def test_compile_steps_have_a_table_of_their_own() -> None:
 
 
 def test_update_changes_the_marked_region_and_the_charts(docs: Path) -> None:
-    """Updating twice gives the same bytes, and text outside the markers stays."""
+    """Updating docs/performance.md twice gives the same bytes, and other text is unchanged."""
     run = small_run()
     results.store(run)
     table.update(TITLES)
@@ -77,7 +77,7 @@ def test_page_shows_the_newest_run() -> None:
 
 
 def test_quick_run_does_not_replace_a_complete_one() -> None:
-    """A quick run, which has few scenarios, is shown only if there is no other run."""
+    """docs/performance.md shows a quick run only if there is no complete run."""
     complete, quick = small_run(), small_run()
     quick.quick = True
     assert table.newest([complete, quick]) is complete

@@ -54,7 +54,7 @@ LISTING = (
 
 
 def test_cache_created_is_the_time_of_the_oldest_compiler_cache() -> None:
-    """Only the mounts at /ccache in the given namespace count."""
+    """The cache's age is the age of the oldest /ccache mount of the given namespace."""
     assert cache_created(LISTING, "") == datetime(2026, 11, 26, 4, 43, 20, 656574, tzinfo=UTC)
     assert cache_created(LISTING, "trial") == datetime(2026, 11, 21, tzinfo=UTC)
     assert cache_created(LISTING, "other") is None
@@ -73,7 +73,7 @@ def test_cache_created_is_the_time_of_the_oldest_compiler_cache() -> None:
 def test_identify_returns_name_endpoint_and_state(
     monkeypatch: pytest.MonkeyPatch, inspected: str, name: str, endpoint: str, state: str
 ) -> None:
-    """The state is the engine's ID, or the host name of BuildKit for the other drivers."""
+    """A builder's state is the engine's ID, or BuildKit's host name for the other drivers."""
     answers = {"inspect": inspected, "info": "b7533297-f802\n", "du": LISTING}
 
     def output(*command: str) -> str:

@@ -25,8 +25,8 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_a_failure_names_the_recipe_and_its_line() -> None:
-    """The message has the line of the Dockerfile, that of the recipe, and the last output."""
+def test_failure_names_the_recipe_and_its_line() -> None:
+    """The error of a failed build has the Dockerfile's line, the recipe's, and the last output."""
     error = failure(outcome("recipe.rawjson", 1))
     assert error.what == "stage compile failed"
     assert error.why.splitlines() == [
@@ -53,11 +53,12 @@ def test_a_failure_names_the_recipe_and_its_line() -> None:
     ],
     ids=["bash", "sourced", "no-such-line", "sourced-recipe", "unreadable", "other", "none"],
 )
-def test_the_line_of_a_recipe_has_the_command_that_failed(line: str, place: str) -> None:
-    """Shells print the line of a sourced file under the name of the script that sourced it.
+def test_line_of_a_recipe_has_the_command_that_failed(line: str, place: str) -> None:
+    """The error of a failed build gives a recipe's line only if the failed command is there.
 
-    So a line counts only in a recipe that has the command there. Without one, the recipe is
-    named; without an error of the shell, all recipes of the step are.
+    A shell prints the line of a sourced file with the name of the script that sourced it.
+    Without such a line, the recipe is named; without a message of the shell, all recipes of
+    the step are named.
     """
     failed = outcome("recipe.rawjson", 1)
     assert failed.build.failed
@@ -66,8 +67,8 @@ def test_the_line_of_a_recipe_has_the_command_that_failed(line: str, place: str)
     assert failure(failed).why.splitlines()[2] == f"in {place}"
 
 
-def test_a_failure_without_recipe_shows_the_instruction(checkout: Path) -> None:
-    """The Dockerfile is found in its directory, unless there are two of that name."""
+def test_failure_without_a_recipe_shows_the_instruction(checkout: Path) -> None:
+    """The error of a step without a recipe has the instruction, and its Dockerfile's path."""
     error = failure(outcome("failed.rawjson", 1))
     assert error.what == "stage b failed"
     assert error.why.splitlines() == [
@@ -81,8 +82,8 @@ def test_a_failure_without_recipe_shows_the_instruction(checkout: Path) -> None:
     assert "at Dockerfile.y:9" in failure(outcome("failed.rawjson", 1)).why.splitlines()
 
 
-def test_a_failure_without_a_place_names_the_step() -> None:
-    """If buildx prints no line of a Dockerfile, the step is named instead."""
+def test_failure_without_a_place_names_the_step() -> None:
+    """The error of a failed build names the step if buildx prints no line of a Dockerfile."""
     failed = outcome("failed.rawjson", 1)
     failed.build.text.clear()
     assert failure(failed).why.splitlines()[1:3] == [
@@ -91,8 +92,8 @@ def test_a_failure_without_a_place_names_the_step() -> None:
     ]
 
 
-def test_an_invalid_dockerfile_is_shown() -> None:
-    """An error of the parser has a place and an instruction, but no step."""
+def test_failure_of_the_parser_shows_the_instruction() -> None:
+    """The error for an invalid Dockerfile has the file, the line and the instruction."""
     build = Build()
     for line in ("Dockerfile.y:2", "-----", "   2 | >>> FRM x", "-----", "ERROR: unknown FRM"):
         build.feed(line)
@@ -101,8 +102,8 @@ def test_an_invalid_dockerfile_is_shown() -> None:
     assert error.why.splitlines() == ["ERROR: unknown FRM", "at docker/Dockerfile.y:2", "  FRM x"]
 
 
-def test_a_failure_shows_the_last_lines_only() -> None:
-    """Twenty lines are shown; the log has the rest."""
+def test_failure_shows_the_last_lines() -> None:
+    """The error of a failed build shows the last twenty lines of the step's output."""
     failed = outcome("failed.rawjson", 1)
     assert failed.build.failed
     failed.build.failed.tail.extend(f"line {number}" for number in range(100))
@@ -117,8 +118,8 @@ def test_a_failure_shows_the_last_lines_only() -> None:
         ("", "buildx exited with status 1, without output"),
     ],
 )
-def test_a_failure_without_a_step_shows_the_message_of_buildx(line: str, why: str) -> None:
-    """Bake failed before any step began."""
+def test_failure_without_a_step_shows_the_message_of_buildx(line: str, why: str) -> None:
+    """The error of a bake that fails before its first step has the message of buildx."""
     build = Build()
     if line:
         build.feed(line)

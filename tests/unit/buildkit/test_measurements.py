@@ -42,7 +42,7 @@ LINES = [
 def test_read_measurements_accepts_the_lines_of_the_recipes(
     text: str, measurements: Measurements
 ) -> None:
-    """Each kind of line that a recipe prints is read; so are the former names of depcache."""
+    """Each `#measure` line of a recipe is read, also with the former names of depcache."""
     assert read_measurements(f"#measure {text}") == (measurements, "")
 
 
@@ -59,12 +59,6 @@ def test_every_measurement_of_a_recipe_is_in_the_schema() -> None:
     assert printed <= set(Measurements.__struct_fields__)
 
 
-def test_former_names_are_written_under_the_new_ones() -> None:
-    """A record that is read and written again has `uncacheable` and `bypassed` only."""
-    measurements, _ = read_measurements('#measure {"depcache": {"unsafe": 3, "passed": 4}}')
-    assert measurements.depcache == Depcache(uncacheable=3, bypassed=4)
-
-
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
@@ -79,15 +73,15 @@ def test_former_names_are_written_under_the_new_ones() -> None:
         ("[" * 100_000, "malformed measurement"),
     ],
 )
-def test_a_malformed_line_is_a_problem(text: str, problem: str) -> None:
-    """A line that does not fit the schema has no measurements, and the reason is returned."""
+def test_malformed_line_is_a_problem(text: str, problem: str) -> None:
+    """A `#measure` line that does not fit the schema gives no measurements, and the reason."""
     measurements, why = read_measurements(f"#measure {text}")
     assert measurements == Measurements()
     assert why.startswith(problem)
 
 
-def test_an_unknown_name_does_not_hide_the_known_ones() -> None:
-    """Names outside of the schema are returned as a problem; the others are read."""
+def test_unknown_name_does_not_hide_the_known_ones() -> None:
+    """Unknown names in a `#measure` line are a problem, and the known ones are read."""
     line = '#measure {"nasm": {"hits": 1}, "ccache": {"cache_miss": 2, "ignored": 1}}'
     measurements, why = read_measurements(line)
     assert measurements == Measurements(ccache=Ccache(cache_miss=2))
@@ -95,14 +89,14 @@ def test_an_unknown_name_does_not_hide_the_known_ones() -> None:
 
 
 def test_lookups_are_hits_and_misses() -> None:
-    """Uncacheable calls are lookups, bypassed ones are not; a cache without lookups is left out."""
+    """The lookups of a cache include uncacheable calls and no bypassed ones."""
     both = Measurements(ccache=Ccache(3, 1, 2), depcache=Depcache(1, 2, 3, 4))
     assert both.lookups == {"ccache": (4, 6), "depcache": (1, 6)}
     assert Measurements(ccache=Ccache(), tests=Tests(3, 0)).lookups == {}
 
 
 def test_measurements_add_up_field_by_field() -> None:
-    """The sum has the keys of both; a key of one only is unchanged."""
+    """The sum of two measurements has the fields of both, added up where both have them."""
     one = Measurements(ccache=Ccache(1, 2, 3), apt=Apt(10, 5))
     other = Measurements(ccache=Ccache(10, 20, 30), limit=Limit(0.5, 1.5, 2.5))
     assert one + other == Measurements(
@@ -120,12 +114,12 @@ def test_measurements_add_up_field_by_field() -> None:
     ],
 )
 def test_read_progress_returns_the_counts(text: str, progress: Progress | None) -> None:
-    """The total is 0 if the line has none; a malformed line gives None."""
+    """A `#progress` line without a total has the total 0, and a malformed one gives None."""
     assert read_progress(f"#progress {text}") == progress
 
 
-def test_the_documented_example_is_valid() -> None:
-    """The example at the top of the module is a line that can be read."""
+def test_documented_example_is_valid() -> None:
+    """The `#measure` example in the module's docstring can be read."""
     from scripts.buildkit import measurements  # noqa: PLC0415 (only its docstring is used)
 
     text = measurements.__doc__ or ""

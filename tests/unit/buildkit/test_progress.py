@@ -3,7 +3,6 @@
 A Python script takes the place of docker.
 """
 
-import io
 import os
 import pty
 import signal
@@ -16,11 +15,8 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
-from scripts.buildkit import progress
 from scripts.buildkit.progress import follow
-from scripts.core import console as consoles
 from scripts.core.paths import ROOT
 from tests.support.builds import FIXTURES
 
@@ -57,16 +53,6 @@ while True:
 
 
 @pytest.fixture
-def shown(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
-    """Return the messages, which go to no terminal."""
-    text = io.StringIO()
-    plain = Console(file=text, width=80, highlight=False, force_terminal=False)
-    for module in (consoles, progress):
-        monkeypatch.setattr(module, "console", plain)
-    return text
-
-
-@pytest.fixture
 def signals() -> Iterator[None]:
     """Check that the test restores the handlers of signals."""
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
@@ -83,8 +69,10 @@ def wait_for(path: Path) -> None:
     pytest.fail(f"{path.name} was not written")
 
 
-def test_a_failed_build_is_returned_and_logged(tmp_path: Path, shown: io.StringIO) -> None:
-    """The exit status is returned, the log has all output, and the failed step is printed."""
+def test_failed_build_is_returned_and_logged(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A failed build returns its exit status, logs all output, and prints the failed step."""
     command = [sys.executable, "-c", REPLAY, str(FIXTURES / "failed.rawjson"), "3"]
     outcome = follow(command, cwd=tmp_path, log=tmp_path / "logs" / "build.log")
     assert outcome.returncode == 3
@@ -94,14 +82,16 @@ def test_a_failed_build_is_returned_and_logged(tmp_path: Path, shown: io.StringI
     assert "[a a 2/2] ab" in log
     assert "[b b 1/1] fail" in log
     assert log[-1].startswith("ERROR: failed to solve")
-    assert "[b b 1/1] RUN sleep 1.2; echo fail; exit 137  FAILED after" in shown.getvalue()
+    assert "[b b 1/1] RUN sleep 1.2; echo fail; exit 137  FAILED after" in capsys.readouterr().err
 
 
-def test_short_and_cached_steps_are_not_printed(tmp_path: Path, shown: io.StringIO) -> None:
-    """Only steps of more than a second are printed."""
+def test_short_and_cached_steps_are_not_printed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without a terminal, only steps of more than a second are printed."""
     command = [sys.executable, "-c", REPLAY, str(FIXTURES / "shared.jsonl"), "0"]
     follow(command, cwd=tmp_path, log=tmp_path / "log")
-    lines = shown.getvalue().splitlines()
+    lines = capsys.readouterr().err.splitlines()
     assert [line.split("]")[0] for line in lines] == ["[a a 2/2", "[a shared 1/1"]
     assert lines[0].endswith("done in 3.2 s")
 
@@ -123,24 +113,24 @@ def test_short_and_cached_steps_are_not_printed(tmp_path: Path, shown: io.String
     ],
     ids=["silent", "warning", "ninja", "unknown", "record", "outdated", "total"],
 )
-def test_the_heartbeat_shows_the_progress_of_a_long_step(  # noqa: PLR0913, PLR0917 (fixtures)
+def test_heartbeat_shows_the_progress_of_a_long_step(  # noqa: PLR0913, PLR0917 (fixtures)
     tmp_path: Path,
-    shown: io.StringIO,
+    capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
     printed: list[str],
     expected: dict[str, int],
     progress: str,
 ) -> None:
-    """Without a terminal, the step is printed when it runs, and later its number of objects.
+    """A long step is printed when it starts, and then again with its number of objects.
 
-    The total is that of the step itself, else that of an earlier build. A step without a count
+    The total is the step's own, or else the one of an earlier build. A step without a count
     shows its last line of output that is not indented.
     """
     monkeypatch.setattr("scripts.buildkit.progress._HEARTBEAT", 0.3)
     script = f"{RUNNING}\nfor line in {printed!r}: output(line + chr(10))\ntime.sleep(0.9)"
     command = [sys.executable, "-c", script]
     follow(command, cwd=tmp_path, log=tmp_path / "log", expected=expected)
-    first, second, *_ = shown.getvalue().splitlines()
+    first, second, *_ = capsys.readouterr().err.splitlines()
     assert first == "[cpu ffmpeg 3/4] RUN make  ..."
     assert second.endswith(f"s so far: {progress}" if progress else "s so far")
 
@@ -148,9 +138,9 @@ def test_the_heartbeat_shows_the_progress_of_a_long_step(  # noqa: PLR0913, PLR0
 @pytest.mark.usefixtures("signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_waits_for_the_child(
-    tmp_path: Path, shown: io.StringIO, number: signal.Signals
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], number: signal.Signals
 ) -> None:
-    """The child gets SIGINT once and ends by itself; its last output is still logged."""
+    """After Ctrl-C, docker gets SIGINT once and ends by itself, and its last output is logged."""
 
     def interrupt() -> None:
         wait_for(tmp_path / "ready")
@@ -161,12 +151,12 @@ def test_ctrl_c_waits_for_the_child(
         follow([sys.executable, "-c", RUNNING + CLEAN_UP], cwd=tmp_path, log=tmp_path / "log")
     assert (tmp_path / "cleaned").exists()
     assert "cancelled after 3.0 s" in (tmp_path / "log").read_text()
-    assert "press Ctrl-C again to kill it" in shown.getvalue()
+    assert "press Ctrl-C again to kill it" in capsys.readouterr().err
 
 
-@pytest.mark.usefixtures("signals", "shown")
-def test_a_second_ctrl_c_kills(tmp_path: Path) -> None:
-    """A child that ignores the first Ctrl-C is killed by the second."""
+@pytest.mark.usefixtures("signals")
+def test_second_ctrl_c_kills_the_child(tmp_path: Path) -> None:
+    """A second Ctrl-C kills a docker client that ignores the first."""
 
     def interrupt() -> None:
         wait_for(tmp_path / "ready")
@@ -179,11 +169,11 @@ def test_a_second_ctrl_c_kills(tmp_path: Path) -> None:
         follow([sys.executable, "-c", RUNNING + STUBBORN], cwd=tmp_path, log=tmp_path / "log")
 
 
-@pytest.mark.usefixtures("signals", "shown")
-def test_an_error_while_following_ends_the_child(
+@pytest.mark.usefixtures("signals")
+def test_error_while_following_ends_the_child(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """If the log cannot be written, the build is interrupted rather than left running."""
+    """If the log of a build cannot be written, the build is interrupted."""
 
     def full(_build: object, _line: str) -> list[str]:
         wait_for(tmp_path / "ready")
@@ -195,8 +185,8 @@ def test_an_error_while_following_ends_the_child(
     assert (tmp_path / "cleaned").exists()
 
 
-def test_an_incomplete_line_is_logged(tmp_path: Path, shown: io.StringIO) -> None:
-    """The command may end within a line of a step; the log has that line."""
+def test_incomplete_line_is_logged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The log of a build has the last line of a step, also without a newline."""
     script = (
         RUNNING
         + """
@@ -207,11 +197,11 @@ sys.exit(9)
     outcome = follow([sys.executable, "-c", script], cwd=tmp_path, log=tmp_path / "log")
     assert outcome.returncode == 9
     assert "[cpu ffmpeg 3/4] the end" in outcome.log.read_text()
-    assert "[cpu ffmpeg 3/4] RUN make  done in" in shown.getvalue()
+    assert "[cpu ffmpeg 3/4] RUN make  done in" in capsys.readouterr().err
 
 
 def test_ctrl_c_restores_the_terminal(tmp_path: Path) -> None:
-    """A running step is shown on a terminal; after Ctrl-C the cursor is visible, the status 130."""
+    """After Ctrl-C in a build, the terminal shows its cursor and the exit status is 130."""
     master, slave = pty.openpty()
     program = f"""
 import sys

@@ -1,19 +1,16 @@
 """The records of builds: what is in them, and how they are read back."""
 
-import io
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
-from rich.console import Console
 
 from scripts.buildkit import records
 from scripts.buildkit.builder import Builder
 from scripts.buildkit.measurements import Apt, Ccache, Depcache, Measurements
 from scripts.buildkit.records import StageRecord, StepRecord, lookups_by_stage, stages
-from scripts.core import console as consoles
 from tests.support.builds import ccache, measured, outcome, read_fixture, record
 
 OLD = {
@@ -53,14 +50,12 @@ OLD = {
     "warnings": [],
 }
 """A record as it was written until November 2026."""
+STEP = {"seconds": 1.0, "cached": False}
 
 
-@pytest.fixture
-def shown(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
-    """Return the messages, which go to no terminal."""
-    text = io.StringIO()
-    monkeypatch.setattr(consoles, "console", Console(file=text, width=80, highlight=False))
-    return text
+def invalid_record(**fields: object) -> str:
+    """Return a record with invalid values of some fields."""
+    return json.dumps({**OLD, **fields})
 
 
 @pytest.fixture(autouse=True)
@@ -71,7 +66,7 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_stages_add_up_their_steps() -> None:
-    """A cached duplicate in another target is not a step of its own, and makes nothing cached."""
+    """A cached duplicate of a step in another target does not make its stage cached."""
     costs = {stage.name: stage for stage in stages(read_fixture("shared.jsonl"))}
     assert list(costs) == ["(context)", "base", "shared", "c", "a", "(export)"]
     assert not costs["shared"].cached
@@ -82,8 +77,8 @@ def test_stages_add_up_their_steps() -> None:
     assert len(costs["a"].steps) == 2
 
 
-def test_a_step_has_the_times_of_its_work() -> None:
-    """The same work of two targets is one time, and a cached step has none."""
+def test_step_has_the_times_of_its_work() -> None:
+    """A recorded step has one time for the work of two targets, and none if it was cached."""
     costs = {stage.name: stage for stage in stages(read_fixture("shared.jsonl"))}
     (shared,) = costs["shared"].steps.values()
     ((start, end),) = shared.spans
@@ -93,8 +88,8 @@ def test_a_step_has_the_times_of_its_work() -> None:
     assert base.spans == []
 
 
-def test_the_measurements_of_a_stage_are_the_sums_over_its_steps() -> None:
-    """Numbers add up over all steps."""
+def test_measurements_of_a_stage_are_the_sums_over_its_steps() -> None:
+    """The measurements of a recorded stage are the sums over its steps."""
     build = read_fixture("shared.jsonl")
     stage = StageRecord("x")
     for step in build.steps.values():
@@ -104,8 +99,8 @@ def test_the_measurements_of_a_stage_are_the_sums_over_its_steps() -> None:
     assert stage.measurements == ccache(count, 2 * count)
 
 
-def test_a_record_is_read_back_unchanged(directory: Path) -> None:
-    """The file is named after the start and the targets; options are stored as text."""
+def test_record_is_read_back_unchanged(directory: Path) -> None:
+    """A build record is named after its start and its targets, and is read back unchanged."""
     written = record()
     written.write()
     (path,) = directory.iterdir()
@@ -115,8 +110,8 @@ def test_a_record_is_read_back_unchanged(directory: Path) -> None:
     assert written.builder.state == "engine-1"
 
 
-def test_a_path_that_is_not_utf8_is_stored() -> None:
-    """The bytes that JSON cannot hold are replaced."""
+def test_path_that_is_not_utf8_is_stored() -> None:
+    """A build record replaces the bytes of a path that are not UTF-8."""
     options = {"libvmaf": Path("a\udcffb")}
     made = records.record(
         outcome("shared.jsonl"), targets=["a"], options=options, namespace="", sizes={}
@@ -126,7 +121,7 @@ def test_a_path_that_is_not_utf8_is_stored() -> None:
 
 
 def test_records_until_november_2026_are_read(directory: Path) -> None:
-    """They have no builder, former names of measurements, and steps without times."""
+    """Records without a builder, with former names and steps without times, are read."""
     directory.mkdir()
     (directory / "old.json").write_text(json.dumps(OLD))
     (build,) = records.records()
@@ -143,28 +138,43 @@ def test_records_until_november_2026_are_read(directory: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"stages": [{"name": 3, "novelty": 1}]}', '{"stages": 3}', "\ufeff{"]
+    "text",
+    [
+        *("", "[]", "{}", "\ufeff{"),
+        invalid_record(seconds=float("nan")),
+        invalid_record(seconds="9"),
+        invalid_record(started="yesterday"),
+        invalid_record(targets=[3]),
+        invalid_record(sizes={"vmaf:cpu": None}),
+        invalid_record(stages=3),
+        invalid_record(stages=[{"name": 3, "novelty": 1}]),
+        invalid_record(stages=[{"name": "x", "measures": []}]),
+        invalid_record(stages=[{"name": "x", "steps": []}]),
+        invalid_record(stages=[{"name": "x", "steps": {"RUN": {"seconds": 1}}}]),
+        invalid_record(stages=[{"name": "x", "steps": {"RUN": {"seconds": -1, "cached": True}}}]),
+        invalid_record(stages=[{"name": "x", "steps": {"RUN": {**STEP, "spans": [["2026", 5]]}}}]),
+    ],
 )
 def test_other_files_are_ignored_with_a_message(
-    directory: Path, shown: io.StringIO, text: str
+    directory: Path, capsys: pytest.CaptureFixture[str], text: str
 ) -> None:
-    """A file that is not a record is named, and the others are read."""
+    """A file among the build records that is not a record is named, and the others are read."""
     record().write()
     (directory / "00-damaged.json").write_text(text)
     assert len(records.records()) == 1
-    (line,) = shown.getvalue().splitlines()
+    (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("ignoring records/00-damaged.json, which is not the record of a build: ")
 
 
-def test_the_hit_rate_is_unknown_with_few_lookups() -> None:
-    """A stage needs 20 lookups in ccache."""
+def test_hit_rate_is_unknown_with_few_lookups() -> None:
+    """The hit rate of a stage is unknown with fewer than 20 lookups in ccache."""
     assert StageRecord("x", measurements=ccache(19, 0)).hit_rate is None
     assert StageRecord("x", measurements=ccache(15, 5)).hit_rate == 0.75
     assert StageRecord("x", measurements=Measurements(depcache=Depcache(hit=50))).hit_rate is None
 
 
 def test_lookups_by_stage_are_those_of_the_last_build_that_compiled() -> None:
-    """All caches count, and builds whose stage was cached are skipped."""
+    """A stage's lookups are those of all its caches in the last build that compiled it."""
     first, second = measured(10, 0, 1), measured(90, 8, 2)
     second.stages[0].measurements.depcache = Depcache(hit=1, miss=1)
     idle = replace(measured(0, 0, 3), stages=[StageRecord("ffmpeg")])

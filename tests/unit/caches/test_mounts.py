@@ -86,7 +86,7 @@ Type:         exec.cachemount
 
 
 def test_du_is_read_mount_by_mount() -> None:
-    """Only cache mounts are read, without other records and the totals at the end."""
+    """The cache mounts in `docker buildx du` are read, without other records and the totals."""
     apt, ccache, npm = mounts.read_du(LISTED)
     assert apt == CacheMount(
         record="vjoo142hzsu205vlpla9ucb4p",
@@ -106,21 +106,21 @@ def test_du_is_read_mount_by_mount() -> None:
 
 
 def test_du_of_a_later_buildx_is_read() -> None:
-    """The fields may be separated by spaces, and parents may be on lines of their own."""
+    """`docker buildx du` is read with spaces between fields, and parents on their own lines."""
     (mount,) = mounts.read_du(LATER)
     assert (mount.id, mount.last_used) == ("vmaf-ccache-arm64", "3 weeks ago")
 
 
 @pytest.mark.parametrize("text", ["", "Reclaimable:\t0B\nTotal:\t0B\n", "ID:\tx\nType:\tregular\n"])
 def test_du_without_mounts_is_empty(text: str) -> None:
-    """A builder without cache mounts gives an empty list."""
+    """A builder without cache mounts has an empty list of mounts."""
     assert mounts.read_du(text) == []
 
 
 def test_size_is_measured_where_the_directory_is_readable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The size on disk replaces BuildKit's count, but not for an engine on another machine."""
+    """A mount's size on disk replaces BuildKit's count, except on another machine's engine."""
     engine = client.Engine("26.1", "0.13", str(tmp_path), "overlay2", local=True)
     monkeypatch.setattr(client, "require", lambda: engine)
     monkeypatch.setattr(mounts, "buildx", lambda *_: LISTED)
@@ -148,13 +148,13 @@ def test_size_is_measured_where_the_directory_is_readable(
     ],
 )
 def test_age_is_a_number_and_a_unit(text: str, expected: timedelta) -> None:
-    """An age such as `7d` is read as a duration."""
+    """An age such as `7d` of `cache prune` is read as a duration."""
     assert mounts.read_age(text) == expected
 
 
 @pytest.mark.parametrize("text", [None, "", "7", "d", "7 d", "-7d", "1.5h", "7days", "0d", "7D"])
 def test_invalid_age_is_an_error(text: str | None) -> None:
-    """An age without a unit, of zero, or in another form prunes nothing."""
+    """An age without a unit, of zero, or in another form is an error of `cache prune`."""
     with pytest.raises(UserError, match="cannot prune") as caught:
         mounts.read_age(text)
     assert "--older-than 7d" in caught.value.todo
@@ -179,14 +179,14 @@ def test_invalid_age_is_an_error(text: str | None) -> None:
     ],
 )
 def test_time_since_the_last_use_is_read(text: str, expected: timedelta) -> None:
-    """BuildKit's text is read as a duration; a mount without it counts as just used."""
+    """The time since a mount's last use is read; a mount without one counts as just used."""
     assert replace(CCACHE, last_used=text).unused == expected
 
 
 def test_prune_requests_single_records_of_the_project(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Each old mount of the project is pruned by its record; one that BuildKit keeps stays."""
+    """`cache prune` removes each old mount of the project by its record, and checks the result."""
     old = replace(CCACHE, last_used="8 days ago")
     present = [
         old,
@@ -214,7 +214,7 @@ def test_prune_requests_single_records_of_the_project(
 
 
 def test_failure_of_buildx_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A builder that fails does not look like an empty one; its last line is the reason."""
+    """A builder that fails does not look like one without mounts: its last line is the reason."""
     failed = subprocess.CompletedProcess([], 1, "", "\nERROR: no builder found\n")
     monkeypatch.setattr(process, "run", lambda *_, **__: failed)
     with pytest.raises(UserError, match="cannot list the mounts: ERROR: no builder found"):
@@ -222,7 +222,7 @@ def test_failure_of_buildx_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_declared_mount_matches_any_value_of_its_variables() -> None:
-    """A declared id with variables matches an existing id with their values."""
+    """A mount id with variables in a Dockerfile matches an existing id with their values."""
     mount = DeclaredMount("vmaf-ccache-${TARGETARCH}", Mount({"target": "/ccache"}))
     assert mount.matches(CCACHE)
     assert not mount.matches(replace(CCACHE, id="vmaf-ccache-amd64-2"))

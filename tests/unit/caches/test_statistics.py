@@ -7,7 +7,7 @@ from tests.support.mounts import DECLARED
 
 
 def test_statistics_use_the_declared_options() -> None:
-    """The mount has the declared options, as BuildKit would create another one for others."""
+    """The step that reads a cache mount's statistics has the mount's declared options."""
     options = {
         "type": "cache",
         "id": "vmaf-ccache-$TARGETARCH",
@@ -27,7 +27,7 @@ def test_statistics_use_the_declared_options() -> None:
 
 
 def test_json_statistics_use_other_commands() -> None:
-    """With --format json, the programs print their statistics as JSON."""
+    """With --format json, the compiler caches print their statistics as JSON."""
     mount = Mount({"type": "cache", "target": "/ccache"})
     lines = statistics.dockerfile([DeclaredMount("x", mount)], as_json=True)
     assert "ccache --print-stats --format=json" in lines

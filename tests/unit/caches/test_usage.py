@@ -9,7 +9,7 @@ from tests.support.mounts import APT, CCACHE, DECLARED, compiled, record, stage
 
 
 def test_usage_is_that_of_the_last_build() -> None:
-    """The last build that used the mount counts, without cached stages and other namespaces."""
+    """A mount's usage is of the last build in its namespace that did not cache the stage."""
     idle = compiled("ffmpeg", 0, 0, 0)
     idle.steps = {text: StepRecord(0.0, cached=True) for text in idle.steps}
     records = [
@@ -30,7 +30,7 @@ def test_usage_is_that_of_the_last_build() -> None:
 
 
 def test_depcache_is_counted_separately() -> None:
-    """The lookups of depcache are counted separately, without bypassed calls."""
+    """The lookups of depcache are counted separately from ccache's, without bypassed calls."""
     ffmpeg = compiled("ffmpeg", 9, 100, 0)
     ffmpeg.measurements.depcache = Depcache(hit=150, miss=2, uncacheable=1, bypassed=9)
     hip = stage("hip", 1, CCACHE.id, Measurements(depcache=Depcache(hit=1)))
@@ -55,7 +55,7 @@ def test_saved_time_is_relative_to_the_shortest_cold_run() -> None:
 
 
 def test_saved_time_is_unknown_without_a_cold_run() -> None:
-    """Without a cold run on record, no saved time is shown."""
+    """Without a cold run on record, no saved time of a cache mount is shown."""
     records = [record(1, compiled("ffmpeg", 99, 80, 20)), record(2, compiled("ffmpeg", 9, 100, 0))]
     use = last_usage(CCACHE, records)
     assert use
@@ -78,7 +78,7 @@ def test_saved_bytes_are_those_not_downloaded() -> None:
 
 
 def test_mount_is_found_at_any_position_of_its_id() -> None:
-    """A mount is found by its id among the options, but not by a secret's id or a longer one."""
+    """A step uses a mount if one of its caches has exactly the mount's id, in any position."""
     texts = {
         "RUN --mount=type=cache,target=/ccache,id=vmaf-ccache-amd64 make": True,
         "RUN --mount=target=/c,id=vmaf-ccache-amd64,type=cache make": True,
@@ -92,7 +92,7 @@ def test_mount_is_found_at_any_position_of_its_id() -> None:
 
 
 def test_rows_are_existing_and_missing_mounts() -> None:
-    """A mount of a namespace does not count as the default one, and others are named so."""
+    """`nox -s cache` lists existing and missing mounts, with namespaces and other projects."""
     other = replace(CCACHE, id="/root/.npm", directory="/root/.npm")
     existing = [CCACHE, replace(APT, namespace="trial"), other]
     table = rows(existing, DECLARED, [])

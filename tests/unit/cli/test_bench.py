@@ -44,7 +44,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     ],
 )
 def test_options_choose_the_bench(arguments: list[str], names: list[str], run: list[str]) -> None:
-    """All benches run by default; an option of one bench chooses that bench."""
+    """All benches run by default; an option of a single bench chooses that bench."""
     assert main(["bench", *arguments]) == 0
     assert run == names
 
@@ -58,7 +58,7 @@ def test_figures_are_written(run: list[str], tmp_path: Path) -> None:
 
 
 def test_unknown_bench_is_an_error(run: list[str]) -> None:
-    """The message of an unknown bench lists the benches."""
+    """The error for an unknown bench lists the benches."""
     with pytest.raises(UserError, match="`speed`") as caught:
         main(["bench", "speed"])
     assert "rebuild, server" in caught.value.todo

@@ -28,7 +28,7 @@ def existing(monkeypatch: pytest.MonkeyPatch) -> list[CacheMount]:
 def test_table_shows_sizes_and_hits(
     existing: list[CacheMount], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A size that was not measured is marked with `~`, and a missing mount is listed."""
+    """`nox -s cache` marks a size that was not measured with `~`, and lists a missing mount."""
     existing += [CCACHE, replace(APT, measured=False)]
     assert main(["cache"]) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -41,7 +41,7 @@ def test_table_shows_sizes_and_hits(
 def test_json_has_the_counts(
     existing: list[CacheMount], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The JSON output has the size in bytes and the lookups behind the hit rates."""
+    """`nox -s cache` prints sizes in bytes and the lookups behind the hit rates as JSON."""
     existing.append(CCACHE)
     main(["cache", "--format", "json"])
     first, *_ = json.loads(capsys.readouterr().out)
@@ -60,7 +60,7 @@ def test_json_has_the_counts(
 def test_invalid_arguments_change_nothing(
     arguments: list[str], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Invalid arguments run no buildx command, and the message shows valid ones."""
+    """Invalid arguments of `nox -s cache` start no buildx, and the error shows valid ones."""
     monkeypatch.setattr(mounts, "buildx", lambda *_: pytest.fail("buildx was run"))
     with pytest.raises(UserError, match=message):
         main(["cache", *arguments])
@@ -79,7 +79,7 @@ def test_statistics_are_printed(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Statistics are printed with the id of the mount and the name of the program."""
+    """`cache stats` prints a mount's statistics with its id and the name of the program."""
     monkeypatch.setattr(statistics, "read", lambda *_, **__: {"m": {"ccache": "{}"}})
     assert main(["cache", *arguments]) == 0
     assert capsys.readouterr().out == printed

@@ -16,10 +16,10 @@ from tests.support.engine import Calls, host, outlives
 
 @outlives
 @pytest.mark.usefixtures("docker")
-def test_start_again_status_stop(
+def test_engine_is_started_described_and_stopped(
     sandbox: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A daemon is started once, found the next time, described, and stopped once."""
+    """`nox -s engine` starts a daemon once, uses it the next time, describes it, and stops it."""
     monkeypatch.setattr(hosts, "probe", host)
     arguments = ["--data-root", str(sandbox / "data")]
     assert main(["engine", *arguments]) == 0
@@ -58,10 +58,10 @@ def test_start_again_status_stop(
 
 
 @pytest.mark.usefixtures("docker")
-def test_an_engine_that_answers_is_used_with_a_hint(
+def test_engine_that_answers_is_used_with_a_hint(
     sandbox: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The hint on its garbage collection is left out where the host has a policy."""
+    """An engine without a collection policy is used with a hint on its garbage collection."""
     (sandbox / "up").touch()
     assert main(["engine"]) == 0
     message = capsys.readouterr().err
@@ -73,10 +73,10 @@ def test_an_engine_that_answers_is_used_with_a_hint(
 
 
 @pytest.mark.usefixtures("docker")
-def test_a_missing_buildx_is_installed_by_root_on_debian(
+def test_missing_buildx_is_installed_by_root_on_debian(
     sandbox: Path, apt_calls: Calls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Beside an engine that answers, buildx alone is installed; others get an error."""
+    """Root on Debian gets a missing buildx beside an engine that answers; others get an error."""
     (sandbox / "up").touch()
     info = json.loads((sandbox / "info.json").read_text())
     del info["ClientInfo"]

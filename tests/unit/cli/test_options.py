@@ -7,7 +7,7 @@ from scripts.core.console import UserError
 
 
 def test_verb_accepts_the_options_of_all_sessions() -> None:
-    """`nox -s engine build-cpu verify-images -- ...` passes all arguments to each session."""
+    """Each verb accepts the options of all sessions, as nox passes them to each of its sessions."""
     sessions = ("engine", "build-cpu", "verify-images")
     arguments = ["cpu", "--data-root", "/d", "--libvmaf", "/v", "--require", "all"]
     for verb in ("engine", "build", "verify"):
@@ -21,7 +21,7 @@ def test_verb_accepts_the_options_of_all_sessions() -> None:
     "arguments", [["--quick"], ["--libvmav", "x"], ["--lib", "x"], ["--older-than", "7d"]]
 )
 def test_unknown_option_is_answered_with_the_list(arguments: list[str]) -> None:
-    """An option of another verb, a misspelt one and an abbreviation are refused with the list."""
+    """A misspelt or abbreviated option, or one of another verb, is refused with the list."""
     with pytest.raises(UserError, match="cannot read the options") as caught:
         parse(["build", *arguments], ("build-cpu",))
     assert "nox -s build-cpu -- [options]" in caught.value.todo

@@ -14,11 +14,11 @@ from tests.support.bakefile import PRINTED
 
 @pytest.fixture
 def runs(monkeypatch: pytest.MonkeyPatch) -> list[Sequence[str]]:
-    """Let the engine have `vmaf:cpu` and `mine:1`; return the words that pytest was given."""
+    """Let the engine have `vmaf:cpu` and `mine:1`; return pytest's arguments."""
     given: list[Sequence[str]] = []
 
-    def main(words: Sequence[str]) -> int:
-        given.append(words)
+    def main(arguments: Sequence[str]) -> int:
+        given.append(arguments)
         return 5
 
     monkeypatch.setattr(client, "require", lambda: None)
@@ -29,14 +29,14 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[Sequence[str]]:
     return given
 
 
-def test_all_images_by_default(runs: list[Sequence[str]]) -> None:
-    """The images are not checked before pytest runs, and its exit code is returned."""
+def test_verify_tests_all_images_by_default(runs: list[Sequence[str]]) -> None:
+    """Without names, `verify` tests all images and returns pytest's exit code."""
     assert main(["verify"]) == 5
     assert runs == [["tests/images", "--image=cpu", "--image=cuda", "--image=dev"]]
 
 
-def test_options_are_passed_on(runs: list[Sequence[str]]) -> None:
-    """Pytest gets its own options unchanged, and the options of tests/conftest.py."""
+def test_verify_passes_options_to_pytest(runs: list[Sequence[str]]) -> None:
+    """`verify` passes pytest's own options on unchanged, and adds those of tests/conftest.py."""
     main(["verify", "cpu", "--require=all", "-k", "layer", "-m", "gpu", "-x"])
     assert runs == [
         [
@@ -46,7 +46,7 @@ def test_options_are_passed_on(runs: list[Sequence[str]]) -> None:
     ]
 
 
-def test_mutants_come_with_everything_else(runs: list[Sequence[str]]) -> None:
+def test_suites_run_their_directories(runs: list[Sequence[str]]) -> None:
     """The sessions `tests` and `mutants` run pytest on other directories than verify-images."""
     main(["verify", "cpu", "--suite=all"])
     main(["verify", "cpu", "--suite=mutants"])
@@ -55,23 +55,23 @@ def test_mutants_come_with_everything_else(runs: list[Sequence[str]]) -> None:
     assert runs == [[*directories, "--image=cpu"], ["tests/mutants", "--table", "--image=cpu"]]
 
 
-def test_another_tag_stands_for_an_image(runs: list[Sequence[str]]) -> None:
-    """An image that is named by --as alone is the only one that is tested."""
+def test_verify_tests_only_the_image_of_another_tag(runs: list[Sequence[str]]) -> None:
+    """If only --as names an image, only that image is tested, by the given tag."""
     main(["verify", "--as", "cuda=mine:1"])
     assert runs == [["tests/images", "--image=cuda", "--as=cuda=mine:1"]]
 
 
 @pytest.mark.usefixtures("runs")
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("arguments", "message"),
     [
         (["dev"], "no image to verify: none of vmaf:dev is built\nRun `nox -s build-dev`"),
         (["--as", "cpu"], "not NAME=TAG"),
         (["--as", "rocm=mine:1"], "no such image: `rocm`"),
     ],
 )
-def test_what_cannot_be_verified_is_told(words: Sequence[str], message: str) -> None:
-    """A run that tests nothing must not look like one that found nothing."""
+def test_verify_without_an_image_is_an_error(arguments: Sequence[str], message: str) -> None:
+    """`verify` with no built image, or with an invalid --as, is an error instead of a success."""
     with pytest.raises(UserError) as caught:
-        main(["verify", *words])
+        main(["verify", *arguments])
     assert message in str(caught.value)

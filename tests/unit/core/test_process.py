@@ -15,7 +15,7 @@ def python(code: str) -> tuple[str, str, str]:
 
 
 def test_run_captures_both_streams_and_the_exit_status() -> None:
-    """The exit status is a result, never an exception."""
+    """A program that fails is a result with its status and both streams, not an exception."""
     done = process.run("sh", "-c", "echo out; echo err >&2; exit 3")
     assert (done.returncode, done.stdout, done.stderr) == (3, "out\n", "err\n")
 
@@ -25,10 +25,9 @@ def test_run_gives_a_missing_program_the_status_of_a_shell() -> None:
     done = process.run("no-such-program", "argument")
     assert done.returncode == process.NOT_FOUND == 127
     assert done.stderr == "no-such-program: command not found"
-    assert process.run_binary("no-such-program").returncode == process.NOT_FOUND
 
 
-def test_a_missing_directory_is_not_reported_as_a_missing_program(tmp_path: Path) -> None:
+def test_run_raises_without_its_directory(tmp_path: Path) -> None:
     """A working directory that does not exist raises, as it is a mistake of the caller."""
     with pytest.raises(FileNotFoundError, match="absent"):
         process.run("true", cwd=tmp_path / "absent")
@@ -42,16 +41,15 @@ def test_run_kills_a_program_that_takes_too_long() -> None:
 
 
 def test_run_passes_text_to_standard_input() -> None:
-    """A program reads the text that it is given, and nothing where none is given."""
+    """A program reads the given text from its standard input, or nothing if there is none."""
     assert process.run("cat", text="première\n").stdout == "première\n"
     assert process.run("cat").stdout == ""
 
 
 def test_run_replaces_bytes_that_are_not_text() -> None:
-    """Output that is not UTF-8 is no error; `run_binary` returns it unchanged."""
+    """Bytes in a program's output that are not UTF-8 are replaced."""
     command = python("import sys; sys.stdout.buffer.write(bytes([65, 255]))")
     assert process.run(*command).stdout == "A\N{REPLACEMENT CHARACTER}"
-    assert process.run_binary(*command).stdout == b"A\xff"
 
 
 def test_programs_print_english_messages(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,34 +63,26 @@ def test_programs_print_english_messages(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_programs_are_looked_up_in_the_directories_of_root(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The PATH that su leaves lacks /usr/sbin, where dockerd is; the user's PATH comes first."""
+    """A program is searched on the user's PATH and then in root's directories, as for dockerd."""
     monkeypatch.setenv("PATH", "/first")
     assert process.environment()["PATH"] == "/first:/usr/local/sbin:/usr/sbin:/sbin"
 
 
 def test_run_uses_the_environment_and_directory_of_its_caller(tmp_path: Path) -> None:
-    """An environment that is passed replaces the default one."""
+    """An environment that a caller passes to a program replaces the default one."""
     done = process.run("/bin/sh", "-c", "pwd; echo ${HOME-unset}", cwd=tmp_path, env={})
     assert done.stdout == f"{tmp_path}\nunset\n"
 
 
 def test_output_is_empty_where_the_program_fails() -> None:
-    """A failed or missing program gives an empty string, even after some output."""
+    """The output of a failed or missing program is empty, even if it printed some text."""
     assert process.output("echo", "text") == "text\n"
     assert process.output("sh", "-c", "echo text; exit 1") == ""
     assert process.output("no-such-program") == ""
 
 
-def test_run_visibly_leaves_the_output_to_the_user(capfd: pytest.CaptureFixture[str]) -> None:
-    """The output goes where this program's own goes; the exit status is returned."""
-    assert process.run_visibly("sh", "-c", "echo out; echo err >&2; exit 2") == 2
-    assert capfd.readouterr() == ("out\n", "err\n")
-    assert process.run_visibly("no-such-program") == process.NOT_FOUND
-    assert capfd.readouterr() == ("", "no-such-program: command not found\n")
-
-
 def test_run_logged_appends_each_command_with_its_output(tmp_path: Path) -> None:
-    """A log keeps earlier runs, and has each command above its output."""
+    """A log of programs has earlier runs, and each command above its output."""
     log = tmp_path / "log"
     assert process.run_logged("sh", "-c", "echo out; echo err >&2; exit 2", log=log) == 2
     assert process.run_logged("no-such-program", log=log) == process.NOT_FOUND
@@ -103,7 +93,7 @@ def test_run_logged_appends_each_command_with_its_output(tmp_path: Path) -> None
 
 
 def test_start_gives_one_pipe_and_a_process_group() -> None:
-    """Ctrl-C in the terminal does not reach a program that was started with `start`."""
+    """A started program has one pipe, and a process group that Ctrl-C does not reach."""
     with process.start("sh", "-c", "echo out; echo err >&2") as child:
         assert os.getpgid(child.pid) == child.pid
         assert child.stdout is not None
@@ -124,7 +114,7 @@ def test_start_daemon_detaches_and_starts_the_log_anew(tmp_path: Path) -> None:
 
 
 def test_last_lines_are_the_end_of_a_log(tmp_path: Path) -> None:
-    """An error message shows the last lines, without the lines to be ignored."""
+    """An error message shows the last lines of a log, without those to be ignored."""
     log = tmp_path / "log"
     log.write_text("".join(f"line {number}\nlevel=info {number}\n" for number in range(100)))
     first, *lines = process.last_lines(log, ignoring=["level=info"]).splitlines()
@@ -133,5 +123,5 @@ def test_last_lines_are_the_end_of_a_log(tmp_path: Path) -> None:
 
 
 def test_last_lines_of_an_absent_log_are_none(tmp_path: Path) -> None:
-    """A log that was never written is no second error."""
+    """The end of a log that was never written has no lines and is no error."""
     assert process.last_lines(tmp_path / "log") == f"The end of {tmp_path / 'log'}:"

@@ -7,7 +7,7 @@ from scripts.dockerfile import parser
 
 
 def test_lines_are_those_of_the_file() -> None:
-    """Commands have the right lines after mounts, comments and continuations on own lines."""
+    """Commands have their line in the Dockerfile, also after mounts, comments, continuations."""
     text = (
         "FROM scratch AS a\n"
         "RUN --mount=type=cache,id=x,target=/x \\\n"
@@ -29,7 +29,7 @@ def test_lines_are_those_of_the_file() -> None:
 
 
 def test_exec_form_and_onbuild_are_read() -> None:
-    """The commands of the exec form, and those of an ONBUILD RUN, are read."""
+    """The commands of the exec form of RUN, and those of an ONBUILD RUN, are read."""
     text = 'FROM scratch\nRUN ["make", "-C", "a b"]\nONBUILD RUN make install\n'
     runs = parser.read(text, "Dockerfile").stages[0].instructions
     commands = [run.script.commands[0].argv for run in runs if run.script]
@@ -37,7 +37,7 @@ def test_exec_form_and_onbuild_are_read() -> None:
 
 
 def test_mounts_are_read_with_the_other_names_of_their_options() -> None:
-    """`src`, `dst` and options without a value are read; the type is bind by default."""
+    """Mounts are read with `src`, `dst` and options without a value; bind is the default type."""
     text = "FROM scratch\nRUN --mount=src=./a/,dst=/b/,ro true\n"
     (mount,) = parser.read(text, "D").stages[0].instructions[0].mounts
     assert (mount.type, mount.source, mount.target) == ("bind", "a", "/b")

@@ -22,18 +22,18 @@ from scripts.dockerfile import shell
     ],
 )
 def test_read_finds_commands_in_every_construct(script: str, programs: list[str]) -> None:
-    """Commands in functions, substitutions, wrappers and heredocs are found."""
+    """A script's commands are found in functions, substitutions, wrappers and heredocs."""
     assert [command.program for command in shell.read(script, "s.sh").commands] == programs
 
 
 def test_read_keeps_assignments_for_one_command_apart() -> None:
-    """`A=b make` sets A for make only; `A=b` on its own sets it for the later commands."""
+    """The assignment in `A=b make` is make's only; `A=b` on its own is for later commands too."""
     script = shell.read("CC=gcc make\nexport CXX=g++\n", "s.sh")
     assert script.commands[0].assignments == {"CC": "gcc"}
     assert script.assignments == {"CXX": "g++"}
 
 
 def test_chain_numbers_commands_that_operators_join() -> None:
-    """The commands of a chain have one number, also over two lines; the next chain has another."""
+    """Shell commands joined by operators are one chain, also over two lines."""
     first, second, third = shell.read("./configure \\\n  && make\nmake install", "s.sh").commands
     assert first.chain == second.chain != third.chain

@@ -45,7 +45,7 @@ def files_after(instructions: str, search_path: str = "") -> StepFiles:
     ],
 )
 def test_source_of_a_file_is_found(instructions: str, path: str, source: str) -> None:
-    """A file is found through COPY of files and directories, WORKDIR and bind mounts."""
+    """A step's file is traced to the build context through COPY, WORKDIR and bind mounts."""
     assert files_after(instructions).source_of(path) == source
 
 
@@ -53,6 +53,9 @@ def test_source_of_a_file_is_found(instructions: str, path: str, source: str) ->
     ("instructions", "path"),
     [
         ("COPY gone.sh /usr/local/bin/gone", "/usr/local/bin/gone"),
+        ("COPY gone/ /usr/local/bin/", "/usr/local/bin/build.sh"),
+        ("COPY <<end /usr/bin/run\nmake\nend", "/usr/bin/run"),
+        ("ADD https://example.org/run.sh /usr/bin/run", "/usr/bin/run"),
         ("COPY --from=other ci /opt", "/opt/build.sh"),
         ("RUN --mount=from=other,source=ci,target=/ci true", "/ci/build.sh"),
         ("RUN --mount=type=cache,target=/ci true", "/ci/build.sh"),
@@ -61,7 +64,7 @@ def test_source_of_a_file_is_found(instructions: str, path: str, source: str) ->
     ],
 )
 def test_source_of_any_other_file_is_unknown(instructions: str, path: str) -> None:
-    """Files that are missing, or come from a stage, an image or a cache, have no source."""
+    """A file that is missing, or that is not copied from the build context, has no source."""
     assert files_after(instructions).source_of(path) is None
 
 
@@ -80,25 +83,25 @@ def test_source_of_any_other_file_is_unknown(instructions: str, path: str) -> No
 def test_scripts_follow_a_command(
     instructions: str, search_path: str, command: str, source: str
 ) -> None:
-    """A script is followed that a command names, finds on PATH, sources or interprets."""
+    """A script is followed if a command names, sources or interprets it, or finds it on PATH."""
     scripts = files_after(instructions, search_path).scripts(shell.read(command, "D"))
     assert [script.file for script in scripts] == ["D", source]
 
 
-def test_a_bare_name_is_not_a_file_of_the_working_directory() -> None:
+def test_bare_name_is_searched_on_path_only() -> None:
     """As in the shell, a command without a slash is searched for on PATH only."""
     scripts = files_after("WORKDIR /src\nCOPY ci .").scripts(shell.read("build.sh", "D"))
     assert [script.file for script in scripts] == ["D"]
 
 
 def test_scripts_follow_scripts_and_end_at_a_cycle() -> None:
-    """The scripts of a script are followed; one that runs itself is followed once."""
+    """The scripts that a script calls are followed; one that calls itself is followed once."""
     scripts = list(files_after("COPY ci /run").scripts(shell.read("/run/all.sh", "D")))
     assert [script.file for script in scripts] == ["D", "ci/all.sh", "ci/lib.sh"]
     assert [command.program for command in scripts[2].commands] == ["cc"]
 
 
-def test_a_python_script_has_text_but_no_commands() -> None:
+def test_python_script_has_text_but_no_commands() -> None:
     """A script that is not for a shell is read for the variables in it, not for commands."""
     first = shell.read("/ci/generate.py", "D")
     *_, script = files_after("COPY ci /ci").scripts(first)
@@ -106,7 +109,7 @@ def test_a_python_script_has_text_but_no_commands() -> None:
 
 
 def test_build_context_reads_its_directories_in_order(tmp_path: Path) -> None:
-    """The first directory that has a file is read; directories and missing files are None."""
+    """A build context reads a file from its first directory that has it, and no directory."""
     for name in ("first", "second"):
         (tmp_path / name / "sub").mkdir(parents=True)
     (tmp_path / "second" / "a").write_text("second")

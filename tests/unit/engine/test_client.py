@@ -25,7 +25,7 @@ from tests.support.engine import ENGINE, INFO, Programs
         ("", (0, 0)),
     ],
 )
-def test_major_minor(version: str, expected: tuple[int, int]) -> None:
+def test_major_minor_reads_the_first_two_numbers(version: str, expected: tuple[int, int]) -> None:
     """The first two numbers of a version count, whatever text surrounds them."""
     assert client.major_minor(version) == expected
 
@@ -36,14 +36,14 @@ def test_read_info_of_a_local_engine() -> None:
 
 
 @pytest.mark.parametrize(("node", "kernel"), [("other", "6.1"), ("node", "6.2")])
-def test_an_engine_with_another_name_or_kernel_is_not_local(node: str, kernel: str) -> None:
-    """A local socket may lead to a virtual machine, or to the host of this container."""
+def test_engine_with_another_name_or_kernel_is_not_local(node: str, kernel: str) -> None:
+    """An engine with another host name or kernel is not local, such as in a virtual machine."""
     assert not client.read_info(INFO, "", node, kernel).local
 
 
 @pytest.mark.parametrize("plugins", [None, [], [{"Name": "buildx", "Err": "exec format"}]])
 def test_read_info_without_a_working_buildx(plugins: list[Any] | None) -> None:
-    """A plugin that does not start counts as missing."""
+    """A buildx plugin that does not start counts as missing."""
     info = {**INFO, "ClientInfo": {"Plugins": plugins}}
     assert client.read_info(info, "", "node", "6.1").buildx == ""
 
@@ -57,25 +57,25 @@ def test_read_info_without_a_working_buildx(plugins: list[Any] | None) -> None:
         ({}, "", "`docker info` printed no reason"),
     ],
 )
-def test_an_engine_that_does_not_answer_gives_the_reason(
+def test_engine_that_does_not_answer_gives_the_reason(
     info: Mapping[str, Any], errors: str, why: str
 ) -> None:
-    """Old clients print the reason in the JSON, new clients print it on stderr."""
+    """The error without an engine has the reason of the client, from its JSON or from stderr."""
     with pytest.raises(client.NoEngineError) as caught:
         client.read_info(info, errors, "node", "6.1")
     assert caught.value.why == why
     assert "nox -s engine" in caught.value.todo
 
 
-def test_a_forbidden_socket_asks_for_permission() -> None:
-    """An engine runs behind a forbidden socket: the user needs its group, not a second engine."""
+def test_forbidden_socket_asks_for_permission() -> None:
+    """The error for a forbidden socket asks for its group, and not for a second engine."""
     error = client.no_engine("permission denied while trying to connect")
     assert "group `docker`" in error.todo
     assert "nox -s engine" not in error.todo
 
 
 def test_check_accepts_the_minimum_versions() -> None:
-    """The oldest supported versions are accepted, and newer versions too."""
+    """The oldest supported versions of Docker and buildx are accepted, and newer ones too."""
     client.check(ENGINE)
     client.check(Engine("23.0.0", "v0.13.0", "/d", "overlay2", local=False))
 
@@ -90,7 +90,7 @@ def test_check_accepts_the_minimum_versions() -> None:
     ],
 )
 def test_check_names_the_version_and_the_minimum(version: str, buildx: str, reason: str) -> None:
-    """The error for an old version gives that version and the minimum."""
+    """The error for an old engine or buildx gives its version and the minimum."""
     with pytest.raises(UserError) as caught:
         client.check(Engine(version, buildx, "/d", "overlay2", local=True))
     assert reason in caught.value.why
@@ -98,7 +98,7 @@ def test_check_names_the_version_and_the_minimum(version: str, buildx: str, reas
 
 
 def test_free_bytes_are_known_for_a_local_engine(tmp_path: Path) -> None:
-    """The free space on another machine is not known, nor that of an absent directory."""
+    """The engine's free space is known, unless it is on another machine or has no directory."""
     here = Engine("26.1", "0.13", str(tmp_path), "overlay2", local=True)
     assert (client.free_bytes(here) or 0) > 0
     assert client.free_bytes(Engine("26.1", "0.13", str(tmp_path), "o", local=False)) is None
@@ -107,7 +107,7 @@ def test_free_bytes_are_known_for_a_local_engine(tmp_path: Path) -> None:
 
 
 def test_query_without_a_client(sandbox: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A fresh machine has no docker client: the error says so."""
+    """Without a docker client, the error says that the client is not installed."""
     # Without the directories that process.environment adds, where docker may be.
     monkeypatch.setattr(process, "environment", lambda: {"PATH": str(sandbox)})
     with pytest.raises(client.NoEngineError, match="client is not installed"):
@@ -115,14 +115,14 @@ def test_query_without_a_client(sandbox: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_query_of_a_client_that_prints_no_json(programs: Programs) -> None:
-    """A broken client, or another program with its name, gives its own message as the reason."""
+    """A docker client that prints no JSON gives its own message as the reason."""
     programs("docker", "echo json; echo broken client >&2")
     with pytest.raises(client.NoEngineError, match="broken client"):
         client.query()
 
 
 def test_query_of_a_client_that_hangs(programs: Programs, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A client that waits for an unreachable engine is killed, and the error says so."""
+    """A docker client that waits for an unreachable engine is killed with an error."""
     monkeypatch.setattr(client, "QUERY_SECONDS", 0.2)
     programs("docker", "exec sleep 30")
     with pytest.raises(client.NoEngineError, match=r"`docker info` took longer than 0\.2 seconds"):
@@ -130,15 +130,17 @@ def test_query_of_a_client_that_hangs(programs: Programs, monkeypatch: pytest.Mo
 
 
 def test_require_checks_the_versions(sandbox: Path, programs: Programs) -> None:
-    """The engine that `require` returns needs no further check."""
+    """A required engine has a supported version, or the error says that it is too old."""
     (sandbox / "info.json").write_text(json.dumps({**INFO, "ServerVersion": "20.10.24"}))
     programs("docker", 'cat "$SANDBOX/info.json"')
     with pytest.raises(UserError, match="too old"):
         client.require()
 
 
-def test_endpoint(programs: Programs, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The address comes from the context, else from DOCKER_HOST, else it is the default."""
+def test_endpoint_is_read_from_the_context(
+    programs: Programs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine's address comes from DOCKER_HOST, else from the context, else is the default."""
     programs("docker", "echo tcp://context:1")
     assert client.endpoint() == "tcp://context:1"
     programs("docker", "exit 1")

@@ -23,13 +23,14 @@ POLICY_OF_7_GIB = {
         {"all": True, "keepStorage": "7GB"},
     ],
 }
+"""The first rule removes only layers, and the second everything, both up to the limit."""
 
 
 # Whether to start a daemon
 
 
 def test_check_data_root_accepts_the_requested_directory(tmp_path: Path) -> None:
-    """A link to the directory is the same directory; without a request every one is accepted."""
+    """A running engine is accepted with a link to the requested data root, or without a request."""
     (tmp_path / "link").symlink_to(tmp_path)
     engine = Engine("26.1", "0.13", str(tmp_path / "link"), "overlay2", local=True)
     daemon.check_data_root(engine, tmp_path.resolve())
@@ -43,7 +44,7 @@ def test_check_data_root_accepts_the_requested_directory(tmp_path: Path) -> None
 def test_check_data_root_says_how_to_stop_the_engine(
     *, local: bool, started_here: bool, advice: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The advice depends on what started the engine whose data is elsewhere."""
+    """The advice on another data root depends on what started the running engine."""
     monkeypatch.setattr(daemon, "was_started_here", lambda _: started_here)
     data_root = "/elsewhere" if local else "/requested"
     engine = Engine("26.1", "0.13", data_root, "o", local=local)
@@ -53,7 +54,7 @@ def test_check_data_root_says_how_to_stop_the_engine(
 
 @pytest.mark.parametrize("socket", ["unix:///var/run/docker.sock", "unix:///run/docker.sock"])
 def test_root_on_linux_may_start_a_daemon(socket: str) -> None:
-    """Any distribution is accepted if the client uses the default socket."""
+    """Root may start a daemon on any Linux distribution if the client uses the default socket."""
     daemon.check_startable(host(), socket, NO_ANSWER)
     daemon.check_startable(host(ident="fedora"), socket, NO_ANSWER)
 
@@ -70,7 +71,7 @@ def test_root_on_linux_may_start_a_daemon(socket: str) -> None:
 def test_check_startable_gives_advice_for_the_machine(
     machine: Host, endpoint: str, advice: str
 ) -> None:
-    """The advice fits the machine, and the reason is the reason of the docker client."""
+    """Where no daemon can start, the advice fits the machine, with the reason of the client."""
     with pytest.raises(UserError) as caught:
         daemon.check_startable(machine, endpoint, NO_ANSWER)
     assert advice in caught.value.todo
@@ -78,7 +79,7 @@ def test_check_startable_gives_advice_for_the_machine(
 
 
 def test_no_daemon_is_started_beside_an_engine_with_a_forbidden_socket() -> None:
-    """The original error is raised, as it asks for the missing permission."""
+    """Beside an engine with a forbidden socket, no daemon starts, and the user needs permission."""
     error = client.no_engine("permission denied while trying to connect")
     with pytest.raises(client.NoEngineError) as caught:
         daemon.check_startable(host(root=False), client.DEFAULT_SOCKETS[0], error)
@@ -92,14 +93,9 @@ def test_no_daemon_is_started_beside_an_engine_with_a_forbidden_socket() -> None
     ("free", "used", "expected"),
     [(60, 0, 40), (30, 30, 40), (3000, 0, 100), (1, 0, 1)],
 )
-def test_cache_limit(free: int, used: int, expected: int) -> None:
-    """The limit does not change as the cache fills, and leaves a part of the disk free."""
+def test_cache_limit_leaves_free_space(free: int, used: int, expected: int) -> None:
+    """The cache limit does not change as the cache fills, and leaves a part of the disk free."""
     assert daemon.cache_limit(free * GIB, used * GIB) == expected
-
-
-def test_collection_removes_layers_before_cache_mounts() -> None:
-    """The first rule applies to layers only and the second to everything, up to the limit."""
-    assert daemon.collection_policy(7) == POLICY_OF_7_GIB
 
 
 def test_every_builder_has_the_same_policy() -> None:
@@ -136,8 +132,10 @@ def test_every_builder_has_the_same_policy() -> None:
         ),
     ],
 )
-def test_daemon_config(host_config: dict[str, Any], expected: dict[str, Any]) -> None:
-    """The host's settings remain, except for the pid file and the data root."""
+def test_daemon_config_includes_the_settings_of_the_host(
+    host_config: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    """A daemon has the host's settings, except for the pid file and the data root."""
     assert daemon.daemon_config(host_config, Path("/d"), 7) == {"data-root": "/d", **expected}
 
 
@@ -145,7 +143,7 @@ def test_daemon_config(host_config: dict[str, Any], expected: dict[str, Any]) ->
 
 
 def test_read_pid_recognises_a_reused_pid(sandbox: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The name and the arguments must match; a zombie or an invalid file gives no pid."""
+    """A pid file gives a pid only if the process has the daemon's name and arguments."""
     monkeypatch.setattr(daemon, "PROC", sandbox)
     directory = sandbox / "77"
     directory.mkdir()
@@ -170,7 +168,7 @@ def test_read_pid_recognises_a_reused_pid(sandbox: Path, monkeypatch: pytest.Mon
 @outlives
 @pytest.mark.usefixtures("docker")
 def test_start_ignores_pid_files_of_other_programs() -> None:
-    """Pid files whose numbers now belong to other programs do not hinder the start."""
+    """Pid files whose numbers are now those of other programs do not hinder a daemon's start."""
     daemon.PID_FILE.parent.mkdir()
     daemon.HOST_CONFIG.write_text('{"data-root": "/from/host"}')
     for path in (daemon.PID_FILE, daemon.CONTAINERD_PID_FILE, daemon.HOST_PID_FILE):
@@ -184,7 +182,7 @@ def test_start_ignores_pid_files_of_other_programs() -> None:
 @outlives
 @pytest.mark.usefixtures("docker")
 def test_start_waits_for_a_daemon_that_is_starting(sandbox: Path, programs: Programs) -> None:
-    """A daemon of another user that is starting is waited for; no second one is started."""
+    """A daemon that is starting is waited for, and no second one is started."""
     programs("dockerd", 'sleep 1; touch "$SANDBOX/up"; sleep 30')
     other = subprocess.Popen(["dockerd"])
     daemon.HOST_PID_FILE.write_text(str(other.pid))
@@ -202,8 +200,8 @@ def test_start_waits_for_a_daemon_that_is_starting(sandbox: Path, programs: Prog
 
 
 @pytest.mark.usefixtures("docker")
-def test_a_daemon_that_ends_shows_its_log(programs: Programs) -> None:
-    """The error contains the log without its informational lines."""
+def test_daemon_that_ends_shows_its_log(programs: Programs) -> None:
+    """The error for a daemon that ends has its log without the informational lines."""
     programs("dockerd", "echo level=info chatter; echo failed to start daemon: no iptables; exit 1")
     with pytest.raises(UserError, match="dockerd ended") as caught:
         daemon.start(None)
@@ -213,10 +211,10 @@ def test_a_daemon_that_ends_shows_its_log(programs: Programs) -> None:
 
 @outlives
 @pytest.mark.usefixtures("docker")
-def test_a_daemon_that_does_not_answer_shows_its_log(
+def test_daemon_that_does_not_answer_shows_its_log(
     programs: Programs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The wait ends after `PATIENCE` seconds, with the client's reason and the log."""
+    """The wait for a daemon ends after `PATIENCE` seconds, with the client's reason and the log."""
     monkeypatch.setattr(daemon, "PATIENCE", 0.5)
     programs("dockerd", 'echo $$ > "$4"; echo still loading; exec sleep 2')
     with pytest.raises(UserError, match="does not answer") as caught:
@@ -226,8 +224,8 @@ def test_a_daemon_that_does_not_answer_shows_its_log(
 
 
 @pytest.mark.usefixtures("docker")
-def test_an_invalid_host_config_stops_the_start() -> None:
-    """Settings of the host that cannot be read are an error; they are not ignored."""
+def test_invalid_host_config_stops_the_start() -> None:
+    """A daemon.json of the host that cannot be read is an error instead of being ignored."""
     daemon.HOST_CONFIG.write_text("{nope")
     with pytest.raises(UserError, match=r"cannot read .*daemon\.json"):
         daemon.start(None)
@@ -236,7 +234,7 @@ def test_an_invalid_host_config_stops_the_start() -> None:
 
 @pytest.mark.usefixtures("docker")
 def test_systemd_starts_the_service_of_the_system(sandbox: Path, programs: Programs) -> None:
-    """With systemd no daemon is started by hand, and a failure shows the reason of systemd."""
+    """With systemd, its docker service is started, and a failure shows the reason of systemd."""
     machine = host(systemd=True)
     programs("systemctl", 'echo unit "$@"; [ "$1" != start ] || touch "$SANDBOX/up"')
     assert daemon.provide(NO_ANSWER, machine, None).version == "26.1.5+dfsg1"
@@ -276,7 +274,7 @@ def test_stop_reports_a_daemon_that_does_not_end(
 
 @pytest.mark.usefixtures("docker")
 def test_stop_leaves_a_process_that_is_not_a_daemon() -> None:
-    """A pid in the pid file is not enough to end its process."""
+    """A process whose pid is in the pid file is not stopped if it is not a daemon."""
     sleeper = subprocess.Popen(["sleep", "30"])
     daemon.PID_FILE.parent.mkdir()
     daemon.PID_FILE.write_text(str(sleeper.pid))

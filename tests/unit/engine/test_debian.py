@@ -30,12 +30,14 @@ TRIXIE = {"docker.io": "26.1.5+dfsg1-9", "docker-cli": "26.1.5", "docker-buildx"
         ("Docker version 26.1.5", "28.2", "0.9", []),
     ],
 )
-def test_missing_packages(dockerd: str, docker: str, buildx: str, expected: list[str]) -> None:
+def test_missing_packages_include_the_client(
+    dockerd: str, docker: str, buildx: str, expected: list[str]
+) -> None:
     """docker.io is never installed without its client, and an old buildx is not replaced."""
     assert debian.missing_packages(dockerd, docker, buildx) == expected
 
 
-def test_a_package_without_a_candidate_cannot_be_installed() -> None:
+def test_package_without_a_candidate_cannot_be_installed() -> None:
     """apt-cache prints a package that it cannot install with the candidate `(none)`."""
     candidates = debian.read_candidates(BOOKWORM_POLICY)
     assert candidates == {"docker.io": "20.10.24+dfsg1-1+deb12u1+b6"}
@@ -52,7 +54,9 @@ def test_a_package_without_a_candidate_cannot_be_installed() -> None:
         (["docker-buildx"], {"docker.io": "20.10.24", "docker-buildx": "0.13.1"}, True),
     ],
 )
-def test_are_recent(packages: list[str], candidates: dict[str, str], *, expected: bool) -> None:
+def test_are_recent_checks_every_package(
+    packages: list[str], candidates: dict[str, str], *, expected: bool
+) -> None:
     """Every requested package must be recent; on Ubuntu docker.io contains the client."""
     assert debian.are_recent(packages, candidates) is expected
 
@@ -71,13 +75,13 @@ def test_are_recent(packages: list[str], candidates: dict[str, str], *, expected
         (LINES, "http://plain.example.org/debian/", ""),
     ],
 )
-def test_signed_by(text: str, uri: str, expected: str) -> None:
-    """Both formats are read, and keys inside a file; the key of a commented source is not."""
+def test_signed_by_reads_both_formats(text: str, uri: str, expected: str) -> None:
+    """The key of an apt source is read from both formats, and not from a commented source."""
     assert debian.signed_by(text, uri) == expected
 
 
 def test_newer_sources_use_the_mirrors_and_keys_of_the_host() -> None:
-    """Each mirror is listed once; archives of others and other components are left out."""
+    """The sources of a newer suite list each of the host's mirrors of Debian once, with its key."""
     files = {"/etc/apt/debian.sources": STANZAS, "/etc/apt/sources.list": LINES}
     assert debian.newer_sources(TARGETS, "bookworm", files) == (
         "Types: deb\nURIs: http://deb.example.org/debian/\nSuites: trixie\nComponents: main\n"
@@ -89,7 +93,7 @@ def test_newer_sources_use_the_mirrors_and_keys_of_the_host() -> None:
 
 
 def test_newer_sources_keep_a_key_inside_the_file() -> None:
-    """A complete key is copied with its lines indented, as apt reads it."""
+    """A key inside an apt source is copied completely with its lines indented."""
     uri = "http://security.example.org/debian-security/"
     target = f"{uri}|bookworm-security|Debian|main|/etc/apt/debian.sources:9\n"
     sources = debian.newer_sources(target, "bookworm", {"/etc/apt/debian.sources": STANZAS})
@@ -100,7 +104,7 @@ def test_newer_sources_keep_a_key_inside_the_file() -> None:
 
 
 def test_newer_sources_are_empty_for_another_release() -> None:
-    """An archive of another release than the host's is not used."""
+    """No sources of a newer suite are made from an archive of another release."""
     assert debian.newer_sources(TARGETS, "bullseye", {}) == ""
 
 
@@ -112,13 +116,13 @@ def test_newer_sources_are_empty_for_another_release() -> None:
         ("Inst libc6-dev [2.36] (2.41)\nConf libc6 (2.36)\n", False),
     ],
 )
-def test_changes_libc(simulated: str, *, expected: bool) -> None:
-    """Only the C library itself counts, not a package whose name begins with its name."""
+def test_changes_libc_finds_only_the_library(simulated: str, *, expected: bool) -> None:
+    """A simulation of apt changes the C library only if libc6 itself is replaced or removed."""
     assert debian.changes_libc(simulated) is expected
 
 
 def test_install_from_a_newer_suite(sandbox: Path, apt_calls: Calls) -> None:
-    """Packages are downloaded with separate sources, and installed by the host's apt."""
+    """Packages of a newer suite are downloaded with separate sources and installed by apt."""
     debian.install(["docker.io", "docker-buildx"], host())
     assert "trixie-security" in (sandbox / "suite.sources").read_text()
     update, _, separate_update, download, simulate, install = apt_calls()
@@ -136,7 +140,7 @@ def test_install_from_a_newer_suite(sandbox: Path, apt_calls: Calls) -> None:
 
 
 def test_install_never_replaces_the_c_library(sandbox: Path, apt_calls: Calls) -> None:
-    """Nothing is installed after a simulation that replaces the C library."""
+    """Nothing is installed after a simulation of apt that replaces the C library."""
     (sandbox / "libc").touch()
     with pytest.raises(UserError, match="C library"):
         debian.install(["docker.io", "docker-buildx"], host())
@@ -154,7 +158,7 @@ def test_install_from_the_archive_of_the_host(sandbox: Path, apt_calls: Calls) -
 
 
 def test_install_leaves_out_a_package_that_does_not_exist(sandbox: Path, apt_calls: Calls) -> None:
-    """Ubuntu has no docker-cli, which is left out there."""
+    """A package that the archive lacks is left out, such as docker-cli on Ubuntu."""
     ubuntu = {"docker.io": "27.5.1", "docker-cli": "(none)", "docker-buildx": "0.20"}
     policy = [f"{name}:\n  Installed: (none)\n  Candidate: {v}\n" for name, v in ubuntu.items()]
     (sandbox / "policy").write_text("".join(policy))
@@ -163,7 +167,7 @@ def test_install_leaves_out_a_package_that_does_not_exist(sandbox: Path, apt_cal
 
 
 def test_install_shows_the_end_of_the_log(sandbox: Path, apt_calls: Calls) -> None:
-    """The error for a failure of apt contains the output of apt."""
+    """The error for a failed installation by apt contains the output of apt."""
     (sandbox / "broken").touch()
     with pytest.raises(UserError, match="`apt-get install` failed") as caught:
         debian.install(["docker.io"], host())
@@ -181,7 +185,7 @@ def test_install_on_another_system_changes_nothing(apt_calls: Calls) -> None:
 
 
 def test_install_without_a_source_of_debian(sandbox: Path, apt_calls: Calls) -> None:
-    """No archive is used that the host does not have."""
+    """Without a source of Debian on the host, nothing is installed from another archive."""
     (sandbox / "targets").write_text("")
     with pytest.raises(UserError, match="no source of Debian"):
         debian.install(["docker.io"], host())
@@ -191,7 +195,7 @@ def test_install_without_a_source_of_debian(sandbox: Path, apt_calls: Calls) -> 
 def test_compose_is_installed_where_it_is_missing(
     programs: Programs, apt_calls: Calls, capsys: pytest.CaptureFixture[str], sandbox: Path
 ) -> None:
-    """Only root on Debian installs compose, and a failure is a hint instead of an error."""
+    """Only root on Debian installs a missing compose, and a failure is only a hint."""
     programs("docker", "echo 2.26.1")
     debian.install_compose(host())
     programs("docker", "exit 1")

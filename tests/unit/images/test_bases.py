@@ -58,7 +58,7 @@ def test_vmaf_bases_rejects_an_unknown_value(monkeypatch: pytest.MonkeyPatch) ->
 def test_bases_are_bootstrapped_without_a_registry(
     script: str, base_source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever prevents BuildKit from loading the base image, the build continues without it."""
+    """If BuildKit cannot load the base image for any reason, the base is bootstrapped."""
     monkeypatch.delenv("VMAF_BASES", raising=False)
     monkeypatch.setattr(bases, "REGISTRY_SECONDS", 0.3)
     put_on_path(monkeypatch, tmp_path / "bin" / "docker", script)
@@ -66,7 +66,7 @@ def test_bases_are_bootstrapped_without_a_registry(
 
 
 def test_registry_is_reached_by_a_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The base image is loaded by BuildKit, so that the engine's mirrors apply."""
+    """BuildKit loads the base image to find a registry, so that the engine's mirrors apply."""
     monkeypatch.delenv("VMAF_BASES", raising=False)
     log = tmp_path / "log"
     put_on_path(monkeypatch, tmp_path / "bin" / "docker", f'echo "$@" >{log}; cat >>{log}')
@@ -93,7 +93,7 @@ def test_root_file_system_is_made_once_a_day(tmp_path: Path, mmdebstrap: Path) -
 
 
 def test_failed_bootstrap_uses_the_older_root_file_system(tmp_path: Path, mmdebstrap: Path) -> None:
-    """A failed bootstrap leaves no partial file and uses the older one; without it, it fails."""
+    """A failed bootstrap uses the older root file system, or is an error without one."""
     mmdebstrap.write_text('#!/bin/sh\nfor last; do :; done\necho half >"$last"\nexit 1\n')
     with pytest.raises(UserError, match="cannot bootstrap"):
         bases.bootstrap()
@@ -109,7 +109,7 @@ def test_failed_bootstrap_uses_the_older_root_file_system(tmp_path: Path, mmdebs
 def test_missing_mmdebstrap_is_named(
     tmp_path: Path, mmdebstrap: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The message of a machine without mmdebstrap names the package to install."""
+    """The error without mmdebstrap names the package to install."""
     mmdebstrap.unlink()
     monkeypatch.setattr(process, "environment", lambda: {"PATH": str(tmp_path)})
     with pytest.raises(UserError, match="mmdebstrap: command not found") as caught:

@@ -23,7 +23,7 @@ def libvmaf(*backends: str) -> SourceTree:
 
 
 def test_source_tree_without_a_backend_of_the_image_is_refused() -> None:
-    """A tree without CUDA does not give a CPU image under the name of the CUDA image."""
+    """A libvmaf tree without CUDA is refused for an image with CUDA."""
     with pytest.raises(UserError, match="has no enable_cuda"):
         build.check_backends([image("cpu cuda")], libvmaf("cpu"))
     build.check_backends([image("cpu cuda")], libvmaf("cpu", "cuda"))
@@ -41,7 +41,7 @@ def test_classic_builder_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_full_disk_is_refused_before_anything_is_built(
     monkeypatch: pytest.MonkeyPatch, *, exists: bool
 ) -> None:
-    """An image that is missing needs the space of a cold build, one that exists its own size."""
+    """A disk without space for a cold build, or for an existing image, is refused at once."""
     needed: list[int] = []
 
     def check_disk(_free: int | None, bytes_: int) -> None:

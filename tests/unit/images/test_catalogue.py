@@ -22,7 +22,7 @@ def test_read_skips_targets_without_a_tag() -> None:
 
 
 def test_read_takes_an_image_from_its_target() -> None:
-    """The first tag, the stage, the description and the backends come from the target."""
+    """An image has the first tag, the stage, the description and the backends of its target."""
     image = catalogue.read(PRINTED)["cuda"]
     assert (image.tag, image.stage, image.session) == ("vmaf:cuda", "final-cuda", "build-cuda")
     assert image.description == "the cuda image"
@@ -30,7 +30,7 @@ def test_read_takes_an_image_from_its_target() -> None:
 
 
 def test_entry_point_is_optional() -> None:
-    """The entry point comes from the label vmaf.entry and is empty without it."""
+    """An image's entry point comes from the label vmaf.entry and is empty without it."""
     image = catalogue.read(PRINTED)["cpu"]
     assert image.entry == ""
     assert replace(image, labels={"vmaf.entry": "ffmpeg"}).entry == "ffmpeg"
@@ -53,14 +53,14 @@ def test_capabilities_are_inherited() -> None:
 
 @pytest.mark.usefixtures("bake_file")
 def test_choose_returns_all_images_without_names() -> None:
-    """Without names all images are chosen; names choose in their own order, each once."""
+    """All images are chosen without names; names choose images in their own order, each once."""
     assert [image.name for image in catalogue.choose([])] == ["cpu", "cuda", "dev"]
     assert [image.name for image in catalogue.choose(["dev", "cpu", "dev"])] == ["dev", "cpu"]
 
 
 @pytest.mark.usefixtures("bake_file")
 def test_choose_rejects_an_unknown_name() -> None:
-    """The message of an unknown name lists the images with their descriptions."""
+    """The error for an unknown image lists the images with their descriptions."""
     with pytest.raises(UserError) as caught:
         catalogue.choose(["cpu", "rocm"])
     assert "`rocm`" in str(caught.value)

@@ -52,14 +52,14 @@ def test_ca_bundle_of_the_host_is_the_default(
 
 
 def test_namespace_is_not_used_for_the_bootstrap(tmp_path: Path) -> None:
-    """A namespace separates the images' cache mounts; the frontend is not compiled again."""
+    """A namespace is for the images' cache mounts; the frontend is not compiled again for it."""
     targets = overlay(tmp_path, namespace="cold", environment={})["target"]
     assert targets["_common"]["args"] == {"BUILDKIT_CACHE_MOUNT_NS": "cold"}
     assert targets["_bootstrap"]["args"] == {}
 
 
 def test_hip_of_a_source_tree_is_selected_in_rocm6(tmp_path: Path) -> None:
-    """A tree with HIP replaces the stage by a named context and changes the label."""
+    """A libvmaf tree with HIP replaces libvmaf's stage of `rocm6`, and changes the label."""
     targets = overlay(tmp_path, overrides=[libvmaf("cpu", "cuda", "hip")], environment={})["target"]
     assert targets["rocm6"] == {
         "contexts": {"libvmaf-rocm6": "target:libvmaf-hip"},
@@ -71,7 +71,7 @@ def test_hip_of_a_source_tree_is_selected_in_rocm6(tmp_path: Path) -> None:
 
 
 def test_sycl_of_a_source_tree_needs_the_vendor_image(tmp_path: Path) -> None:
-    """SYCL is selected only with the vendor's image, as only that has Intel's compiler."""
+    """A libvmaf tree's SYCL is used only with the vendor's image, which has Intel's compiler."""
     targets = overlay(
         tmp_path, overrides=[libvmaf("cpu", "sycl")], base_source="vendor", environment={}
     )["target"]
@@ -115,7 +115,7 @@ def test_package_indexes_are_secrets(tmp_path: Path) -> None:
 
 
 def test_overlay_is_written_where_the_caller_says(tmp_path: Path) -> None:
-    """The overlay and its secrets are written to a new directory that the caller names."""
+    """The overlay of a build and its secrets are written to a new directory of the caller's."""
     directory = tmp_path / "new"
     environment = {"GOPROXY": "https://go.example.org", "CARGO_HOME": str(tmp_path)}
     path = write_overlay(directory, environment=environment, namespace="cold")

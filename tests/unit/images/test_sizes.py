@@ -42,14 +42,14 @@ def test_accepted_size_replaces_one_baseline(baselines: Path) -> None:
 def test_needed_space_follows_the_images(
     missing: list[str], existing: list[str], expected: int
 ) -> None:
-    """A missing image counts as built cold, an existing one once, the shared stages once."""
+    """A missing image needs the space of a cold build, an existing one its own size."""
     assert needed_bytes(missing, existing) == expected
 
 
 def test_needed_space_of_the_project_covers_what_was_measured(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The estimates cover the measured 4 GB of `cpu` and 20 GB of all images, by at most half."""
+    """The estimated space covers the measured 4 GB of `cpu` and 20 GB of all images."""
     monkeypatch.undo()
     assert 4 * GIGABYTE <= needed_bytes(["cpu"]) <= 6 * GIGABYTE
     assert 20 * GIGABYTE <= needed_bytes(list(sizes.baselines())) <= 30 * GIGABYTE

@@ -1,13 +1,13 @@
 """Tests of source tree overrides: layouts, what is copied, and what is refused."""
 
 import json
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from scripts.core.console import UserError
 from scripts.images import sources
+from tests.support.checkouts import run_git
 
 
 @pytest.fixture(autouse=True)
@@ -29,20 +29,9 @@ def libvmaf_tree(
     return top
 
 
-def git(*arguments: str, cwd: Path) -> str:
-    """Run git with an author."""
-    return subprocess.run(
-        ["git", "-c", "user.name=n", "-c", "user.email=e@example.org", *arguments],
-        cwd=cwd,
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout.strip()
-
-
 @pytest.mark.parametrize("directory", ["libvmaf", "core"])
 def test_copy_has_one_layout(tmp_path: Path, directory: str) -> None:
-    """Netflix's layout and the fork's give the same copy, with a description."""
+    """The copy of a libvmaf tree has the same layout for Netflix's tree and for the fork's."""
     source = sources.prepare("libvmaf", str(libvmaf_tree(tmp_path / "vmaf", directory)))
     assert sorted(path.name for path in source.directory.iterdir()) == [
         "libvmaf",
@@ -91,7 +80,7 @@ def test_build_directories_are_not_copied(tmp_path: Path) -> None:
     (tree / "libvmaf" / "build" / "libvmaf.so").write_text("stale")
     assert not (sources.prepare("libvmaf", str(tree)).directory / "libvmaf" / "build").exists()
 
-    git("init", "--quiet", cwd=tree)
+    run_git(tree, "init", "--quiet")
     (tree / ".gitignore").write_text("*.log\n")
     (tree / "libvmaf" / "x.log").write_text("noise")
     (tree / "libvmaf" / "new.c").write_text("int untracked;")
@@ -101,17 +90,17 @@ def test_build_directories_are_not_copied(tmp_path: Path) -> None:
 
 
 def test_git_url_selects_a_commit(tmp_path: Path) -> None:
-    """URL#REF selects a branch, and the description names the commit."""
+    """URL#REF selects a branch of a source tree, and the description names the commit."""
     tree = libvmaf_tree(tmp_path / "vmaf")
-    git("init", "--quiet", "--initial-branch=main", cwd=tree)
-    git("add", "-A", cwd=tree)
-    git("commit", "--quiet", "-m", "one", cwd=tree)
-    first = git("rev-parse", "HEAD", cwd=tree)
-    git("branch", "old", cwd=tree)
+    run_git(tree, "init", "--quiet", "--initial-branch=main")
+    run_git(tree, "add", "-A")
+    run_git(tree, "commit", "--quiet", "-m", "one")
+    first = run_git(tree, "rev-parse", "HEAD")
+    run_git(tree, "branch", "old")
     (tree / "libvmaf" / "meson.build").write_text(
         "project('libvmaf', 'c',\n  version : '10.0.0')\n"
     )
-    git("commit", "--quiet", "-am", "two", cwd=tree)
+    run_git(tree, "commit", "--quiet", "-am", "two")
     url = tree.as_uri()
     assert sources.prepare("libvmaf", url).version == "10.0.0"
     old = sources.prepare("libvmaf", f"{url}#old")
@@ -123,13 +112,13 @@ def test_git_url_selects_a_commit(tmp_path: Path) -> None:
     ("project", "reason"), [("libvmaf", "no libvmaf/meson.build"), ("ffmpeg", "no configure")]
 )
 def test_tree_of_another_project_is_refused(tmp_path: Path, project: str, reason: str) -> None:
-    """The message of a wrong tree names the files that are missing."""
+    """The error for a source tree of another project names the missing files."""
     with pytest.raises(UserError, match=reason):
         sources.prepare(project, str(tmp_path))
 
 
 def test_missing_directory_and_unreachable_url_are_refused(tmp_path: Path) -> None:
-    """A missing directory and an unreachable URL are user errors, not tracebacks."""
+    """A missing source directory and an unreachable URL are user errors, not tracebacks."""
     with pytest.raises(UserError, match="no such directory"):
         sources.prepare("libvmaf", str(tmp_path / "absent"))
     with pytest.raises(UserError, match="cannot fetch --libvmaf"):
@@ -137,7 +126,7 @@ def test_missing_directory_and_unreachable_url_are_refused(tmp_path: Path) -> No
 
 
 def test_ffmpeg_tree_configured_in_place_is_refused(tmp_path: Path) -> None:
-    """A tree that was configured in place is refused, as FFmpeg cannot build it from outside."""
+    """An FFmpeg tree configured in place is refused, as it cannot be built from outside."""
     (tmp_path / "configure").touch()
     (tmp_path / "libavfilter").mkdir()
     (tmp_path / "RELEASE").write_text("7.1.5\n")

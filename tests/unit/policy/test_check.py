@@ -39,8 +39,8 @@ def test_every_rule_checks_the_state_before_the_adr() -> None:
     ]
 
 
-def test_a_foreign_dockerfile_gets_the_rules_for_any_dockerfile() -> None:
-    """The project's own conventions, and the rules on an unused ccache, are not applied."""
+def test_foreign_dockerfile_gets_the_rules_for_any_dockerfile() -> None:
+    """A foreign Dockerfile is not checked against the project's conventions or unused ccache."""
     assert [(one.line, one.rule) for one in check(project.of_files([BEFORE]))] == [
         (3, "arg-late"),
         (4, "apt-mounts"),
@@ -49,7 +49,7 @@ def test_a_foreign_dockerfile_gets_the_rules_for_any_dockerfile() -> None:
 
 
 def test_rules_on_ccache_apply_where_a_foreign_dockerfile_uses_it(tmp_path: Path) -> None:
-    """A file without ccache gets no advice on it; one with ccache does."""
+    """A foreign Dockerfile gets findings on ccache only if it uses ccache."""
     plain = "FROM debian:13 AS a\nRUN make\n"
     assert rules(tmp_path, plain) == []
     with_ccache = f"{plain}RUN ccache gcc -c a.c\n"
@@ -101,22 +101,22 @@ def test_rules_on_cache_mounts_apply_to_foreign_dockerfiles(tmp_path: Path) -> N
     ],
 )
 def test_any_dockerfile_can_be_checked(text: str, tmp_path: Path) -> None:
-    """Every syntax of Dockerfiles is read, with scripts that are missing and unknown variables."""
+    """The policy reads every syntax of Dockerfiles, missing scripts and unknown variables."""
     read = foreign_project(tmp_path, text)
     for rule in RULES.values():
         list(rule.check(read))
     assert {one.rule for one in check(read)} <= set(applicable(read))
 
 
-def test_the_project_gets_every_rule() -> None:
-    """Only foreign Dockerfiles are spared the rules of the project."""
+def test_project_gets_every_rule() -> None:
+    """Only foreign Dockerfiles are exempt from the policy's rules for the project."""
     foreign = project.of_files([BEFORE])
     spared = set(RULES) - set(applicable(foreign))
     assert spared == {rule.id for rule in RULES.values() if rule.scope is Scope.PROJECT}
 
 
-def test_an_exemption_is_for_each_rule_that_it_names(tmp_path: Path) -> None:
-    """The findings of the instruction below the comment are reported with its reason."""
+def test_exemption_is_for_each_rule_that_it_names(tmp_path: Path) -> None:
+    """An exemption above an instruction gives its reason to the findings of each named rule."""
     text = (
         "FROM scratch AS a\n"
         "USER 1:1\n"
@@ -130,7 +130,7 @@ def test_an_exemption_is_for_each_rule_that_it_names(tmp_path: Path) -> None:
     }
 
 
-def test_an_exemption_is_for_the_next_instruction_only(tmp_path: Path) -> None:
+def test_exemption_is_for_the_next_instruction_only(tmp_path: Path) -> None:
     """An exemption above another instruction has no effect, and is reported as unused."""
     text = (
         "FROM scratch AS a\n"
@@ -142,7 +142,7 @@ def test_an_exemption_is_for_the_next_instruction_only(tmp_path: Path) -> None:
     assert reported == [(2, "exemption-used", ""), (4, "mount-id", "")]
 
 
-def test_an_exemption_in_a_script_is_for_its_next_command(tmp_path: Path) -> None:
+def test_exemption_in_a_script_is_for_its_next_command(tmp_path: Path) -> None:
     """A finding in a script can be exempted beside the command, not beside every RUN."""
     text = "FROM scratch AS a\nCOPY b.sh /\nRUN /b.sh\n"
     script = "#!/bin/sh\n# policy: allow pip-mount: once only\npip install x\n"
@@ -157,9 +157,9 @@ def test_an_exemption_in_a_script_is_for_its_next_command(tmp_path: Path) -> Non
         ("# policy: allow arg-usd: x", r"Dockerfile:2: there is no rule `arg-usd`"),
     ],
 )
-def test_an_invalid_exemption_is_an_error_with_its_line(
+def test_invalid_exemption_is_an_error_with_its_line(
     comment: str, message: str, tmp_path: Path
 ) -> None:
-    """An exemption without a reason, or for a rule that does not exist, ends the run."""
+    """An exemption without a reason, or for a rule that does not exist, is an error."""
     with pytest.raises(UserError, match=message):
         findings(tmp_path, f"FROM scratch\n{comment}\nARG A\n")

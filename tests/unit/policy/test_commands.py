@@ -69,7 +69,7 @@ def test_purpose_is_none_for_commands_that_only_inform(text: str, purpose: Purpo
     ],
 )
 def test_targets_that_compile_nothing_are_no_compile_step(text: str, *, compiles: bool) -> None:
-    """`make clean` and `make install` need no launcher, but a target beside them may."""
+    """`make clean` and `make install` compile nothing, but a target beside them may."""
     assert (commands.purpose(command(text)) is Purpose.COMPILE) is compiles
 
 

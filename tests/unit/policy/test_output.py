@@ -15,7 +15,7 @@ FINDINGS = [Finding("arg-used", "D", 3, "A"), Finding("arg-late", "D", 4, "B", a
 
 
 def test_text_has_the_reason_and_the_help_of_a_finding() -> None:
-    """A finding has a line with its place, and one with the reason; exemptions come last."""
+    """A policy finding is printed with its place, reason and page; exemptions come last."""
     assert output.text(FINDINGS).splitlines() == [
         "D:3: arg-used: A",
         f"    {RULES['arg-used'].reason} See docs/policy.md#arg-used",
@@ -24,7 +24,7 @@ def test_text_has_the_reason_and_the_help_of_a_finding() -> None:
 
 
 def test_json_and_sarif_have_the_same_findings() -> None:
-    """JSON has the reason of the exemption; SARIF has it as a suppression."""
+    """JSON and SARIF have the same policy findings, with the reason of each exemption."""
     plain = json.loads(output.as_json(FINDINGS))
     assert [(one["rule"], one["line"], one["allowed"]) for one in plain] == [
         ("arg-used", 3, None),
@@ -42,7 +42,7 @@ def test_json_and_sarif_have_the_same_findings() -> None:
 def test_findings_are_annotated_under_github_actions(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With GITHUB_ACTIONS, each finding is also a line that GitHub shows beside the file's."""
+    """With GITHUB_ACTIONS, each policy finding is also an annotation of GitHub."""
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
     assert main(["policy", "--dockerfile", BEFORE]) == 1
     shown = "".join(capsys.readouterr())

@@ -15,7 +15,7 @@ from tests.support.dockerfiles import findings
 
 
 def test_every_rule_of_every_module_is_listed() -> None:
-    """No rule is left out of the list of rules."""
+    """The list of policy rules has every rule of every module."""
     modules = [
         import_module(f"{rules.__name__}.{one.name}") for one in iter_modules(rules.__path__)
     ]
@@ -27,7 +27,7 @@ def test_every_rule_of_every_module_is_listed() -> None:
 
 @pytest.mark.parametrize("rule", RULES.values(), ids=lambda rule: rule.id)
 def test_requirement_and_reason_are_sentences_that_fit_a_table(rule: Rule) -> None:
-    """Both texts of a rule end with a full stop and contain no cell separator."""
+    """The texts of a policy rule end with a full stop and contain no cell separator."""
     for text in (rule.requirement, rule.reason):
         assert text.endswith(".")
         assert "|" not in text
@@ -35,7 +35,7 @@ def test_requirement_and_reason_are_sentences_that_fit_a_table(rule: Rule) -> No
 
 
 def test_stage_comment_names_a_stage_without_a_name_by_its_line() -> None:
-    """The message about a stage without a name contains the line of its FROM."""
+    """The finding on a missing comment names a stage without a name by the line of its FROM."""
     read = Project({"D": parser.read("FROM scratch AS a\n\nFROM a\n", "D")})
     messages = [finding.message for finding in files.stage_comment.check(read)]
     assert messages == [
@@ -79,14 +79,6 @@ def test_stage_comment_names_a_stage_without_a_name_by_its_line() -> None:
     ],
 )
 def test_rules_report_only_faults(text: str, expected: set[str], tmp_path: Path) -> None:
-    """A cache above a tool's directory, a directory set by ENV, or a commit is no fault."""
+    """A cache above a tool's directory, a directory set by ENV, and a commit are no faults."""
     found = findings(tmp_path, f"FROM debian:13 AS a\n{text}\n")
     assert {one.rule for one in found} == expected
-
-
-def test_env_prefix_names_both_commands(tmp_path: Path) -> None:
-    """The message names the command that has the variable and the one that lacks it."""
-    text = "FROM scratch AS a\nRUN CFLAGS=-O3 ./configure \\\n  && make\n"
-    assert [one.message for one in findings(tmp_path, text)] == [
-        "CFLAGS=-O3 reaches `configure` and not `make`"
-    ]

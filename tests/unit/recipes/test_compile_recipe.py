@@ -1,11 +1,11 @@
 """What the recipes that compile print about their caches, and the switch of split-config.py."""
 
 import json
-import subprocess
 from pathlib import Path
 
 import pytest
 
+from scripts.core import process
 from scripts.core.paths import ROOT
 from scripts.dockerfile import bake
 from tests.support.buildx import needs_buildx
@@ -37,21 +37,21 @@ def measures(build: Path, ccache: str, depcache: str) -> dict[str, dict[str, int
     (build / "written").write_text(ccache)
     (build / "depcache.log").write_text(depcache)
     script = f'{recipe}\ncat {build}/written >>"$CCACHE_STATSLOG"\nreport_caches\n'
-    ran = subprocess.run(["sh", "-euc", script], capture_output=True, text=True, check=True)
-    lines = [json.loads(line.removeprefix("#measure ")) for line in ran.stdout.splitlines()]
+    printed = process.output("sh", "-euc", script)
+    lines = [json.loads(line.removeprefix("#measure ")) for line in printed.splitlines()]
     return {name: counts for line in lines for name, counts in line.items()}
 
 
-def test_a_step_prints_the_counts_of_its_own_log(tmp_path: Path) -> None:
-    """A step counts the complete names in its own log: a direct_cache_miss is not a cache_miss."""
+def test_step_prints_the_counts_of_its_own_log(tmp_path: Path) -> None:
+    """A compile step counts the results in its own log by their complete names."""
     assert measures(tmp_path, CCACHE, "hit nasm\nmiss nvcc\nhit nasm\nbypass nasm\n") == {
         "ccache": {"direct_cache_hit": 3, "preprocessed_cache_hit": 1, "cache_miss": 1},
         "depcache": {"hit": 2, "miss": 1, "uncacheable": 0, "bypassed": 1},
     }
 
 
-def test_a_step_without_compiler_calls_prints_no_depcache_line(tmp_path: Path) -> None:
-    """Ccache's counts are always printed, and depcache's only if a step used it."""
+def test_step_without_compiler_calls_prints_no_depcache_line(tmp_path: Path) -> None:
+    """A compile step always prints ccache's counts, and depcache's only if it used depcache."""
     assert measures(tmp_path, "", "") == {
         "ccache": {"direct_cache_hit": 0, "preprocessed_cache_hit": 0, "cache_miss": 0}
     }
@@ -72,15 +72,13 @@ def test_split_config_can_be_switched_off(tmp_path: Path, value: str, *, splits:
     environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
     if value:
         environment["VMAF_SPLIT_CONFIG"] = value
-    ran = subprocess.run(
-        ["sh", "-euc", line], env=environment, capture_output=True, text=True, check=True
-    )
-    assert bool(ran.stdout) == splits
+    ran = process.run("sh", "-euc", line, env=environment)
+    assert (ran.returncode, bool(ran.stdout)) == (0, splits)
 
 
 @needs_buildx
 def test_split_config_is_no_argument_unless_it_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The argument is part of the cache keys only if VMAF_SPLIT_CONFIG is in the environment."""
+    """VMAF_SPLIT_CONFIG is a build argument, and so in the cache keys, only if it is set."""
     monkeypatch.delenv("VMAF_SPLIT_CONFIG", raising=False)
     assert "args" not in bake.bake_print("cpu")["target"]["cpu"]
     monkeypatch.setenv("VMAF_SPLIT_CONFIG", "0")

@@ -3,11 +3,12 @@
 import json
 import os
 import re
-import subprocess
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 
+from scripts.core import process
 from scripts.core.paths import ROOT
 
 DEV = ROOT / "dev"
@@ -21,7 +22,7 @@ def requirements(text: str) -> dict[str, str]:
 
 
 def test_every_requirement_is_locked_with_hashes() -> None:
-    """Every requirement has one version, and options that are SHA-256 digests only."""
+    """Every Python requirement of the workbench is locked to one version, with SHA-256 digests."""
     locked = requirements((DEV / "requirements.txt").read_text())
     for name, options in locked.items():
         assert re.fullmatch(r"[a-z0-9-]+==[\w.]+", name), name
@@ -32,17 +33,10 @@ def test_every_requirement_is_locked_with_hashes() -> None:
     assert set(requested) <= {name.partition("==")[0] for name in locked}
 
 
-def run(
-    script: Path, *words: str, path: Path, **variables: str
-) -> subprocess.CompletedProcess[str]:
+def run(script: Path, *arguments: str, path: Path, **variables: str) -> CompletedProcess[str]:
     """Run a script of the image here, with `path` first on PATH."""
-    return subprocess.run(
-        ["sh", script, *words],
-        env={"PATH": f"{path}:{os.environ['PATH']}", **variables},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    environment = {"PATH": f"{path}:{os.environ['PATH']}", **variables}
+    return process.run("sh", str(script), *arguments, env=environment)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +84,7 @@ def accounts(tmp_path: Path) -> Path:
 def test_user_is_created_with_the_given_ids(
     accounts: Path, uid: str, gid: str, called: list[str]
 ) -> None:
-    """The user gets the given ids, also if the base already uses them."""
+    """The workbench's user gets the given ids, also if the base already uses them."""
     ran = run(RECIPES / "workbench-user.sh", uid, gid, path=accounts)
     assert ran.returncode == 0, ran
     *before, _ = (accounts / "calls").read_text().splitlines()
@@ -100,7 +94,7 @@ def test_user_is_created_with_the_given_ids(
 
 @pytest.mark.parametrize("numbers", [("0", "0"), ("me", "1000"), ("1000", "")])
 def test_invalid_ids_are_refused(accounts: Path, numbers: tuple[str, str]) -> None:
-    """An id that is not a number above 0 is an error, which names the build arguments."""
+    """A user id of the workbench that is not a number above 0 is an error."""
     ran = run(RECIPES / "workbench-user.sh", *numbers, path=accounts)
     assert ran.returncode == 1
     assert "VMAF_UID and VMAF_GID are" in ran.stderr

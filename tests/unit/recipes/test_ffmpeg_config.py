@@ -3,14 +3,15 @@
 import importlib.util
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+from scripts.core import process
 from scripts.core.paths import ROOT
+from tests.support.patches import replace_once
 
 SCRIPT = ROOT / "docker" / "recipes" / "compile" / "ffmpeg" / "split-config.py"
 
@@ -120,7 +121,7 @@ def _built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Built:
 
 
 def test_flags_are_canonical(built: Built) -> None:
-    """Each flag is passed once, without gcc's own directories; the libraries' are optional."""
+    """split-config.py passes each flag once, without the directories that gcc has by itself."""
     lines = built.mak.read_text().splitlines()
     assert lines[:5] == [
         "CPPFLAGS=-DX",
@@ -133,7 +134,7 @@ def test_flags_are_canonical(built: Built) -> None:
 
 
 def test_config_asm_keeps_the_mentioned_macros(built: Built) -> None:
-    """config.asm keeps the macros that assembly mentions, and lines that define nothing."""
+    """The reduced config.asm has the macros that assembly mentions, and all other lines."""
     assert (built.build / "config.asm").read_text() == "%define ARCH_X86 1\n%endif\n"
 
 
@@ -155,36 +156,36 @@ def test_config_asm_keeps_the_mentioned_macros(built: Built) -> None:
 def test_object_gets_the_macros_that_its_source_reaches(
     built: Built, stem: str, macros: set[str]
 ) -> None:
-    """A copy has the macros of the source, of all its includes, and of put-together names."""
+    """An object's reduced headers have the macros that its source and includes mention."""
     found = {line.split()[1] for line in built.copy(stem).splitlines()}
     assert found == {*macros, "CC_IDENT"}
 
 
 def test_object_gets_the_directories_of_its_includes(built: Built) -> None:
-    """A library's directory is passed for the objects that include a file of it, and no others."""
+    """An object gets the directory of a library only if it includes a file of it."""
     assert (built.flags("libx/library") or [])[1:] == [f"-I{built.library}"]
     assert (built.flags("libx/plain") or [])[1:] == []
 
 
 def test_object_gets_the_defines_that_it_mentions(built: Built) -> None:
-    """A macro that a .pc file defines is passed for the objects that mention it."""
+    """An object gets a macro of a .pc file only if it mentions the macro."""
     assert (built.flags("libx/flag") or [])[1:] == ["-DFOO_OLD=0"]
 
 
 def test_equal_copies_are_shared(built: Built) -> None:
-    """Two objects with the same macros share one copy of the headers."""
+    """Two objects with the same macros share one copy of the reduced headers."""
     assert built.flags("libx/plain") == built.flags("libx/same")
 
 
 def test_source_with_a_computed_include_gets_everything(built: Built) -> None:
-    """A source that includes the value of a macro keeps the complete headers and all flags."""
+    """A source that includes the value of a macro gets the complete headers and all flags."""
     assert built.flags("libx/computed") is None
 
 
-def test_a_feature_changes_only_the_objects_that_mention_it(
+def test_feature_changes_only_the_objects_that_mention_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Variants have equal copies, except for the objects that mention the macro that differs.
+    """A feature of FFmpeg changes the reduced headers of the objects that mention it only.
 
     The flags are the same for all objects, as a copy's path is in the preprocessed text.
     """
@@ -206,10 +207,8 @@ def broken(built: Built) -> set[str]:
         flags = built.flags(name[:-2])
         if name.endswith(".c") and flags:
             made = {
-                subprocess.run(
-                    ["gcc", "-E", "-P", *given, *directories, str(built.source / name)],
-                    capture_output=True,
-                    check=False,
+                process.run(
+                    "gcc", "-E", "-P", *given, *directories, str(built.source / name)
                 ).stdout
                 for given in ([f"-I{built.library}", "-DFOO_OLD=0"], flags)
             }
@@ -222,7 +221,7 @@ needs_gcc = pytest.mark.skipif(not shutil.which("gcc"), reason="needs gcc")
 
 @needs_gcc
 def test_preprocessed_text_is_the_same(built: Built) -> None:
-    """Reduced headers give the same preprocessed text as the complete ones."""
+    """The reduced headers give the same preprocessed text as FFmpeg's complete ones."""
     assert broken(built) == set()
     assert _module().gcc_directories()
 
@@ -254,20 +253,18 @@ MUTANTS = {
 
 @needs_gcc
 @pytest.mark.parametrize("fault", MUTANTS)
-def test_a_planted_fault_breaks_the_invariant(
+def test_planted_fault_changes_the_preprocessed_text(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
-    """Each planted fault changes the preprocessed text of a source."""
+    """A split-config.py with a planted fault changes the preprocessed text of a source."""
     before, after, broken_source = MUTANTS[fault]
-    text = SCRIPT.read_text()
-    assert text.count(before) == 1
     script = tmp_path / "mutant.py"
-    script.write_text(text.replace(before, after))
+    script.write_text(replace_once(SCRIPT.read_text(), before, after))
     assert broken_source in broken(Built(tmp_path).split(monkeypatch, script))
 
 
 def test_finder_yields_every_mention() -> None:
-    """The finder yields all mentions of a family, and whether a name is a beginning only."""
+    """The finder yields all mentions of a macro, and whether a name is only its beginning."""
     text = b"HAVE_MMX AV_HAVE_SSE HAVE_ ## x CONFIG_GPL FOO_OLD BAR_OLD ARCH_, y"
     assert set(_module().MacroFinder(["FOO_OLD"]).find(text)) == {
         ("HAVE_MMX", False),

@@ -2,12 +2,13 @@
 
 import os
 import re
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 
+from scripts.core import process
 from scripts.core.paths import ROOT
 
 RECIPES = ROOT / "docker" / "recipes"
@@ -15,9 +16,7 @@ AMD = "amd/image:1.2.3"
 INTEL = "intel/image:1.2.3"
 
 
-def run(
-    recipe: str, directory: Path, programs: Mapping[str, str]
-) -> subprocess.CompletedProcess[str]:
+def run(recipe: str, directory: Path, programs: Mapping[str, str]) -> CompletedProcess[str]:
     """Run a recipe outside of a build, with scripts that replace the programs it calls."""
     for name, script in {"compile.sh": "", **programs}.items():
         program = directory / name
@@ -28,18 +27,13 @@ def run(
     text = re.sub(r"(?<![\w}])/(rocm-given|oneapi-given|out|tmp)\b", rf"{directory}/\1", text)
     text = re.sub(r"(?<!\w)/run/recipes\b", str(directory), text)
     here.write_text(text)
-    return subprocess.run(
-        ["sh", here],
-        env={
-            "PATH": f"{directory}:{os.environ['PATH']}",
-            "HIP_TARGETS": "gfx906 gfx942",
-            "ROCM_DEVEL": AMD,
-            "ONEAPI_DEVEL": INTEL,
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    environment = {
+        "PATH": f"{directory}:{os.environ['PATH']}",
+        "HIP_TARGETS": "gfx906 gfx942",
+        "ROCM_DEVEL": AMD,
+        "ONEAPI_DEVEL": INTEL,
+    }
+    return process.run("sh", str(here), env=environment)
 
 
 @pytest.mark.parametrize(
@@ -51,17 +45,17 @@ def run(
     ids=["newer", "stable alone"],
 )
 def test_another_hip_is_refused(tmp_path: Path, listed: str, found: str) -> None:
-    """rocm-devel.sh refuses another major version before it installs anything, and names both."""
-    asked = tmp_path / "asked"
-    programs = {"apt.sh": f'echo "$@" >>{asked}', "apt-cache": f"echo '{listed}'"}
+    """rocm-devel.sh refuses another major version of HIP before it installs anything."""
+    calls = tmp_path / "calls"
+    programs = {"apt.sh": f'echo "$@" >>{calls}', "apt-cache": f"echo '{listed}'"}
     ran = run("sdk/rocm-devel.sh", tmp_path, programs)
     assert ran.returncode == 1
     assert f"libamdhip64-dev {found}, expected version 6" in ran.stderr
-    assert asked.read_text() == "install\n"
+    assert calls.read_text() == "install\n"
 
 
-def test_an_unknown_gpu_is_named(tmp_path: Path) -> None:
-    """A GPU that hipcc does not support is an error that names the GPU."""
+def test_unknown_gpu_is_named(tmp_path: Path) -> None:
+    """hip-smoke.sh names a GPU that hipcc does not support."""
     programs = {"hipcc": 'case "$*" in *gfx942*) exit 1 ;; esac'}
     ran = run("compile/hip-smoke.sh", tmp_path, programs)
     assert ran.returncode == 1
@@ -70,14 +64,14 @@ def test_an_unknown_gpu_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("major", "found"), [("7", "7"), ("", "none")], ids=["newer", "no HIP"])
 def test_another_hip_in_amds_image_is_refused(tmp_path: Path, major: str, found: str) -> None:
-    """rocm-vendor.sh refuses another major version before it installs anything, and names both."""
-    told = tmp_path / "rocm-given" / "share" / "hip" / "version"
-    told.parent.mkdir(parents=True)
-    told.write_text(f"HIP_VERSION_MAJOR={major}\nHIP_VERSION_MINOR=4\n" if major else "")
-    ran = run("sdk/vendor/rocm-vendor.sh", tmp_path, {"apt.sh": f"touch {tmp_path}/asked"})
+    """rocm-vendor.sh refuses another major version of HIP before it installs anything."""
+    version = tmp_path / "rocm-given" / "share" / "hip" / "version"
+    version.parent.mkdir(parents=True)
+    version.write_text(f"HIP_VERSION_MAJOR={major}\nHIP_VERSION_MINOR=4\n" if major else "")
+    ran = run("sdk/vendor/rocm-vendor.sh", tmp_path, {"apt.sh": f"touch {tmp_path}/calls"})
     assert ran.returncode == 1
     assert f"rocm-vendor.sh: amd/image:1.2.3 has HIP version {found}, expected 6" in ran.stderr
-    assert not (tmp_path / "asked").exists()
+    assert not (tmp_path / "calls").exists()
 
 
 def toolkit(directory: Path, release: str = "2026.1") -> Path:
@@ -100,8 +94,8 @@ def test_another_oneapi_in_intels_image_is_refused(tmp_path: Path) -> None:
     assert "intel/image:1.2.3 has compiler version '2025.3', expected 2026.*" in ran.stderr
 
 
-def test_a_library_is_taken_once_under_all_of_its_names(tmp_path: Path) -> None:
-    """A library is copied once, with links for its other names; a missing one is an error."""
+def test_library_is_copied_once_with_its_links(tmp_path: Path) -> None:
+    """oneapi-vendor.sh copies a library once with its links; a missing one is an error."""
     libraries = toolkit(tmp_path)
     (libraries / "libsycl.so.9.0.0").write_text("code")
     (libraries / "libsycl.so.9").symlink_to("libsycl.so.9.0.0")

@@ -1,26 +1,21 @@
 """What the tests of scripts/report share."""
 
-import io
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from scripts.buildkit import records
-from scripts.core import console as consoles
 from scripts.images import catalogue
 from scripts.report import benchmarks, html
 from tests.support.bakefile import small_image
 
 
 @pytest.fixture(autouse=True)
-def printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
-    """Keep records and page in a temporary directory, without an engine; return the messages.
+def _directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep records and page in a temporary directory, without an engine.
 
     The images are cpu and cuda12, and none of them is built.
     """
-    text = io.StringIO()
-    monkeypatch.setattr(consoles, "console", Console(file=text, width=200, highlight=False))
     monkeypatch.setattr(records, "RECORDS", tmp_path)
     monkeypatch.setattr(benchmarks, "RECORDS", tmp_path)
     monkeypatch.setattr(benchmarks, "PERFORMANCE", tmp_path / "performance.json")
@@ -29,4 +24,3 @@ def printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     images = {name: small_image(name) for name in ("cpu", "cuda12")}
     monkeypatch.setattr(catalogue, "images", lambda: images)
     monkeypatch.setattr("scripts.core.process.output", lambda *_, **__: "")
-    return text

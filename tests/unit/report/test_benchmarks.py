@@ -1,17 +1,16 @@
 """Tests of scripts/report/benchmarks.py."""
 
-import io
 import json
 from pathlib import Path
 
 import pytest
 
 from scripts.report import benchmarks
-from tests.support.benches import result, write_run
+from tests.support.bench import result, write_run
 
 
 def test_newest_run_may_be_outside_the_history(tmp_path: Path) -> None:
-    """A newer run in build/bench/ is used; a run without results is not."""
+    """The report uses a run in build/bench/ that is newer than the history and has results."""
     write_run(tmp_path, result("project", 50))
     directory = tmp_path / "bench"
     directory.mkdir()
@@ -25,7 +24,7 @@ def test_newest_run_may_be_outside_the_history(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", "{}", "3", '[{"when": 3}]', '[{"results": [1]}]'])
 def test_invalid_file_is_ignored_with_a_message(
-    printed: io.StringIO, tmp_path: Path, text: str
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, text: str
 ) -> None:
     """A file that is not a history, or not the figures of a bench, is named in a message."""
     (tmp_path / "performance.json").write_text(text)
@@ -34,12 +33,13 @@ def test_invalid_file_is_ignored_with_a_message(
     (directory / "x-server.json").write_text(text)
     assert benchmarks.newest_run() is None
     assert benchmarks.newest_figures() == {}
-    assert "performance.json, which is not a history of the rebuild bench" in printed.getvalue()
-    assert "x-server.json, which is not the figures of a bench" in printed.getvalue()
+    printed = capsys.readouterr().err
+    assert "performance.json, which is not a history of the rebuild bench" in printed
+    assert "x-server.json, which is not the figures of a bench" in printed
 
 
-def test_newest_figures_of_each_bench(tmp_path: Path) -> None:
-    """Of several runs of a bench the newest one is used."""
+def test_newest_figures_of_a_bench_are_used(tmp_path: Path) -> None:
+    """Of several runs of a bench, the report uses the newest one."""
     directory = tmp_path / "bench"
     directory.mkdir()
     for stamp, value in (("20261122T1", 1.0), ("20261122T2", 20.04)):

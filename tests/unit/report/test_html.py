@@ -1,24 +1,19 @@
 """Tests of scripts/report/html.py and of the page that it renders."""
 
-import io
 import json
 import re
-from collections.abc import Callable
 from html.parser import HTMLParser
-from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
-from scripts.buildkit import records
-from scripts.buildkit.builder import Builder
 from scripts.buildkit.records import BuildRecord, StageRecord, StepRecord
 from scripts.cli.__main__ import main
 from scripts.core.console import UserError
 from scripts.images import catalogue
 from scripts.report import html
 from tests.support.bakefile import small_image
-from tests.support.benches import result, write_run
+from tests.support.bench import result, write_run
 from tests.support.builds import ccache, measured, record
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
@@ -71,7 +66,7 @@ def made(*builds: BuildRecord) -> Page:
 
 
 def test_every_stage_that_took_time_has_a_bar() -> None:
-    """Each bar has a label that says in words how long the stage worked."""
+    """Each stage that took time has a bar in the report, with a label of its duration."""
     build = record()
     page = made(build)
     stages = [stage.name for stage in build.stages if stage.seconds >= 0.1]
@@ -81,7 +76,7 @@ def test_every_stage_that_took_time_has_a_bar() -> None:
 
 
 def test_charts_have_labels() -> None:
-    """Each chart has a label for screen readers, or is hidden from them."""
+    """Each chart of the report has a label for screen readers, or is hidden from them."""
     write_run(html.PAGE.parent, result("before", 100), result("project", 2))
     for tag, attributes in made(record(), measured(90, 10, 1)).tags:
         if tag == "svg":
@@ -89,7 +84,7 @@ def test_charts_have_labels() -> None:
 
 
 def test_page_loads_nothing() -> None:
-    """The page has no script, and no address outside itself."""
+    """The report has no script, and no address outside itself."""
     page = made(record())
     for tag, attributes in page.tags:
         assert tag not in {"script", "iframe", "object", "img"}
@@ -103,7 +98,7 @@ def test_page_loads_nothing() -> None:
 
 
 def test_text_of_a_record_is_escaped() -> None:
-    """The names of stages, targets and sources cannot add elements to the page."""
+    """The names of stages, targets and sources cannot add elements to the report."""
     steps = {f"1/1 RUN {HOSTILE}": StepRecord(2.0, cached=False)}
     stage = StageRecord(
         HOSTILE, [HOSTILE], 2.0, cached=False, measurements=ccache(1, 99), steps=steps
@@ -130,44 +125,14 @@ def test_text_of_a_record_is_escaped() -> None:
 
 
 def test_report_without_builds_is_an_error() -> None:
-    """Without a record, the error names a command that makes one."""
+    """Without a build record, the error of `report` names a command that makes one."""
     with pytest.raises(UserError, match="nox -s build-cpu"):
         main(["report"])
     assert not html.PAGE.exists()
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda data: data.update(seconds=float("nan")),
-        lambda data: data.update(seconds="9"),
-        lambda data: data.update(started="yesterday"),
-        lambda data: data.update(targets=[3]),
-        lambda data: data.update(sizes={"vmaf:cpu": None}),
-        lambda data: data.update(stages=[{"name": "x", "measures": []}]),
-        lambda data: data.update(stages=[{"name": "x", "steps": []}]),
-        lambda data: data.update(stages=[{"name": "x", "steps": {"RUN": {"seconds": 1}}}]),
-        lambda data: data["stages"][-1]["steps"].update(x={"seconds": -1, "cached": True}),
-        lambda data: data["stages"][-1]["steps"].update(
-            x={"seconds": 1, "cached": False, "spans": [["2026", 5]]}
-        ),
-    ],
-)
-def test_invalid_record_is_ignored_with_a_message(
-    printed: io.StringIO, change: Callable[[dict[str, Any]], None]
-) -> None:
-    """A file that is not a record is named in a message, and the page shows the others."""
-    record().write()
-    (good,) = (html.PAGE.parent / "records").iterdir()
-    data = json.loads(good.read_text())
-    change(data)
-    good.with_name("00-invalid.json").write_text(json.dumps(data))
-    assert "1 build," in made().text
-    assert "ignoring records/00-invalid.json" in printed.getvalue()
-
-
 def test_extreme_numbers_stay_inside_their_charts() -> None:
-    """Builds of no time and of years are drawn inside the charts."""
+    """Builds of no time and of years are drawn inside the charts of the report."""
     empty = replace(record(), seconds=0.0, stages=[], sizes={"vmaf:cpu": 0})
     long = replace(measured(0, 30, 1), seconds=1e9, sizes={"vmaf:cpu": 10**15})
     for stage in long.stages:
@@ -179,7 +144,7 @@ def test_extreme_numbers_stay_inside_their_charts() -> None:
 
 
 def test_page_without_docker_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a docker client the page is still written, with notes about the missing parts."""
+    """Without a docker client, the report is written with notes about the missing parts."""
 
     def missing() -> dict[str, catalogue.Image]:
         raise UserError("cannot list the images", "no docker client", "Install it.")
@@ -191,7 +156,7 @@ def test_page_without_docker_says_what_is_missing(monkeypatch: pytest.MonkeyPatc
 
 
 def test_images_and_sizes_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The page lists the capabilities of each image, its last size and its baseline."""
+    """The report lists the capabilities of each image, its last size and its baseline."""
     monkeypatch.setattr(html, "baselines", lambda: {"cpu": 123_400_000})
     page = made(record())
     assert "vmaf:cuda12" in page.text
@@ -201,7 +166,7 @@ def test_images_and_sizes_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_layers_of_built_images_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The layers are shown for the images that the engine has."""
+    """The report shows the layers of the images that the engine has."""
     line = json.dumps({"Size": "2000000", "CreatedBy": "ADD rootfs.tar /"})
 
     def output(*command: str, **_: object) -> str:
@@ -212,13 +177,13 @@ def test_layers_of_built_images_are_shown(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_lower_hit_rate_is_marked() -> None:
-    """A hit rate well below the best one is marked on the page."""
+    """The report marks a hit rate well below the best one."""
     good, bad = (replace(measured(*it), namespace="") for it in ((96, 4, 1), (40, 60, 2)))
     assert "40 % ▼" in made(good, bad).text
 
 
 def test_bench_is_shown_as_medians_and_ratios() -> None:
-    """The page shows the median of each contender, and how many times faster it is."""
+    """The report shows the median of each contender, and how many times faster it is."""
     write_run(
         html.PAGE.parent,
         result("before", 500, 400, 300),
@@ -231,23 +196,9 @@ def test_bench_is_shown_as_medians_and_ratios() -> None:
 
 
 def test_stage_has_the_colour_of_its_image() -> None:
-    """A stage gets the colour of the image in its name, or of its only image."""
+    """A stage in the report has the colour of the image in its name, or of its only image."""
     hue = html.hues([small_image("cpu"), small_image("cuda12")])
     assert hue("ffmpeg-cuda12", ["cpu", "cuda12"]) == 1
     assert hue("bundle", ["cpu", "bundle"]) == 0
     assert hue("toolchain", ["cpu", "cuda12"]) == -1
     assert hue("toolchain", []) == -1
-
-
-def test_record_of_an_earlier_version_is_read() -> None:
-    """A record without builder and times, with the former names of measurements, is shown."""
-    build = replace(record(), builder=Builder(), stages=[StageRecord("x", [], 2.0, cached=False)])
-    build.write()
-    (path,) = (html.PAGE.parent / "records").iterdir()
-    data = json.loads(path.read_text())
-    del data["builder"]
-    data["stages"][0]["measures"] = {"depcache": {"hit": 3, "miss": 1, "unsafe": 0, "passed": 2}}
-    path.write_text(json.dumps(data))
-    assert "1 build," in made().text
-    (stage,) = records.records()[0].stages
-    assert stage.lookups == {"depcache": (3, 4)}

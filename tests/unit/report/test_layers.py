@@ -19,7 +19,7 @@ HISTORY = "\n".join(
 
 
 def test_layers_are_named_by_their_source_stage() -> None:
-    """The steps of a build tell apart COPY instructions that are equal in the history."""
+    """The build's steps give names to layers whose COPY instructions are equal in the history."""
     copy = "COPY --from={} --chown=0:0 /out/runtime/ /"
     steps = [f"10/10 {copy.format('libvmaf-cpu')}", f"2/10 {copy.format('ffmpeg-cpu')}", "9/10 RUN"]
     names = [layer.name for layer in layers.read_history(HISTORY, steps)]
@@ -27,5 +27,5 @@ def test_layers_are_named_by_their_source_stage() -> None:
 
 
 def test_layers_without_a_build_are_named_by_their_path() -> None:
-    """Without the steps of a build, a copied layer has the name of the copied path."""
+    """A copied layer without the steps of its build has the name of the copied path."""
     assert layers.read_history(HISTORY)[-1].name == "/out/runtime/"

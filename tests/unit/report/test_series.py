@@ -23,8 +23,8 @@ def build(
     )
 
 
-def test_builds_that_are_worth_a_timeline() -> None:
-    """They are the latest, the latest successful ones of other targets, and the longest."""
+def test_timelines_are_of_the_latest_and_longest_builds() -> None:
+    """Timelines show the latest builds of each set of targets, and the longest build."""
     cold = build(0, "cpu", work=900)
     other = build(1, "dev", work=50)
     both = build(2, "cpu", "cuda12", work=60)
@@ -35,7 +35,7 @@ def test_builds_that_are_worth_a_timeline() -> None:
     assert series.worth_a_timeline([unchanged]) == []
 
 
-def test_hit_rate_fell() -> None:
+def test_hit_rate_fell_below_the_best() -> None:
     """A hit rate fell if it is well below the best one of comparable builds."""
     good, bad = (replace(measured(*it), namespace="") for it in ((96, 4, 1), (40, 60, 2)))
     (rate,) = series.hit_rates([good, bad])
@@ -44,12 +44,12 @@ def test_hit_rate_fell() -> None:
 
 
 def test_hit_rates_of_a_namespace_are_skipped() -> None:
-    """Builds with cache mounts of their own are not part of the series."""
+    """Builds with cache mounts of their own are not in the series of hit rates."""
     assert series.hit_rates([measured(96, 4, 1)]) == []
 
 
-def test_a_rate_of_another_cache_is_not_marked() -> None:
-    """A new builder is not compared with an old one, and an empty cache not with a full one."""
+def test_hit_rate_of_another_cache_is_not_marked() -> None:
+    """Hit rates of different builders, or of a new cache and a full one, are not compared."""
     good, bad = (replace(measured(*it), namespace="") for it in ((96, 4, 1), (40, 60, 2)))
     moved = replace(bad, builder=replace(bad.builder, state="engine-2"))
     (rate,) = series.hit_rates([good, moved])

@@ -1,17 +1,14 @@
 """The table at the end of a build, and the warning about lower hit rates."""
 
-import io
 from datetime import timedelta
 
 import pytest
 from msgspec.structs import replace
-from rich.console import Console
 
 from scripts.buildkit.builder import Builder
 from scripts.buildkit.measurements import Depcache
 from scripts.buildkit.records import BuildRecord, StageRecord, StepRecord
-from scripts.core import console as consoles
-from scripts.report import summary as summaries
+from scripts.core.console import console
 from scripts.report.summary import HitRateDrop, cache_was_empty, hit_rate_drops, summary
 from tests.support.builds import BUILDER, STARTED, ccache, measured, record
 
@@ -20,63 +17,57 @@ PRUNED = replace(BUILDER, cache_created=STARTED + timedelta(seconds=2))
 UNKNOWN = replace(BUILDER, cache_created=None)
 
 
-@pytest.fixture
-def shown(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
-    """Return the messages, which go to no terminal."""
-    text = io.StringIO()
-    for module in (consoles, summaries):
-        monkeypatch.setattr(module, "console", Console(file=text, width=80, highlight=False))
-    return text
-
-
 def on(builder: Builder, build: BuildRecord) -> BuildRecord:
     """Return a build as if another builder had made it."""
     return replace(build, builder=builder)
 
 
-def test_the_table_leaves_out_stages_without_work(shown: io.StringIO) -> None:
-    """It fits into 80 columns, has no colours, and the sizes follow."""
+def test_table_leaves_out_stages_without_work(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The closing table leaves out stages without work, and fits into 80 columns."""
+    monkeypatch.setattr(console, "width", 80)
     summary(record())
-    lines = shown.getvalue().splitlines()
+    lines = capsys.readouterr().err.splitlines()
     firsts = [line.split()[0] for line in lines]
     assert firsts == ["stage", "shared", "c", "a", "built", "vmaf:cpu"]
     assert "2 of 7, 29 %" in lines[1]
-    assert "3 more stages cached or instant" in shown.getvalue()
+    assert any("3 more stages cached or instant" in line for line in lines)
     assert "312.4 MB" in lines[-1]
     assert max(map(len, lines)) <= 80
 
 
-def test_the_table_names_the_requested_targets(shown: io.StringIO) -> None:
-    """The stages of a target that is only built for another one are listed under that one."""
+def test_table_names_the_requested_targets(capsys: pytest.CaptureFixture[str]) -> None:
+    """The closing table lists a stage under the requested target that needed it."""
     linked = StageRecord("parts", ["parts", "image"], 3.0)
     alone = StageRecord("other", ["other"], 3.0)
     summary(replace(record(), targets=["image"], stages=[linked, alone]))
-    rows = [line.split() for line in shown.getvalue().splitlines()]
+    rows = [line.split() for line in capsys.readouterr().err.splitlines()]
     assert ["parts", "image", "3.0"] in [row[:3] for row in rows]
     assert ["other", "other", "3.0"] in [row[:3] for row in rows]
 
 
-def test_a_cached_build_has_no_table(shown: io.StringIO) -> None:
-    """If all stages were cached, only the outcome is printed."""
+def test_cached_build_has_no_table(capsys: pytest.CaptureFixture[str]) -> None:
+    """A build whose stages were all cached prints its outcome only."""
     summary(record("cached.jsonl"))
-    assert shown.getvalue().startswith("built in 5.5 s")
+    assert capsys.readouterr().err.startswith("built in 5.5 s")
 
 
-def test_the_warnings_of_a_build_are_printed(shown: io.StringIO) -> None:
-    """An invalid measurement, for example, is not lost."""
+def test_warnings_of_a_build_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    """The warnings of a build are printed at its end."""
     summary(replace(record(), warnings=["unknown measurement nasm"]))
-    assert "warning: unknown measurement nasm" in shown.getvalue().splitlines()
+    assert "warning: unknown measurement nasm" in capsys.readouterr().err.splitlines()
 
 
-def test_a_drop_is_relative_to_the_best_build() -> None:
-    """The best earlier hit rate counts, not the last one."""
+def test_drop_is_relative_to_the_best_build() -> None:
+    """A drop of the hit rate is relative to the best earlier build, not to the last one."""
     earlier = [measured(96, 4, 1), measured(50, 50, 2)]
     (drop,) = hit_rate_drops(measured(5, 95, 3), earlier)
     assert (drop.stage, drop.before, drop.now) == ("ffmpeg", 0.96, 0.05)
 
 
-def test_a_drop_to_zero_is_reported() -> None:
-    """A full cache without any hit is a drop: the builder did not create it in this build."""
+def test_drop_to_zero_is_reported() -> None:
+    """A build without any hit in a cache that existed before it is a drop of the hit rate."""
     assert hit_rate_drops(measured(0, 100, 3), [measured(96, 4, 1)])
 
 
@@ -114,19 +105,19 @@ def test_a_drop_to_zero_is_reported() -> None:
     ],
 )
 def test_other_differences_are_not_a_drop(latest: BuildRecord, earlier: list[BuildRecord]) -> None:
-    """Each of these differs from a drop in one respect."""
+    """A first, failed, pruned or otherwise incomparable build is not a drop of the hit rate."""
     assert hit_rate_drops(latest, earlier) == []
 
 
-def test_a_drop_in_one_stage_is_reported_without_the_age_of_the_cache() -> None:
-    """If other stages have hits, the cache was not empty."""
+def test_drop_in_one_stage_is_reported_without_the_age_of_the_cache() -> None:
+    """A drop of one stage is reported if others have hits, also with a cache of unknown age."""
     latest = on(UNKNOWN, measured(1, 99, 3))
     latest.stages.append(StageRecord("libvmaf", measurements=ccache(90, 10)))
     assert hit_rate_drops(latest, [on(UNKNOWN, measured(96, 4, 1))])
 
 
-def test_the_cache_was_empty_if_it_is_younger_than_the_first_step() -> None:
-    """Times of steps count, as they are of the builder's clock, and so is that of the cache."""
+def test_cache_was_empty_if_it_is_younger_than_the_first_step() -> None:
+    """The cache was empty if it was created after the first step began, by BuildKit's clock."""
     build = on(PRUNED, measured(90, 10, 0))
     assert cache_was_empty(build)
     step = StepRecord(9.0, cached=False, spans=[])
@@ -137,29 +128,29 @@ def test_the_cache_was_empty_if_it_is_younger_than_the_first_step() -> None:
     assert cache_was_empty(build)
 
 
-def test_a_build_that_compiles_nothing_does_not_have_an_empty_cache() -> None:
-    """Without lookups there is nothing to say about the cache."""
+def test_build_without_lookups_has_no_empty_cache() -> None:
+    """A build without lookups is not reported to have an empty compiler cache."""
     assert not cache_was_empty(on(PRUNED, measured(0, 0, 0)))
     assert not cache_was_empty(on(UNKNOWN, measured(0, 0, 0)))
 
 
-def test_the_hits_of_depcache_tell_that_the_cache_was_not_empty() -> None:
-    """All compiler caches count."""
+def test_hits_of_depcache_show_that_the_cache_was_not_empty() -> None:
+    """The hits of any compiler cache show that the cache was not empty."""
     build = on(UNKNOWN, measured(0, 100, 3))
     assert cache_was_empty(build)
     build.stages[0].measurements.depcache = Depcache(hit=5, miss=95)
     assert not cache_was_empty(build)
 
 
-def test_a_drop_is_printed_on_one_line(shown: io.StringIO) -> None:
-    """The line names the stage, both rates, the cause and the page."""
+def test_drop_is_printed_on_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """A drop of the hit rate is one line with the stage, both rates, the cause and the page."""
     summary(record(), [HitRateDrop("ffmpeg-vulkan", 0.96, 0.05)])
-    line = shown.getvalue().splitlines()[-1]
+    line = capsys.readouterr().err.splitlines()[-1]
     assert line.startswith("ccache: the hit rate of ffmpeg-vulkan fell from 96 % to 5 %: ")
     assert line.endswith("(docs/caching.md)")
 
 
-def test_an_empty_cache_is_mentioned(shown: io.StringIO) -> None:
-    """The hits of the build are printed in place of a warning."""
+def test_empty_cache_is_mentioned(capsys: pytest.CaptureFixture[str]) -> None:
+    """A build with an empty compiler cache prints its hits instead of a warning."""
     summary(on(PRUNED, measured(3, 2452, 1)))
-    assert "the compiler cache was empty: 3 of 2455 lookups were hits" in shown.getvalue()
+    assert "the compiler cache was empty: 3 of 2455 lookups were hits" in capsys.readouterr().err

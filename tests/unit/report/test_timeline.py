@@ -34,14 +34,14 @@ def bars(*stages: StageRecord) -> dict[str, list[Bar]]:
 
 
 def test_stage_waits_for_the_mount_of_another() -> None:
-    """Of two steps with the same locked mount, the one that ends later waited for the other."""
+    """In the timeline, the later of two steps with one locked mount waited for the other."""
     rows = bars(stage("late", (1, 8)), stage("early", (1, 4)))
     assert rows["early"] == [Bar(0, 3, "1/1 RUN make")]
     assert rows["late"] == [Bar(0, 3, "1/1 RUN make", "vmaf-ccache"), Bar(3, 7, "1/1 RUN make")]
 
 
 def test_stage_waits_until_the_last_of_several_ends() -> None:
-    """A step that waits for several others has one waiting bar, until the last of them ends."""
+    """In the timeline, a step waits until the last of several steps with its mount ends."""
     rows = bars(stage("a", (0, 2)), stage("b", (0, 5)), stage("c", (1, 9)))
     assert [(bar.start, bar.end, bool(bar.awaits)) for bar in rows["c"]] == [
         (1, 5, True),
@@ -61,24 +61,24 @@ def test_stage_waits_until_the_last_of_several_ends() -> None:
     ids=["another-mount", "not-locked", "no-mount", "before", "cached"],
 )
 def test_stage_does_not_wait_for_unrelated_steps(other: StageRecord) -> None:
-    """Only a step that held the same locked mount at the same time makes another wait."""
+    """In the timeline, a step waits only for steps with its locked mount at the same time."""
     assert not any(bar.awaits for bar in bars(stage("x", (1, 8)), other)["x"])
 
 
 def test_overlapping_periods_of_a_step_are_joined() -> None:
-    """Duplicates of a step in several targets overlap; a step that ran again has two bars."""
+    """A step's overlapping duplicates in several targets are one bar; a later run is another."""
     (row,) = timeline(record(stage("x", (1, 3), (2, 4), (6, 7)))).rows
     assert [(bar.start, bar.end) for bar in row.bars] == [(0, 3), (5, 6)]
     assert (row.total(waiting=False), row.total(waiting=True)) == (4, 0)
 
 
 def test_instant_stage_has_no_row() -> None:
-    """A stage that took an instant, or was cached, has no row."""
+    """A stage that took an instant, or was cached, has no row in the timeline."""
     assert list(bars(stage("x", (1, 2)), stage("y", (1, 1.05)), stage("z"))) == ["x"]
 
 
 def test_record_without_times_has_bars_from_zero() -> None:
-    """A record without the times of its steps has a bar of each stage's seconds."""
+    """A timeline without the times of steps has a bar of each stage's seconds."""
     old = stage("x", (1, 3))
     for step in old.steps.values():
         step.spans = []
@@ -93,10 +93,10 @@ def test_record_without_times_has_bars_from_zero() -> None:
     [(0, [0]), (3.5, [0, 1, 2, 3]), (45, [0, 10, 20, 30, 40]), (1277, [0, 300, 600, 900, 1200])],
 )
 def test_ticks_are_round_numbers(length: float, marks: list[float]) -> None:
-    """The marks of an axis are round numbers from 0."""
+    """The marks of a timeline's axis are round numbers from 0."""
     assert ticks(length) == marks
 
 
 def test_ticks_are_few() -> None:
-    """An axis of any length has at most eight marks."""
+    """A timeline's axis of any length has at most eight marks."""
     assert all(len(ticks(10**power)) <= 8 for power in range(-3, 9))

@@ -1,11 +1,20 @@
 """Decisions about the image under test, without Docker."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from scripts.core import process
 from scripts.core.paths import ROOT
-from tests.support.subject import LIBVMAF_PATCH, ProgramResult, has_project_patch
+from tests.support.bakefile import small_image
+from tests.support.subject import (
+    LIBVMAF_PATCH,
+    ProgramResult,
+    Store,
+    Subject,
+    has_project_patch,
+)
 
 
 def manifest(source: str) -> dict[str, Any]:
@@ -34,6 +43,25 @@ def test_recipe_of_libvmaf_names_the_project_patch() -> None:
     (line,) = [line for line in recipe.read_text().splitlines() if '"source"' in line]
     assert f"with {LIBVMAF_PATCH}" in line
     assert list((ROOT / "docker").rglob(LIBVMAF_PATCH))
+
+
+def test_container_that_does_not_end_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program in an image that does not end fails the test, and its container is removed."""
+    commands: list[tuple[str, ...]] = []
+
+    def run(*command: str, **_: object) -> process.CompletedProcess[str]:
+        commands.append(command)
+        return process.CompletedProcess(command, process.TIMED_OUT, "", "docker: killed")
+
+    monkeypatch.setattr(process, "run", run)
+    image = small_image("cpu")
+    subject = Subject(image, image.tag, Store({}, tmp_path))
+    with pytest.raises(AssertionError, match="did not end: docker: killed"):
+        subject.run("argument", succeeds=False)
+    (_, _, _, name, *_), removed = commands
+    assert removed == ("docker", "rm", "--force", name.removeprefix("--name="))
 
 
 @pytest.mark.parametrize(("code", "signal"), [(0, 0), (1, 0), (128, 0), (139, 11), (255, 0)])

@@ -1,4 +1,4 @@
-"""The fixtures of the engine's tests."""
+"""The fixtures of tests that start an engine."""
 
 from tests.support.engine import apt_calls, docker, programs, sandbox
 
