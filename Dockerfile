@@ -34,6 +34,7 @@ COPY --from=bundle-all-backends /oneapi/ /
 COPY --from=bundle-all-backends /ffmpeg/ /
 COPY --from=bundle-all-backends /libvmaf/ /
 COPY --from=bundle-all-backends /versions.json /usr/local/share/vmaf/versions.json
+COPY --chmod=755 docker/smoke/gpu-check.sh /usr/local/bin/gpu-check
 RUN ldconfig && rm -r /var/cache/ldconfig && ffmpeg -version && vmaf --version
 # Extra nvcc flags, set by docker-bake.vendor.hcl.
 ARG NVCC_APPEND_FLAGS

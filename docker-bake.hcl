@@ -16,6 +16,12 @@ variable "LIBVMAF_VERSION" {
   default = "3.2.0"
 }
 
+// The licences of vmaf:cuda12. The build sessions set the variable for a --libvmaf tree, whose kernels
+// may contain NVIDIA's libdevice; docs/licences.md says what that means.
+variable "CUDA12_LICENSES" {
+  default = "GPL-3.0-or-later AND BSD-2-Clause-Patent"
+}
+
 // 0 compiles FFmpeg with the complete config.h everywhere; docs/caching.md says when to do that.
 // It has no default, as an argument that is set is part of the cache keys.
 variable "VMAF_SPLIT_CONFIG" {
@@ -72,7 +78,7 @@ target "cuda12" {
   labels = {
     "org.opencontainers.image.title"       = "vmaf:cuda12"
     "org.opencontainers.image.description" = "libvmaf and FFmpeg with CUDA 12, NVENC and NVDEC"
-    "org.opencontainers.image.licenses"    = "LicenseRef-nonfree-not-redistributable"
+    "org.opencontainers.image.licenses"    = CUDA12_LICENSES
     "vmaf.backends"                        = "cpu cuda"
     "vmaf.parent"                          = "cpu"
     "vmaf.provides"                        = "cuda"

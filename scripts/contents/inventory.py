@@ -19,19 +19,21 @@ from debian.copyright import Copyright, MachineReadableFormatError, NotMachineRe
 from debian.deb822 import Deb822
 
 from scripts.contents.archive import SavedImage
+from scripts.contents.gpu_code import libdevice
+from scripts.images.catalogue import NOT_REDISTRIBUTABLE
 
 VERSIONS = "/usr/local/share/vmaf/versions.json"
 _STATUS = "/var/lib/dpkg/status"
 _STATUS_FOLDER = "/var/lib/dpkg/status.d/"  # distroless images have a file per package
 _PROGRAMS = "/usr/local/bin/"
+_LIBVMAF = "/usr/local/lib/libvmaf.so"
+_NVCC = "/usr/local/cuda/bin/nvcc"
 _INTEL = "/opt/intel/oneapi/licensing/"
 
 NOT_MACHINE_READABLE = "not machine-readable"
 """The copyright file is there, in prose."""
 NOT_STATED = "not stated"
 """Nothing in the image says it."""
-NOT_REDISTRIBUTABLE = "LicenseRef-nonfree-not-redistributable"
-"""What a label says of an image that must not be passed on; it covers every nonfree part."""
 _INTEL_TOOLS = "LicenseRef-Intel-Developer-Tools"
 _NVIDIA = "LicenseRef-NVIDIA-CUDA"
 
@@ -172,7 +174,7 @@ def _terms(saved: SavedImage, name: str, part: Mapping[str, Any]) -> tuple[str, 
         version = "3.0" if "--enable-version3" in flags else {"GPL": "2.0", "LGPL": "2.1"}[kind]
         return f"{kind}-{version}-or-later", ""
     if name == "cuda":
-        return _NVIDIA, "NVIDIA's EULA"
+        return _NVIDIA, _nvidia_terms(saved)
     text = _text(saved, f"{_INTEL}{name.replace('-', '_')}/LICENSE.txt").lstrip()
     for begin, terms in _TEXTS.items():
         if text.startswith(begin):
@@ -180,6 +182,14 @@ def _terms(saved: SavedImage, name: str, part: Mapping[str, Any]) -> tuple[str, 
     if name.startswith("intel-"):  # of a vendor's image, which keeps its texts elsewhere
         return _INTEL_TOOLS, "Intel's EULA"
     return _PARTS.get(name, ""), ""
+
+
+def _nvidia_terms(saved: SavedImage) -> str:
+    """Return why CUDA makes an image nonfree; nothing where it only compiled the kernels."""
+    if _NVCC not in saved.merged and _LIBVMAF in saved.merged:
+        needed = libdevice(saved.read(_LIBVMAF))
+        return "NVIDIA's EULA, for its libdevice in libvmaf.so" if needed else ""
+    return "NVIDIA's EULA"
 
 
 def _python(saved: SavedImage) -> Iterator[Item]:

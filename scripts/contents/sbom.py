@@ -28,6 +28,7 @@ from scripts.contents.archive import SavedImage
 from scripts.contents.inventory import Item
 from scripts.core.console import UserError
 from scripts.core.paths import ROOT
+from scripts.images.catalogue import NOT_REDISTRIBUTABLE
 
 SPEC = max(SchemaVersion, key=lambda version: version.to_version())
 """The newest CycloneDX that the library writes."""
@@ -98,7 +99,7 @@ def unsaid(components: Sequence[Mapping[str, Any]], label: str) -> Iterator[str]
     for one in components:
         why = [said["value"] for said in one["properties"] if said["name"] == NONFREE]
         terms = {licence["license"].get("name") for licence in one["licenses"]}
-        if why and not stated & {*terms, inventory.NOT_REDISTRIBUTABLE}:
+        if why and not stated & {*terms, NOT_REDISTRIBUTABLE}:
             yield f"{one['name']} is nonfree ({why[0]}); {LABEL} is {label!r}"
 
 

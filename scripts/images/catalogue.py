@@ -8,6 +8,9 @@ from typing import Any
 from scripts.core.console import UserError
 from scripts.dockerfile import bake
 
+NOT_REDISTRIBUTABLE = "LicenseRef-nonfree-not-redistributable"
+"""The licence label of an image that must not be passed on; it covers every nonfree component."""
+
 
 @dataclass(frozen=True)
 class Image:

@@ -5,7 +5,8 @@ import re
 import pytest
 
 from scripts.contents import elf
-from tests.support.subject import LOCKED_DOWN, PREFIX, Subject
+from scripts.images.catalogue import NOT_REDISTRIBUTABLE
+from tests.support.subject import LOCKED_DOWN, PREFIX, Subject, has_project_patch
 
 ENTRY_SYMBOLS = {
     "cpu": "vmaf_init",
@@ -109,15 +110,22 @@ def test_backends_label_matches_the_library(image: Subject) -> None:
 
 
 @pytest.mark.needs("ffmpeg")
-def test_licence_label_matches_the_configuration(image: Subject) -> None:
-    """The licence label is nonfree if FFmpeg has nonfree parts, otherwise GPL."""
-    flags = image.manifest["ffmpeg"]["configure"].split()
+def test_licence_label_matches_the_contents(image: Subject) -> None:
+    """The licence label forbids copies if FFmpeg or CUDA does, and otherwise names the GPL."""
     licence = image.labels["org.opencontainers.image.licenses"]
-    if "--enable-nonfree" in flags:
-        assert licence == "LicenseRef-nonfree-not-redistributable", f"labelled {licence!r}"
-    else:
-        assert {"--enable-gpl", "--enable-version3"} <= set(flags)
+    if image.nonfree & {"ffmpeg", "cuda"}:
+        assert licence == NOT_REDISTRIBUTABLE, f"labelled {licence!r}"
+    elif has_project_patch(image.manifest) or licence != NOT_REDISTRIBUTABLE:
+        # The label of another libvmaf is set before anyone has seen its kernels.
         assert licence.startswith("GPL-3.0-or-later"), f"labelled {licence!r}"
+
+
+@pytest.mark.needs("ffmpeg")
+def test_ffmpeg_is_gpl_3(image: Subject) -> None:
+    """FFmpeg states the GPL, version 3 or later, as its licence, without nonfree parts."""
+    licence = " ".join(image.ffmpeg("-L").stdout.split())
+    assert "GNU General Public License" in licence, licence
+    assert "either version 3 of the License" in licence, licence
 
 
 @pytest.mark.needs("program")

@@ -231,7 +231,7 @@ def test_compose_reports_a_missing_gpu(
     """Without a vendor's GPU, compose names the service to use instead."""
     if Path("/sys/module/nvidia").exists() or Path("/sys/class/drm/renderD128").exists():
         pytest.skip("this machine has a GPU")
-    result = image.run(vendor, program="gpu-check", succeeds=False)
+    result = image.run(vendor, program="require-gpu", succeeds=False)
     result.assert_refused(f"no {vendor} GPU")
     result.assert_refused("use the service dev")
     assert result.code == NO_GPU, result

@@ -99,10 +99,10 @@ MUTANTS = based_on(
         as_root("chown root:root /ccache"),
     ),
     Mutant(
-        "gpu-check-that-always-succeeds",
+        "require-gpu-that-always-succeeds",
         test_dev.test_compose_reports_a_missing_gpu,
-        "a success, although it cannot work here: `gpu-check amd`",
-        wrap("gpu-check", "exit 0"),
+        "a success, although it cannot work here: `require-gpu amd`",
+        wrap("require-gpu", "exit 0"),
         params={"vendor": "amd"},
     ),
 )

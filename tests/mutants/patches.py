@@ -1,5 +1,6 @@
 """Small faults in ELF files, made without a compiler."""
 
+import gzip
 import struct
 from collections.abc import Callable
 from io import BytesIO
@@ -8,6 +9,7 @@ from typing import Any
 from elftools.elf.elffile import ELFFile
 
 from scripts.contents.gpu_code import FATBIN_MAGIC
+from tests.support.fatbin import fatbin
 
 Patch = Callable[[bytes], bytes]
 """Returns the faulty version of a file's content."""
@@ -44,6 +46,17 @@ def _write(content: bytes, form: str, offset: int, value: int) -> bytes:
     patched = bytearray(content)
     struct.pack_into(form, patched, offset, value)
     return bytes(patched)
+
+
+def with_libdevice(content: bytes) -> bytes:
+    """Add a kernel that calls a function of libdevice."""
+    ptx = b".func (.param .b64 r) __internal_accurate_pow\n(\n.param .b64 x\n)\n;\n"
+    return content + fatbin((1, 75), data=ptx)
+
+
+def with_filter(ptx: str) -> Patch:
+    """Return a patch that adds the PTX of a CUDA filter, compressed as FFmpeg's is."""
+    return lambda content: content + gzip.compress(ptx.encode())
 
 
 def fixed_address(content: bytes) -> bytes:

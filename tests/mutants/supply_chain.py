@@ -31,8 +31,7 @@ MUTANTS = (
         "label-conceals-that-ffmpeg-is-nonfree",
         test_supply_chain.test_licence_label_lists_nonfree_components,
         "ffmpeg is nonfree .configured with --enable-nonfree",
-        'LABEL org.opencontainers.image.licenses="GPL-3.0-or-later"',
-        base="cuda12",
+        as_root(f"sed -i 's/--disable-nonfree/--enable-nonfree/' {VERSIONS}"),
     ),
     Mutant(
         "label-conceals-that-oneapi-is-nonfree",

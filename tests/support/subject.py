@@ -89,7 +89,7 @@ def has_project_patch(manifest: Mapping[str, Any]) -> bool:
     and its source is `directory NAME` or `git URL COMMIT`.
     """
     source: str = manifest["libvmaf"]["source"]
-    return source.startswith("crate ") and source.endswith(f" with {LIBVMAF_PATCH}")
+    return source.startswith("crate ") and LIBVMAF_PATCH in source.split()
 
 
 class Store:
@@ -227,6 +227,15 @@ class Subject:
         """The components of its SBOM."""
         components: Sequence[Mapping[str, Any]] = json.loads(self.sbom)["components"]
         return components
+
+    @property
+    def nonfree(self) -> set[str]:
+        """The names of its nonfree components."""
+        return {
+            component["name"]
+            for component in self.components
+            if any(said["name"] == sbom.NONFREE for said in component["properties"])
+        }
 
     # Its programs
 

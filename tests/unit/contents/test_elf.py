@@ -1,15 +1,20 @@
 """What is read from ELF files, from the loader's cache and from CUDA's containers."""
 
+import gzip
 import platform
 import shutil
 import struct
 import subprocess
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import lz4.block
 import pytest
+import zstandard
 
 from scripts.contents import elf, gpu_code
+from tests.support.fatbin import fatbin
 
 needs_gcc = pytest.mark.skipif(not shutil.which("gcc"), reason="no gcc on this machine")
 
@@ -120,15 +125,6 @@ def test_libraries_are_searched_as_by_the_loader() -> None:
     assert missing == ["libstale.so", "libelsewhere.so"]
 
 
-def fatbin(*codes: tuple[int, int]) -> bytes:
-    """Return a CUDA container with an entry for each kind and architecture."""
-    entries = b""
-    for kind, arch in codes:
-        head = struct.pack("<HHIQIIHHI", kind, 0x101, 64, 24, 0, 0, 0, 0, arch)
-        entries += head.ljust(64, b"\0") + b"kernel".ljust(24, b"\0")
-    return gpu_code.FATBIN_MAGIC + struct.pack("<HHQ", 1, 16, len(entries)) + entries
-
-
 def test_gpus_of_cuda_kernels_are_read() -> None:
     """The GPUs of all CUDA containers in a file are read, of machine code and of PTX."""
     content = b"code" + fatbin((2, 75), (2, 80)) + b"data" + fatbin((1, 90), (9, 1)) + b"end"
@@ -143,6 +139,42 @@ def test_gpus_of_cuda_kernels_are_read() -> None:
 def test_incomplete_cuda_container_has_no_gpu(content: bytes) -> None:
     """The magic number of a CUDA container, or a truncated container, is no GPU code."""
     assert gpu_code.gpu_code(content) == frozenset()
+
+
+COMPRESSIONS: Mapping[str, tuple[int, Callable[[bytes], bytes]]] = {
+    "plain": (0, bytes),
+    "LZ4": (0x2000, lambda text: lz4.block.compress(text, store_size=False)),
+    "Zstandard": (0x8000, lambda text: zstandard.ZstdCompressor().compress(text)),
+}
+"""The flag of an entry, and how its PTX is compressed."""
+CALL = b".func (.param .b64 r) __internal_accurate_pow\n(\n.param .b64 x\n)\n;\n"
+
+
+@pytest.mark.parametrize("compression", COMPRESSIONS)
+@pytest.mark.parametrize(
+    ("ptx", "traces"),
+    [
+        (b".visible .entry k(\n)\n{ fma.rn.f32 %f2, %f1, 0f40000000, 0f38000000; }", set()),
+        (CALL, {"__internal_accurate_pow"}),
+        (b"fma.rn.f32 %f2, %f1, 0f3FB8AA3B, %f1;", {"0f3FB8AA3B"}),
+    ],
+    ids=["the kernel's own", "function", "inlined function"],
+)
+def test_libdevice_is_found_in_compressed_ptx(
+    compression: str, ptx: bytes, traces: set[str]
+) -> None:
+    """Libdevice's functions are found in PTX, called or inlined, however it is compressed."""
+    flag, compress = COMPRESSIONS[compression]
+    content = b"code" + fatbin((1, 90), data=compress(ptx), flags=flag) + fatbin((2, 90))
+    assert gpu_code.libdevice(content) == traces
+
+
+def test_ptx_in_gzip_is_read() -> None:
+    """PTX that is compressed with gzip is read wherever it is in a file, and other data is not."""
+    ptx = ".version 4.2\n.target sm_30\n"
+    other = gzip.compress(b"text")
+    content = b"code\x1f\x8b\x08" + gzip.compress(ptx.encode()) + other + bytes(8)
+    assert list(gpu_code.gzipped_ptx(content)) == [ptx]
 
 
 def bundle(*codes: tuple[str, bytes]) -> bytes:

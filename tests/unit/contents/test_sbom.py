@@ -17,6 +17,7 @@ from scripts.core.console import UserError
 from scripts.engine import client
 from scripts.images import catalogue
 from tests.support.archives import TAG, Files, image_of, layer
+from tests.support.fatbin import fatbin
 
 DIGEST = "ab" * 32
 STATUS = b"""\
@@ -129,7 +130,7 @@ def test_licence_in_prose_is_not_guessed(read: Read, text: bytes, licence: str) 
         ("ffmpeg", part(configure="--enable-version3"), "LGPL-3.0-or-later", False),
         ("ffmpeg", part(configure="--enable-gpl"), "GPL-2.0-or-later", False),
         ("ffmpeg", part(configure=""), "LGPL-2.1-or-later", False),
-        ("ffmpeg", part(configure="--enable-nonfree"), inventory.NOT_REDISTRIBUTABLE, True),
+        ("ffmpeg", part(configure="--enable-nonfree"), catalogue.NOT_REDISTRIBUTABLE, True),
         ("cuda", part(source="Debian package nvidia-cuda-toolkit"), "LicenseRef-NVIDIA-CUDA", True),
         ("intel-sycl-rt", part(), "LicenseRef-Intel-Developer-Tools", True),
         ("tbb", part(), "LicenseRef-Intel-Simplified-Software", True),
@@ -151,6 +152,29 @@ def test_licence_of_a_component_is_read(
     found = read({**image({name: entry}), **texts})[name]
     assert found.licences[0] == licence
     assert bool(found.nonfree) is nonfree
+
+
+@pytest.mark.parametrize(
+    ("files", "nonfree"),
+    [
+        ({"usr/local/lib/libvmaf.so": b"code"}, ""),
+        (
+            {"usr/local/lib/libvmaf.so": fatbin((1, 75), data=b".func __internal_accurate_pow(")},
+            "NVIDIA's EULA, for its libdevice in libvmaf.so",
+        ),
+        (
+            {"usr/local/lib/libvmaf.so": b"code", "usr/local/cuda/bin/nvcc": b""},
+            "NVIDIA's EULA",
+        ),
+    ],
+    ids=["compiled with it", "libdevice", "nvcc"],
+)
+def test_cuda_is_nonfree_where_the_image_has_a_part_of_it(
+    read: Read, files: Mapping[str, bytes], nonfree: str
+) -> None:
+    """CUDA makes an image nonfree if nvcc or libdevice is in it, not if it only compiled it."""
+    entry = part(source="Debian package nvidia-cuda-toolkit")
+    assert read({**image({"cuda": entry}), **files})["cuda"].nonfree == nonfree
 
 
 def test_package_url_names_the_source(read: Read) -> None:
@@ -273,7 +297,7 @@ def test_schema_rejects_an_invalid_digest(read: Read) -> None:
     [
         ("GPL-3.0-or-later", {"tbb", "firmware"}),
         ("GPL-3.0-or-later AND (LicenseRef-Intel-Developer-Tools)", {"firmware"}),
-        (inventory.NOT_REDISTRIBUTABLE, set()),
+        (catalogue.NOT_REDISTRIBUTABLE, set()),
     ],
 )
 def test_licence_label_covers_nonfree_components(read: Read, label: str, quiet: set[str]) -> None:

@@ -50,14 +50,14 @@ def run(script: Path, *arguments: str, path: Path, **variables: str) -> Complete
         ("intel", {}, "no intel GPU with its driver on this machine; use the service dev"),
     ],
 )
-def test_gpu_check_finds_a_vendors_gpu(
+def test_require_gpu_finds_a_vendors_gpu(
     tmp_path: Path, vendor: str, files: dict[str, str], message: str
 ) -> None:
-    """gpu-check exits with 3 without a GPU of the vendor, and names a service that fits."""
+    """Require-gpu exits with 3 without a GPU of the vendor, and names a service that fits."""
     for name, content in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(content)
-    ran = run(DEV / "gpu-check.sh", vendor, path=tmp_path, SYS=str(tmp_path))
+    ran = run(DEV / "require-gpu.sh", vendor, path=tmp_path, SYS=str(tmp_path))
     assert (ran.returncode, message in ran.stderr) == (3 if message else 0, True), ran
 
 

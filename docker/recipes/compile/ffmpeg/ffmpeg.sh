@@ -30,7 +30,6 @@ while IFS=: read -r where features; do
     done
 done <<'EOT'
 all: gpl version3
-cuda12: nonfree
 all: libvmaf
 all: libx264 libx265
 all: libaom libsvtav1
@@ -45,13 +44,13 @@ all: libxml2 openssl
 all: zlib bzlib lzma
 cuda12: ffnvcodec cuda
 cuda12: nvenc nvdec
-cuda12: cuvid cuda-nvcc
+cuda12: cuvid cuda-llvm
 vulkan: vulkan libshaderc
 vulkan: libplacebo
 rocm6 oneapi2026: vaapi libdrm
 rocm6 oneapi2026: opencl
 oneapi2026: libvpl
-none: cuda-llvm
+none: nonfree cuda-nvcc
 EOT
 
 # List all files that configure could read, so that a file that it looks for and that is missing
@@ -70,7 +69,18 @@ reach() {
     done
 }
 
-export PATH="/usr/local/cuda/bin:$PATH" NVCC_PREPEND_FLAGS='-ccbin g++-13'
+# clang compiles the CUDA filters without anything of NVIDIA's. It would look for CUDA and write the
+# PTX version of the release that it finds, which is not in ccache's key; so it gets no path. ccache
+# identifies clang by its version, as all of it but the driver is in shared libraries.
+set --
+case " $variants " in
+*' cuda12 '*)
+    clang=$(dpkg-query -W -f '${Version}' clang-19)
+    set -- --nvcc="ccache compiler_check=string:clang-$clang clang-19" \
+        --nvccflags='--cuda-gpu-arch=sm_30 -O2 --cuda-path=/none'
+    ;;
+esac
+
 mkdir /build/ffmpeg && cd /build/ffmpeg
 
 # configure's own compiles are not cached: storing them takes longer than running them.
@@ -79,10 +89,10 @@ reach | CCACHE_DISABLE=1 /run/cache/runcache.py /src/configure --prefix=/usr/loc
     --cc='ccache gcc' --cxx='ccache g++' --extra-ldflags="$LDFLAGS" \
     --enable-shared --disable-static --enable-pic --extra-ldexeflags=-pie \
     --disable-autodetect --enable-pthreads --disable-debug --disable-doc --disable-ffplay \
-    $options || { tail -n 30 ffbuild/config.log && exit 1; }
+    $options "$@" || { tail -n 30 ffbuild/config.log && exit 1; }
 [ "${VMAF_SPLIT_CONFIG:-1}" = 0 ] || python3 /run/recipes/ffmpeg/split-config.py /src
 
-launch nasm nvcc
+launch nasm
 
 # V=1: make starts the compilers directly, without a shell that prints the file's name first.
 # -r: make does not try its built-in rules, as FFmpeg has its own.

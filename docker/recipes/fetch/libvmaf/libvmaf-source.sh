@@ -18,10 +18,11 @@ version=$(sed -n "s/^ *version : '\\(.*\\)',/\\1/p" $crate/vendored/vmaf/libvmaf
 
 mkdir -p /source
 mv $crate/vendored/vmaf/libvmaf $crate/vendored/vmaf/model /source/
-patch --fuzz=0 -p0 -d /source -i /run/recipes/libvmaf/libvmaf.patch
+patches=$(cd /run/recipes/libvmaf && echo *.patch)
+cat /run/recipes/libvmaf/*.patch | patch --fuzz=0 -p0 -d /source
 cat >/source/source.json <<EOT
 {"name": "libvmaf", "version": "$version",
- "source": "crate vmaf-head-sys $release (Netflix/vmaf $commit), with libvmaf.patch", "digest": "sha256:$checksum"}
+ "source": "crate vmaf-head-sys $release (Netflix/vmaf $commit), with $patches", "digest": "sha256:$checksum"}
 EOT
 rm -rf /tmp/crate
 test -n "$release" && test -n "$version" && test ${#checksum} = 64 && test ${#commit} = 40

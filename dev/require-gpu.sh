@@ -2,7 +2,7 @@
 # Exit with 3 if the kernel has no GPU of the vendor, and print which service of dev/compose.yaml
 # fits the machine.
 #
-#   gpu-check nvidia|amd|intel
+#   require-gpu nvidia|amd|intel
 set -eu
 sys=${SYS:-/sys}
 
@@ -17,7 +17,7 @@ done
 case " $found " in
 *" $1 "*) ;;
 *)
-    echo "gpu-check: no $1 GPU with its driver on this machine; use the service ${found:-dev}" >&2
+    echo "require-gpu: no $1 GPU with its driver on this machine; use the service ${found:-dev}" >&2
     exit 3
     ;;
 esac
