@@ -102,6 +102,12 @@ def compare(session: nox.Session) -> None:
     _run(session, "compare", "compare")
 
 
+@nox.session(name="gpu-check", default=False)
+def gpu_check(session: nox.Session) -> None:
+    """Compare libvmaf and FFmpeg on an NVIDIA GPU with the CPU (IMAGE, --pack FILE)."""
+    _run(session, "build", "gpu_check")
+
+
 @nox.session(name="server-tests", default=False)
 def server_tests(session: nox.Session) -> None:
     """Vet, test and fuzz the server's Go code, with the race detector and the sanitizer."""

@@ -33,6 +33,10 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
         "metavar": "NAME",
         "help": "use a separate set of cache mounts; a new name gives a cold build",
     },
+    "--pack": {
+        "metavar": "FILE",
+        "help": "write the check to an archive that runs on a machine without Docker",
+    },
     "--older-than": {"metavar": "AGE", "help": "prune: mounts not used for this long: 7d, 12h"},
     "--format": {"default": "text", "help": "text by default"},
     "--accept-size": {
@@ -117,6 +121,7 @@ VERBS: Mapping[str, Verb] = {
     ),
     "inspect": Verb("Show the layers of images.", ("images", "--format", "--accept-size")),
     "sbom": Verb("Write the SBOM of images.", ("images", "--format")),
+    "gpu_check": Verb("Compare an NVIDIA GPU with the CPU.", ("images", "--pack")),
     "compare": Verb("Compare two images file by file.", ("images", "--format")),
     "policy": Verb(
         "Check Dockerfiles and recipes.", ("--format", "--dockerfile"), ("text", "json", "sarif")
@@ -140,6 +145,7 @@ _SESSIONS = {
     "verify-images": "verify",
     "mutants": "verify",
     "tests": "verify",
+    "gpu-check": "gpu_check",
     "upstream-tests": "check",
     "server-tests": "check",
 }
