@@ -1,0 +1,55 @@
+"""The tables of docs/gpu.md, from the report of a run of gpu-check."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from scripts.core.paths import ROOT
+
+REPORT = ROOT / "docs" / "gpu-check.json"
+
+
+def markdown() -> str:
+    """Return what the stored report says, as Markdown."""
+    report: dict[str, Any] = json.loads(REPORT.read_text())
+    return "\n".join(_lines(report))
+
+
+def _lines(report: dict[str, Any]) -> Iterator[str]:
+    gpu = report["gpu"]
+    yield (
+        f"{gpu['name']}, driver {gpu['driver']}, {report['cpus']} CPUs, {report['date']}. The "
+        "difference is the largest of a frame."
+    )
+    yield ""
+    yield "| clip | `vmaf` on the CPU, on the GPU | mean score | difference |"
+    yield "|---|---|---|---|"
+    for clip in report["scores"]:
+        run = clip["gpu"][0]
+        (vmaf,) = [feature for feature in run["features"] if feature["name"] == "vmaf"]
+        yield (
+            f"| {clip['clip']}, {clip['frames']} frames | {clip['cpu_seconds']:.1f} s, "
+            f"{run['seconds']:.1f} s | {vmaf['cpu']:.3f} | {vmaf['largest_difference']:.4f} |"
+        )
+    yield ""
+    for rate in report["rates"]:
+        frames = rate["frames_per_second"]["image"]
+        yield f"- `libvmaf_cuda`, {rate['clip']}, frames on the GPU already: {frames} a second."
+    for pipeline in report["pipelines"]:
+        scores = f"{pipeline['gpu']:.3f}, on the CPU {pipeline['cpu']:.3f}"
+        yield (
+            f"- {pipeline['codec']} decoded and scored in one command, as "
+            f"`{pipeline['pixel_format']}`: {scores}."
+        )
+    for model in report["models"]:
+        on_cpu = model["features_on_cpu"]
+        where = f"{on_cpu} features on the CPU" if on_cpu else "all features on the GPU"
+        yield f"- `{model['name']}`: {where}; the scores are equal within the tolerance."
+    yield "- Filters compared with the CPU's, PSNR in dB:"
+    for row in report["filters"]:
+        yield f"  - `{row['name']}`: {row.get('psnr_db') or row['error']}"
+    refused = [row["name"] for row in report["encoders"] if "error" in row]
+    if refused:
+        yield f"- This GPU has no encoder: {', '.join(refused)} were refused."
+    if report["failures"]:
+        yield f"- Differences: {'; '.join(report['failures'])}."
