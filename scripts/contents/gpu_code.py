@@ -82,9 +82,17 @@ def libdevice(content: bytes) -> frozenset[str]:
     """
     traces: set[str] = set()
     for ptx in _ptx(content):
-        traces.update(re.findall(r"\.func[^;{]*?(\w+)\s*\(", ptx))
+        traces.update(library_functions(ptx))
         traces.update(_LIBDEVICE_CONSTANTS.intersection(re.findall(r"\b0[fd][0-9A-F]+", ptx)))
     return frozenset(traces)
+
+
+def library_functions(ptx: str) -> frozenset[str]:
+    """Return the functions of a compiler's library that PTX declares; their names begin with `__`.
+
+    A function of the kernel's own, which the compiler has not inlined, has another name.
+    """
+    return frozenset(re.findall(r"\.func\b[^;{]*?\b(__\w+)\s*\(", ptx))
 
 
 def gzipped_ptx(content: bytes) -> Iterator[str]:

@@ -156,9 +156,10 @@ CALL = b".func (.param .b64 r) __internal_accurate_pow\n(\n.param .b64 x\n)\n;\n
     [
         (b".visible .entry k(\n)\n{ fma.rn.f32 %f2, %f1, 0f40000000, 0f38000000; }", set()),
         (CALL, {"__internal_accurate_pow"}),
+        (b".func (.param .b32 r) clamp(\n.param .b32 x\n)\n{ }", set()),
         (b"fma.rn.f32 %f2, %f1, 0f3FB8AA3B, %f1;", {"0f3FB8AA3B"}),
     ],
-    ids=["the kernel's own", "function", "inlined function"],
+    ids=["the kernel's own code", "function", "the kernel's own function", "inlined function"],
 )
 def test_libdevice_is_found_in_compressed_ptx(
     compression: str, ptx: bytes, traces: set[str]
