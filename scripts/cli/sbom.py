@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from cyclonedx.spdx import fixup_id
 from rich.table import Table
 
-from scripts.contents.archive import opened
+from scripts.contents.archive import saved_image
 from scripts.contents.inventory import Item
-from scripts.contents.sbom import LABEL, SPEC, make
+from scripts.contents.sbom import LABEL, SPEC, generate
 from scripts.core.console import UserError, console, say
 from scripts.core.paths import RECORDS
 from scripts.engine import client
@@ -52,8 +52,8 @@ def run(options: Namespace) -> int:
         )
     client.require()
     for tag in tags:
-        with opened(tag) as (_, saved):
-            written, items = make(tag, saved)
+        with saved_image(tag) as (_, saved):
+            written, items = generate(tag, saved)
             label = (saved.config.get("config", {}).get("Labels") or {}).get(LABEL, "")
         if options.format == "json":
             print(written, end="")

@@ -1,1 +1,1 @@
-"""What is in a built image, read without running it: layers, ELF files, packages, SBOM."""
+"""Readers for the contents of an image: layers, ELF files, packages, SBOM. They run nothing."""

@@ -1,7 +1,7 @@
-"""The layers of a saved image, read without running anything.
+"""Read the layers of a saved image, without running it.
 
-A file that a later layer deletes is still part of the image: everyone downloads it and can read
-it. Images are therefore read layer by layer.
+A file that a later layer deletes is still part of the image: every user downloads it and can
+read it. Images are therefore read layer by layer.
 """
 
 import json
@@ -22,7 +22,7 @@ from scripts.images import catalogue
 
 _WHITEOUT = ".wh."
 _OPAQUE = ".wh..wh..opq"
-_MOST_LINKS = 40  # the limit of the kernel
+_MAX_LINKS = 40  # as in the Linux kernel
 _TYPES = {
     tarfile.DIRTYPE: stat.S_IFDIR,
     tarfile.SYMTYPE: stat.S_IFLNK,
@@ -34,10 +34,10 @@ _TYPES = {
 
 @dataclass(frozen=True)
 class Entry:
-    """A path of a layer."""
+    """A path in a layer."""
 
     path: str
-    """Absolute: `/usr/local/bin/vmaf`."""
+    """The absolute path, such as `/usr/local/bin/vmaf`."""
     mode: int
     """The type and permissions as in `stat`; 0 for a whiteout."""
     uid: int = 0
@@ -48,46 +48,46 @@ class Entry:
     member: tarfile.TarInfo | None = None
 
     @property
-    def removes(self) -> bool:
-        """Whether it is a whiteout, which removes `path` of the layers below."""
+    def is_whiteout(self) -> bool:
+        """Whether the entry is a whiteout, which removes `path` from the layers below."""
         return self.mode == 0
 
     @property
     def is_file(self) -> bool:
-        """Whether it is a regular file."""
+        """Whether the entry is a regular file."""
         return stat.S_ISREG(self.mode)
 
     @property
     def is_dir(self) -> bool:
-        """Whether it is a directory."""
+        """Whether the entry is a directory."""
         return stat.S_ISDIR(self.mode)
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer, and the instruction that made it."""
+    """A layer and the instruction that created it."""
 
     number: int
-    """From 1, which is the base."""
+    """The position of the layer; the base is 1."""
     made_by: str
     blob: str
     """The name of its file in the archive."""
     entries: Sequence[Entry]
     opaque: frozenset[str]
-    """The directories whose content in the layers below it hides."""
+    """The directories that hide their content in the layers below."""
 
     def __str__(self) -> str:
-        """Return the number and the instruction, as in `docker history`."""
+        """Return the number and the instruction of the layer, as in `docker history`."""
         return f"layer {self.number} ({self.made_by})"
 
 
 def _absolute(name: str) -> str:
-    """Return the absolute path of a member."""
+    """Return the absolute path of a tar member."""
     return posixpath.normpath("/" + name.lstrip("/"))
 
 
 def _entry(member: tarfile.TarInfo, path: str) -> Entry:
-    """Return the entry of a member; a hard link counts as a file."""
+    """Return the entry of a tar member; a hard link counts as a file."""
     mode = _TYPES.get(member.type, stat.S_IFREG) | member.mode
     link = member.linkname if member.issym() else ""
     return Entry(path, mode, member.uid, member.gid, member.size, link, member)
@@ -98,7 +98,7 @@ def target(layer: Layer, entry: Entry) -> Entry:
     if not entry.member or not entry.member.islnk():
         return entry
     path = _absolute(entry.member.linkname)
-    return next(one for one in layer.entries if one.path == path and one.is_file)
+    return next(other for other in layer.entries if other.path == path and other.is_file)
 
 
 def _contents(tar: tarfile.TarFile) -> tuple[Sequence[Entry], frozenset[str]]:
@@ -110,29 +110,29 @@ def _contents(tar: tarfile.TarFile) -> tuple[Sequence[Entry], frozenset[str]]:
         if name == _OPAQUE:
             opaque.add(directory)
         elif name.startswith(_WHITEOUT):
-            gone = posixpath.join(directory, name.removeprefix(_WHITEOUT))
-            entries.append(Entry(gone, mode=0))
+            removed = posixpath.join(directory, name.removeprefix(_WHITEOUT))
+            entries.append(Entry(removed, mode=0))
         else:
             entries.append(_entry(member, path))
     return entries, frozenset(opaque)
 
 
-def _hides(layer: Layer) -> Callable[[str], bool]:
-    """Return a predicate: whether a layer hides a path of the layers below."""
-    over = {entry.path for entry in layer.entries if not entry.is_dir}
-    emptied = over | layer.opaque
+def _hidden_by(layer: Layer) -> Callable[[str], bool]:
+    """Return a predicate that tells whether a layer hides a path of the layers below."""
+    replaced = {entry.path for entry in layer.entries if not entry.is_dir}
+    hidden = replaced | layer.opaque
 
     @cache  # many files share a directory
-    def within(directory: str) -> bool:
-        return directory in emptied or (directory != "/" and within(posixpath.dirname(directory)))
+    def is_hidden(directory: str) -> bool:
+        return directory in hidden or (directory != "/" and is_hidden(posixpath.dirname(directory)))
 
-    return lambda path: path in over or within(posixpath.dirname(path))
+    return lambda path: path in replaced or is_hidden(posixpath.dirname(path))
 
 
 class Archive:
-    """A file that `docker save` has written, with one image or several.
+    """An archive of `docker save`, which contains one or more images.
 
-    Docker 25 and newer write an OCI layout, older versions a directory per layer. In both,
+    Docker 25 and newer write an OCI layout; older versions write a directory per layer. In both,
     manifest.json lists the layers. A layer that several images share is read once.
     """
 
@@ -144,40 +144,40 @@ class Archive:
         """
         self._blobs: dict[str, tarfile.TarFile] = {}
         self._contents: dict[str, tuple[Sequence[Entry], frozenset[str]]] = {}
-        wrong = UserError(
-            "cannot read the image", f"{path} is not from `docker save`", "Save again."
+        not_an_archive = UserError(
+            "cannot read the image", f"`docker save` did not write {path}", "Save it again."
         )
         try:
             self._tar = tarfile.open(path)  # noqa: SIM115 (closed by `close`)
         except tarfile.ReadError:
-            raise wrong from None
+            raise not_an_archive from None
         try:
             self._manifest: Sequence[Mapping[str, Any]] = json.load(self._file("manifest.json"))
         except KeyError:
             self._tar.close()
-            raise wrong from None
+            raise not_an_archive from None
 
     def __enter__(self) -> Self:
         """Return itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close the file."""
+        """Close the archive."""
         self.close()
 
     def close(self) -> None:
-        """Close the file; layers that were read stay available, contents of files do not."""
+        """Close the archive; only the lists of entries that were read remain available."""
         for blob in self._blobs.values():
             blob.close()
         self._tar.close()
 
     def image(self, tag: str = "") -> "SavedImage":
-        """Return the image of a tag; by default the first image."""
-        manifest = next(one for one in self._manifest if not tag or tag in one["RepoTags"])
+        """Return the image with a tag, or the first image by default."""
+        manifest = next(image for image in self._manifest if not tag or tag in image["RepoTags"])
         return SavedImage(self, manifest["Layers"], json.load(self._file(manifest["Config"])))
 
     def layer(self, number: int, made_by: str, blob: str) -> Layer:
-        """Return a layer."""
+        """Return the layer that a blob of the archive contains."""
         if blob not in self._contents:
             self._contents[blob] = _contents(self._layer_tar(blob))
         return Layer(number, made_by, blob, *self._contents[blob])
@@ -188,20 +188,23 @@ class Archive:
         return b"".join(self.chunks(layer, file, max(file.size, 1), overlap=0))
 
     def chunks(self, layer: Layer, entry: Entry, size: int, overlap: int) -> Iterator[bytes]:
-        """Yield the content of a file in pieces; each starts with the end of the one before."""
-        file, at = self._place(layer, entry)
-        last, end = at + entry.size, b""
-        while at < last:
-            file.seek(at)
-            more = file.read(min(size, last - at))
-            yield end + more
-            at, end = at + len(more), more[-overlap:] if overlap else b""
+        """Yield the content of a file in chunks; each repeats the end of the previous chunk."""
+        file, offset = self._locate(layer, entry)
+        end, repeated = offset + entry.size, b""
+        while offset < end:
+            file.seek(offset)
+            chunk = file.read(min(size, end - offset))
+            yield repeated + chunk
+            offset, repeated = offset + len(chunk), chunk[-overlap:] if overlap else b""
 
-    def _place(self, layer: Layer, entry: Entry) -> tuple[IO[bytes], int]:
-        """Return the file and offset of a content, to read it without copies by the tar modules."""
+    def _locate(self, layer: Layer, entry: Entry) -> tuple[IO[bytes], int]:
+        """Return the file and offset of an entry's content.
+
+        Reading it there avoids the copies that the tarfile module makes.
+        """
         tar = self._layer_tar(layer.blob)
         member = entry.member or tar.getmember(entry.path)
-        if isinstance(tar.fileobj, tarfile.ExFileObject):  # an uncompressed part of the archive
+        if isinstance(tar.fileobj, tarfile.ExFileObject):  # the layer is not compressed
             blob = self._tar.getmember(layer.blob)
             return cast("IO[bytes]", self._tar.fileobj), blob.offset_data + member.offset_data
         return cast("IO[bytes]", tar.fileobj), member.offset_data
@@ -220,7 +223,7 @@ class Archive:
 
 
 class SavedImage:
-    """An image of an archive."""
+    """An image in an archive."""
 
     def __init__(self, archive: Archive, blobs: Sequence[str], config: Mapping[str, Any]) -> None:
         """Take the names of the layers and the image's configuration."""
@@ -251,12 +254,12 @@ class SavedImage:
 
     @property
     def merged(self) -> Mapping[str, tuple[Layer, Entry]]:
-        """The file system of a container: each path with its layer."""
+        """The merged file system, as in a container: the layer and entry of each path."""
         return self._stacked[0]
 
     @property
     def hidden(self) -> Sequence[tuple[Layer, Entry, Layer]]:
-        """The hidden files: their layer, the file, and the layer that hides it."""
+        """The hidden files, each with its own layer and the layer that hides it."""
         return self._stacked[1]
 
     @cached_property
@@ -266,22 +269,22 @@ class SavedImage:
         seen: dict[str, tuple[Layer, Entry]] = {}
         hidden = []
         for layer in self.layers:
-            for path in filter(_hides(layer), list(seen)):
+            for path in filter(_hidden_by(layer), list(seen)):
                 below, entry = seen.pop(path)
                 if entry.is_file:
                     hidden.append((below, entry, layer))
             seen.update(
-                (entry.path, (layer, entry)) for entry in layer.entries if not entry.removes
+                (entry.path, (layer, entry)) for entry in layer.entries if not entry.is_whiteout
             )
         return seen, hidden
 
     def resolve(self, path: str) -> str:
-        """Follow the symbolic links in a path as in a container; it need not exist."""
+        """Resolve the symbolic links in a path, as in a container; the path need not exist."""
         done, todo, links = "/", path.split("/")[::-1], 0
         while todo:
             step = posixpath.normpath(posixpath.join(done, todo.pop()))
             _, entry = self.merged.get(step, (None, None))
-            if entry and entry.link and links < _MOST_LINKS:
+            if entry and entry.link and links < _MAX_LINKS:
                 links += 1
                 done = "/" if entry.link.startswith("/") else done
                 todo += entry.link.split("/")[::-1]
@@ -290,7 +293,7 @@ class SavedImage:
         return done
 
     def read(self, path: str) -> bytes:
-        """Return the content of a file, following links.
+        """Return the content of a file, with symbolic links resolved.
 
         Raises:
             FileNotFoundError: the image has no such file.
@@ -302,13 +305,13 @@ class SavedImage:
 
 
 @contextmanager
-def opened(tag: str) -> Iterator[tuple[int, SavedImage]]:
-    """Save an image temporarily; yield its bytes on the engine's disk and the saved image.
+def saved_image(tag: str) -> Iterator[tuple[int, SavedImage]]:
+    """Save an image to a temporary archive; yield its size on the engine's disk, and the image.
 
     Raises:
         UserError: the engine has no such image, or cannot save it.
     """
-    # A name without a tag would save every image of that name, so the id is used.
+    # `docker save` with a name but no tag saves every image of that name, so the id is used.
     shown = process.output("docker", "image", "inspect", "--format", "{{.Size}} {{.Id}}", tag)
     size, _, identity = shown.strip().partition(" ")
     if not size:

@@ -1,4 +1,4 @@
-"""ELF files: the libraries that they need, the names that they export, their hardening."""
+"""Read ELF files: needed libraries, exported symbols, and hardening."""
 
 import posixpath
 import struct
@@ -13,7 +13,7 @@ from elftools.elf.elffile import ELFFile
 MAGIC = b"\x7fELF"
 
 DEFAULT_DIRECTORIES = ("/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib", "/usr/lib")
-"""Where Debian's loader searches after /etc/ld.so.cache."""
+"""The directories that Debian's loader searches after /etc/ld.so.cache."""
 
 _EXECUTABLE = 1  # PF_X
 _NOW = 1  # DF_1_NOW
@@ -29,13 +29,13 @@ class Elf:
     soname: str
     needed: Sequence[str]
     search: Sequence[str]
-    """Its RPATH and RUNPATH."""
+    """The directories of RPATH and RUNPATH."""
     flaws: Sequence[str]
     """The missing hardening, one phrase each."""
 
 
 def read(path: str, content: bytes) -> Elf | None:
-    """Read a program or library; None for an ELF file that the loader does not load."""
+    """Read a program or library; return None for any other ELF file, such as an object."""
     elf: Any = ELFFile(BytesIO(content))
     if elf["e_type"] not in ("ET_EXEC", "ET_DYN"):
         return None
@@ -56,8 +56,8 @@ def read(path: str, content: bytes) -> Elf | None:
 
 
 def sections(content: bytes) -> Iterator[tuple[str, memoryview]]:
-    """Yield the names and contents of the sections; nothing if the file is not valid ELF."""
-    view = memoryview(content)  # without a copy, as libraries are large
+    """Yield the name and content of each section; yield nothing if the file is not valid ELF."""
+    view = memoryview(content)  # avoids a copy of a large library
     try:
         elf: Any = ELFFile(BytesIO(content))
         for section in elf.iter_sections():
@@ -68,7 +68,7 @@ def sections(content: bytes) -> Iterator[tuple[str, memoryview]]:
 
 
 def exports(content: bytes) -> frozenset[str]:
-    """Return the names that a shared library exports."""
+    """Return the symbols that a shared library exports."""
     elf: Any = ELFFile(BytesIO(content))
     symbols = elf.get_section_by_name(".dynsym")
     return frozenset(
@@ -96,8 +96,8 @@ def _flaws(kind: str, segments: Mapping[str, Any], dynamic: Mapping[str, int]) -
 def cached_libraries(cache: bytes) -> dict[str, str]:
     """Return the paths in /etc/ld.so.cache by library name.
 
-    The format is that of glibc: a magic number, the number of entries, and 24 bytes for each,
-    with the offsets of name and path.
+    glibc's format is a magic number, the number of entries, and 24 bytes for each entry, with
+    the offsets of its name and path.
     """
     start = cache.find(b"glibc-ld.so.cache1.1")
     if start < 0:
@@ -113,9 +113,9 @@ def cached_libraries(cache: bytes) -> dict[str, str]:
 
 
 def unresolved(elf: Elf, cache: Mapping[str, str], exists: Callable[[str], bool]) -> list[str]:
-    """Return the needed libraries that the loader does not find.
+    """Return the needed libraries that the loader cannot load.
 
-    It searches the RPATH or RUNPATH of the file, the cache, and the default directories.
+    The loader searches the RPATH or RUNPATH of the file, its cache, and the default directories.
     """
     origin = posixpath.dirname(elf.path)
     directories = [directory.replace("$ORIGIN", origin) for directory in elf.search]

@@ -1,4 +1,4 @@
-"""A report of each layer of an image: its size, and the files in it that may be unwanted."""
+"""Report the size of each layer of an image, and files that may be unwanted."""
 
 import posixpath
 import re
@@ -7,15 +7,15 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from scripts.contents.archive import Entry, Layer, SavedImage, opened
+from scripts.contents.archive import Entry, Layer, SavedImage, saved_image
 from scripts.contents.unwanted import CACHES, SECRETS, leftovers
 
 MEGABYTE = 10**6
 _CHUNK = 4 * 2**20
 _OVERLAP = 256  # longer than any match
 
-# Each pattern begins with literal letters, which makes the search fast; a lookbehind then checks
-# the character before them. A pattern that begins with \b is much slower.
+# Each pattern begins with literal characters, and a lookbehind checks the character before them.
+# A pattern that begins with \b is much slower.
 _STRINGS = (
     ("a private key", re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----\s+[A-Za-z0-9+/]{40}")),
     ("an AWS key", re.compile(rb"AKIA(?<!\wAKIA)[0-9A-Z]{16}\b")),
@@ -40,24 +40,24 @@ class LayerReport:
     number: int
     made_by: str
     size: int
-    """The bytes of its files."""
+    """The total size of its files in bytes."""
     files: int
     waste: int
-    """The bytes of its files that later layers hide."""
+    """The size in bytes of the files that later layers hide."""
     largest: Sequence[tuple[str, int]]
-    """The largest directories, with their bytes."""
+    """The largest directories, with their sizes in bytes."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """The layers of an image, and its findings."""
+    """The layers of an image and the findings in them."""
 
     image: str
     size: int
-    """The bytes on the engine's disk."""
+    """The size on the engine's disk in bytes."""
     layers: Sequence[LayerReport]
     findings: Mapping[str, Sequence[str]]
-    """The findings by heading; a heading without findings was searched for as well."""
+    """The findings of each check by heading, including checks without findings."""
 
 
 def report(tag: str, size: int, saved: SavedImage) -> Report:
@@ -70,7 +70,7 @@ def report(tag: str, size: int, saved: SavedImage) -> Report:
         "secrets by name": leftovers(saved.layers, SECRETS),
         "hidden by a later layer": [
             f"{below} carries {entry.path}, {entry.size:,} bytes, hidden by layer {above.number}"
-            for below, entry, above in sorted(saved.hidden, key=lambda found: -found[1].size)
+            for below, entry, above in sorted(saved.hidden, key=lambda hidden: -hidden[1].size)
         ],
         "setuid or setgid": list(_modes(saved.layers, stat.S_ISUID | stat.S_ISGID)),
         "world-writable": list(_modes(saved.layers, stat.S_IWOTH)),
@@ -79,7 +79,9 @@ def report(tag: str, size: int, saved: SavedImage) -> Report:
     }
     for heading, line in _strings(saved):
         findings[heading].append(line)
-    return Report(tag, size, [_layer(one, waste[one.number]) for one in saved.layers], findings)
+    return Report(
+        tag, size, [_layer(layer, waste[layer.number]) for layer in saved.layers], findings
+    )
 
 
 def _layer(layer: Layer, waste: int) -> LayerReport:
@@ -94,30 +96,29 @@ def _layer(layer: Layer, waste: int) -> LayerReport:
 
 
 def _modes(layers: Sequence[Layer], bits: int) -> Iterator[str]:
-    """Yield the files and directories with a mode bit, without sticky directories."""
+    """Yield the files and directories with one of the mode bits, except sticky directories."""
     for layer in layers:
         for entry in layer.entries:
-            is_open = bool(entry.mode & bits) and not stat.S_ISLNK(entry.mode)
             sticky = entry.is_dir and entry.mode & stat.S_ISVTX
-            if is_open and not sticky and (entry.is_file or entry.is_dir):
+            if entry.mode & bits and not sticky and (entry.is_file or entry.is_dir):
                 mode = f"{stat.S_IMODE(entry.mode):04o}"
                 yield f"{layer} carries {entry.path}, mode {mode}, of {entry.uid}:{entry.gid}"
 
 
 def _strings(saved: SavedImage) -> Iterator[tuple[str, str]]:
-    """Yield the findings in the contents of files, with their heading."""
+    """Yield the findings in the contents of files, each with its heading."""
     for layer in saved.layers:
         for entry in layer.entries:
             if entry.is_file and entry.size:
                 for chunk in saved.chunks(layer, entry, size=_CHUNK, overlap=_OVERLAP):
-                    yield from _found(layer, entry, chunk)
+                    yield from _chunk_findings(layer, entry, chunk)
 
 
-def _found(layer: Layer, entry: Entry, chunk: bytes) -> Iterator[tuple[str, str]]:
-    for what, pattern in _STRINGS:
+def _chunk_findings(layer: Layer, entry: Entry, chunk: bytes) -> Iterator[tuple[str, str]]:
+    for description, pattern in _STRINGS:
         if match := pattern.search(chunk):
             shown = match[0][:12].decode(errors="replace")
-            yield "secrets by content", f"{layer} carries {entry.path}: {what}, `{shown}...`"
+            yield "secrets by content", f"{layer} carries {entry.path}: {description}, `{shown}...`"
     if entry.path.startswith("/usr/local/") and (match := _BUILD_PATHS.search(chunk)):
         yield "paths of the build", f"{layer} carries {entry.path}: {match[0].decode()}"
 
@@ -128,5 +129,5 @@ def inspect(tag: str) -> Report:
     Raises:
         UserError: the engine has no such image, or cannot save it.
     """
-    with opened(tag) as (size, saved):
+    with saved_image(tag) as (size, saved):
         return report(tag, size, saved)

@@ -1,8 +1,7 @@
-"""What an image is made of, and under which licences, read from its own files.
+"""List the components of an image and their licences, from the files in the image.
 
-Four lists are read: dpkg's packages, the parts in versions.json, Python's
-installed distributions, and the modules that a Go program names. Nothing of the
-image is run.
+The sources are dpkg's status, versions.json, the metadata of installed Python distributions, and
+the build information in Go programs. The image is not run.
 """
 
 import email
@@ -24,20 +23,21 @@ from scripts.images.catalogue import NOT_REDISTRIBUTABLE
 
 VERSIONS = "/usr/local/share/vmaf/versions.json"
 _STATUS = "/var/lib/dpkg/status"
-_STATUS_FOLDER = "/var/lib/dpkg/status.d/"  # distroless images have a file per package
+_STATUS_DIRECTORY = "/var/lib/dpkg/status.d/"  # in distroless images, a file per package
 _PROGRAMS = "/usr/local/bin/"
 _LIBVMAF = "/usr/local/lib/libvmaf.so"
 _NVCC = "/usr/local/cuda/bin/nvcc"
 _INTEL = "/opt/intel/oneapi/licensing/"
 
 NOT_MACHINE_READABLE = "not machine-readable"
-"""The copyright file is there, in prose."""
+"""The licence of a component whose licence text is in prose."""
 NOT_STATED = "not stated"
-"""Nothing in the image says it."""
+"""The licence of a component if no file of the image states it."""
 _INTEL_TOOLS = "LicenseRef-Intel-Developer-Tools"
 _NVIDIA = "LicenseRef-NVIDIA-CUDA"
 
-_TEXTS = {  # how a licence begins: what it is called, why it is nonfree
+# The first words of a licence text, its identifier, and the reason why it is nonfree.
+_LICENCE_TEXTS = {
     "Intel End User License Agreement for Developer Tools": (_INTEL_TOOLS, "Intel's EULA"),
     "Intel Simplified Software License": (
         "LicenseRef-Intel-Simplified-Software",
@@ -45,7 +45,8 @@ _TEXTS = {  # how a licence begins: what it is called, why it is nonfree
     ),
     "Apache License": ("Apache-2.0", ""),
 }
-_PARTS = {  # what carries no copyright file into the image
+# The licences of components that install no copyright file.
+_LICENCES = {
     "gcc": "GPL-3.0-or-later WITH GCC-exception-3.1",
     "hip-smoke": "BSD-2-Clause",
     "libaom": "BSD-2-Clause",
@@ -57,41 +58,42 @@ _FROM_DEBIAN = re.compile(r"Debian package (\S+?)(?:,|\s|$)")
 _FROM_PYPI = re.compile(r"PyPI wheel (\w+)-")
 
 _GO_MAGIC = b"\xff Go buildinf:"
-_GO_INLINE = 2  # the flag of Go 1.18 and newer: the strings follow
+_GO_INLINE = 2  # a flag that Go 1.18 and newer set: the strings are inline
 _GO_HEADER = 32
-_GO_GUARD = 16  # bytes before and after the list of modules
+_GO_GUARD = 16  # the length of the markers around the list of modules
 
-# A copyright file with a slip in it is read all the same; its warnings are Debian's to mend.
+# The parser reads a copyright file with formatting errors, and logs a warning that only Debian's
+# maintainers can act on.
 logging.getLogger("debian.copyright").setLevel(logging.ERROR)
 
 
 @dataclass(frozen=True)
 class Item:
-    """One thing that an image is made of."""
+    """A component of an image."""
 
     name: str
     version: str
     kind: str
-    """The type of its package URL: deb, pypi, golang, generic."""
+    """The type of the package URL: `deb`, `pypi`, `golang` or `generic`."""
     listed_in: str
-    """The file of the image that names it."""
+    """The file of the image that lists the component."""
     licences: Sequence[str] = ()
     nonfree: str = ""
-    """Why it is nonfree; empty where it is not known to be."""
+    """The reason why it is nonfree; empty if it is not known to be nonfree."""
     package: str = ""
-    """What its package URL calls it, if not by its name."""
+    """The name in its package URL, if it differs from `name`."""
     sha256: str = ""
     source: str = ""
     qualifiers: Mapping[str, str] = field(default_factory=dict)
 
 
 def read(saved: SavedImage) -> Sequence[Item]:
-    """List what an image is made of."""
-    return [*_packages(saved), *_parts(saved), *_python(saved), *_go(saved)]
+    """Return the components of an image."""
+    return [*_packages(saved), *_components(saved), *_python(saved), *_go(saved)]
 
 
 def _text(saved: SavedImage, path: str) -> str:
-    """Return a file's text, or nothing where there is none."""
+    """Return the text of a file, or an empty string if the file does not exist."""
     try:
         return saved.read(path).decode(errors="replace")
     except FileNotFoundError:
@@ -99,17 +101,17 @@ def _text(saved: SavedImage, path: str) -> str:
 
 
 def _packages(saved: SavedImage) -> Iterator[Item]:
-    """Yield the packages that are installed by dpkg's own account."""
+    """Yield the packages whose dpkg status is `installed`."""
     release = dict(
         line.split("=", 1) for line in _text(saved, "/etc/os-release").splitlines() if "=" in line
     )
     distro = {"distro": name} if (name := release.get("VERSION_CODENAME", "").strip('"')) else {}
-    files = [_STATUS, *(path for path in saved.merged if path.startswith(_STATUS_FOLDER))]
+    files = [_STATUS, *(path for path in saved.merged if path.startswith(_STATUS_DIRECTORY))]
     for path in files:
         if path.endswith(".md5sums"):
             continue
         for entry in Deb822.iter_paragraphs(_text(saved, path), use_apt_pkg=False):
-            # A file of status.d has no status: it is there because its package is.
+            # The files in status.d have no Status field; each of their packages is installed.
             if entry.get("Status", "installed").split()[-1] == "installed":
                 section = entry.get("Section", "")
                 yield Item(
@@ -117,14 +119,14 @@ def _packages(saved: SavedImage) -> Iterator[Item]:
                     entry["Version"],
                     "deb",
                     path,
-                    copyright_of(saved, entry["Package"]),
+                    debian_licences(saved, entry["Package"]),
                     f"section {section} of Debian" if section.startswith("non-free") else "",
                     qualifiers={"arch": entry["Architecture"], **distro},
                 )
 
 
-def copyright_of(saved: SavedImage, package: str) -> Sequence[str]:
-    """Return the licences that a package's copyright file names, as Debian calls them."""
+def debian_licences(saved: SavedImage, package: str) -> Sequence[str]:
+    """Return the licences in the copyright file of a package, by their names in Debian."""
     text = _text(saved, f"/usr/share/doc/{package}/copyright")
     if not text:
         return [NOT_STATED]
@@ -132,30 +134,30 @@ def copyright_of(saved: SavedImage, package: str) -> Sequence[str]:
         parsed = Copyright(text.splitlines(keepends=True), strict=False)
     except (NotMachineReadableError, MachineReadableFormatError, ValueError):
         return [NOT_MACHINE_READABLE]
-    stated: list[Any] = [files.license for files in parsed.all_files_paragraphs()]
-    named = sorted({one.synopsis for one in stated if one and one.synopsis})
-    return named or [NOT_MACHINE_READABLE]
+    licences: list[Any] = [files.license for files in parsed.all_files_paragraphs()]
+    names = sorted({licence.synopsis for licence in licences if licence and licence.synopsis})
+    return names or [NOT_MACHINE_READABLE]
 
 
-def _parts(saved: SavedImage) -> Iterator[Item]:
-    """Yield the entries of versions.json."""
-    parts: Mapping[str, Mapping[str, Any]] = json.loads(_text(saved, VERSIONS) or "{}")
-    for name, part in parts.items():
-        source = part.get("source", "")
-        algorithm, _, digest = part.get("digest", "").partition(":")
+def _components(saved: SavedImage) -> Iterator[Item]:
+    """Yield the components that versions.json lists."""
+    components: Mapping[str, Mapping[str, Any]] = json.loads(_text(saved, VERSIONS) or "{}")
+    for name, component in components.items():
+        source = component.get("source", "")
+        algorithm, _, digest = component.get("digest", "").partition(":")
         sha256 = digest if algorithm == "sha256" else ""
         kind, package = "generic", ""
-        if found := _FROM_DEBIAN.match(source):
-            kind, package = "deb", found[1]
+        if match := _FROM_DEBIAN.match(source):
+            kind, package = "deb", match[1]
         elif _FROM_PYPI.match(source):
             kind = "pypi"
-        licence, nonfree = _terms(saved, name, part)
+        licence, nonfree = _terms(saved, name, component)
         yield Item(
             name,
-            part["version"],
+            component["version"],
             kind,
             VERSIONS,
-            [licence] if licence else copyright_of(saved, package or name),
+            [licence] if licence else debian_licences(saved, package or name),
             nonfree,
             package,
             sha256,
@@ -164,10 +166,13 @@ def _parts(saved: SavedImage) -> Iterator[Item]:
         )
 
 
-def _terms(saved: SavedImage, name: str, part: Mapping[str, Any]) -> tuple[str, str]:
-    """Return the licence of a part and why it is nonfree; nothing where only Debian says it."""
-    if "configure" in part:
-        flags = set(part["configure"].split())
+def _terms(saved: SavedImage, name: str, component: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the licence of a component and the reason why it is nonfree.
+
+    The licence is empty if only the copyright file of a Debian package states it.
+    """
+    if "configure" in component:
+        flags = set(component["configure"].split())
         if "--enable-nonfree" in flags:
             return NOT_REDISTRIBUTABLE, "configured with --enable-nonfree"
         kind = "GPL" if "--enable-gpl" in flags else "LGPL"
@@ -176,16 +181,16 @@ def _terms(saved: SavedImage, name: str, part: Mapping[str, Any]) -> tuple[str, 
     if name == "cuda":
         return _NVIDIA, _nvidia_terms(saved)
     text = _text(saved, f"{_INTEL}{name.replace('-', '_')}/LICENSE.txt").lstrip()
-    for begin, terms in _TEXTS.items():
+    for begin, terms in _LICENCE_TEXTS.items():
         if text.startswith(begin):
             return terms
-    if name.startswith("intel-"):  # of a vendor's image, which keeps its texts elsewhere
+    if name.startswith("intel-"):  # the vendor's image has no licence texts in _INTEL
         return _INTEL_TOOLS, "Intel's EULA"
-    return _PARTS.get(name, ""), ""
+    return _LICENCES.get(name, ""), ""
 
 
 def _nvidia_terms(saved: SavedImage) -> str:
-    """Return why CUDA makes an image nonfree; nothing where it only compiled the kernels."""
+    """Return why CUDA makes an image nonfree; empty if the image contains none of its files."""
     if _NVCC not in saved.merged and _LIBVMAF in saved.merged:
         needed = libdevice(saved.read(_LIBVMAF))
         return "NVIDIA's EULA, for its libdevice in libvmaf.so" if needed else ""
@@ -193,57 +198,64 @@ def _nvidia_terms(saved: SavedImage) -> str:
 
 
 def _python(saved: SavedImage) -> Iterator[Item]:
-    """Yield Python's distributions, those of Debian's packages and copies inside others aside."""
+    """Yield the Python distributions, without Debian's packages and vendored copies."""
     for path in saved.merged:
         from_pip = not path.startswith("/usr/lib/python3") and "/_vendor/" not in path
         if from_pip and path.endswith(".dist-info/METADATA"):
-            said = email.message_from_string(_text(saved, path))
-            yield Item(said["Name"], said["Version"], "pypi", path, _declared(said))
+            metadata = email.message_from_string(_text(saved, path))
+            licences = _declared_licences(metadata)
+            yield Item(metadata["Name"], metadata["Version"], "pypi", path, licences)
 
 
-def _declared(said: Message) -> Sequence[str]:
-    """Return the licences in a distribution's metadata, whose License may be a whole text."""
-    stated = said["License-Expression"] or said["License"] or ""
-    if stated and "\n" not in stated:
-        return [stated]
-    trove = [one for one in said.get_all("Classifier", ()) if one.startswith("License ::")]
-    otherwise = NOT_MACHINE_READABLE if stated else NOT_STATED
-    return [one.rpartition(" :: ")[2] for one in trove] or [otherwise]
+def _declared_licences(metadata: Message) -> Sequence[str]:
+    """Return the licences that the metadata of a Python distribution declares.
+
+    The License field may contain the complete text of a licence; the classifiers are used then.
+    """
+    declared = metadata["License-Expression"] or metadata["License"] or ""
+    if declared and "\n" not in declared:
+        return [declared]
+    classifiers = [
+        classifier.rpartition(" :: ")[2]
+        for classifier in metadata.get_all("Classifier", ())
+        if classifier.startswith("License ::")
+    ]
+    return classifiers or [NOT_MACHINE_READABLE if declared else NOT_STATED]
 
 
 def _go(saved: SavedImage) -> Iterator[Item]:
-    """Yield the modules of the Go programs that we built."""
+    """Yield the modules of the Go programs in /usr/local/bin."""
     for path, (_, entry) in saved.merged.items():
         if posixpath.dirname(path) + "/" == _PROGRAMS and entry.is_file:
-            for name, version in modules(saved.read(path)):
+            for name, version in go_modules(saved.read(path)):
                 yield Item(name, version, "golang", path, [NOT_STATED])
 
 
-def modules(program: bytes) -> Iterator[tuple[str, str]]:
-    """Yield Go's standard library and the modules that a program says it was built of."""
+def go_modules(program: bytes) -> Iterator[tuple[str, str]]:
+    """Yield the Go standard library and the modules in the build information of a program."""
     start = program.find(_GO_MAGIC)
     if start < 0 or not program[start + 15] & _GO_INLINE:
         return
     go, end = _go_string(program, start + _GO_HEADER)
     yield "stdlib", go.decode().removeprefix("go")
     listed, _ = _go_string(program, end)
-    found: list[tuple[str, str]] = []
+    modules: list[tuple[str, str]] = []
     for line in listed[_GO_GUARD:-_GO_GUARD].decode(errors="replace").splitlines():
-        what, *words = line.split("\t")
-        if what == "=>":  # in place of the module above
-            found.pop()
-        if what in ("dep", "=>"):
-            found.append((words[0], words[1]))
-    yield from found
+        kind, *fields = line.split("\t")
+        if kind == "=>":  # replaces the module on the line above
+            modules.pop()
+        if kind in ("dep", "=>"):
+            modules.append((fields[0], fields[1]))
+    yield from modules
 
 
-def _go_string(program: bytes, at: int) -> tuple[bytes, int]:
-    """Return a string with its length before it, seven bits a byte, and where it ends."""
+def _go_string(program: bytes, offset: int) -> tuple[bytes, int]:
+    """Return a string that a varint with its length precedes, and the offset of its end."""
     length = shift = 0
     while True:
-        byte = program[at]
-        at += 1
+        byte = program[offset]
+        offset += 1
         length |= (byte & 0x7F) << shift
         shift += 7
-        if byte < 0x80:  # noqa: PLR2004 (the bit that says more follow)
-            return program[at : at + length], at + length
+        if byte < 0x80:  # noqa: PLR2004 (the continuation bit)
+            return program[offset : offset + length], offset + length

@@ -1,4 +1,4 @@
-"""Listings of the final file system of an image, and the differences between two of them."""
+"""List the final file system of an image, and compare two listings."""
 
 import json
 import posixpath
@@ -11,7 +11,7 @@ from hashlib import sha256
 from typing import Literal
 
 from scripts.contents import archive, elf
-from scripts.contents.archive import Layer, SavedImage, opened
+from scripts.contents.archive import Layer, SavedImage, saved_image
 
 Owner = Literal["project", "package", "installation"]
 OWNERS: Mapping[Owner, str] = {
@@ -19,17 +19,17 @@ OWNERS: Mapping[Owner, str] = {
     "package": "files of Debian packages",
     "installation": "files made by their installation",
 }
-"""The owners of paths, with their headings."""
+"""The owners of paths, each with its heading in a comparison."""
 PROJECT = re.compile(
     r"/(usr/local|opt)/|/etc/(OpenCL/vendors|ld\.so\.conf\.d|apt/(preferences|sources\.list)\.d)/"
     r"|/(data|workspace|ccache)$"
 )
-"""Where the recipes write; a file of a package belongs to the package even there."""
+"""The paths that the recipes write, except for the files of Debian packages in them."""
 
 _KINDS = {stat.S_IFREG: "file", stat.S_IFDIR: "directory", stat.S_IFLNK: "link"}
 _LISTS = re.compile(r"/var/lib/dpkg/info/[^/]+\.list")
 _CHUNK = 2**20
-_NAMED = 4
+_MAX_PARTS = 4  # the parts that a difference names
 _PYC_HEADER = 16
 _BUILD_IDS = (".note.gnu.build-id", ".note.go.buildid")  # computed from the rest of the file
 
@@ -50,7 +50,7 @@ class Entry:
     """The target of a symbolic link."""
     owner: Owner = "project"
     parts: Mapping[str, str] = field(default_factory=dict)
-    """The digests of the parts of a project's file, to name the parts that differ."""
+    """Digests of the parts of the project's files, such as ELF sections, to report which differ."""
 
 
 _ABSENT = Entry("absent", 0, 0, 0)
@@ -63,9 +63,9 @@ class Difference:
     path: str
     owner: Owner
     what: str
-    """The properties that differ, with both values."""
+    """The properties that differ, each with both values."""
     why: str = ""
-    """The parts of the content that differ, if they are known."""
+    """The parts of the content that differ; empty if unknown."""
 
 
 def listing(tag: str) -> dict[str, Entry]:
@@ -74,7 +74,7 @@ def listing(tag: str) -> dict[str, Entry]:
     Raises:
         UserError: the engine has no such image, or cannot save it.
     """
-    with opened(tag) as (_, saved):
+    with saved_image(tag) as (_, saved):
         return read(saved)
 
 
@@ -88,7 +88,7 @@ def read(saved: SavedImage) -> dict[str, Entry]:
 
 
 def _packaged(saved: SavedImage) -> Iterator[str]:
-    """Yield the paths of Debian packages with links resolved, as /lib is a link."""
+    """Yield the paths of Debian packages, with symbolic links such as /lib resolved."""
     resolve = cache(saved.resolve)
     for path in filter(_LISTS.fullmatch, saved.merged):
         for line in saved.read(path).decode().splitlines():
@@ -108,13 +108,13 @@ def _entry(saved: SavedImage, layer: Layer, entry: archive.Entry, owner: Owner) 
         return Entry(kind, mode, entry.uid, entry.gid, link=entry.link, owner=owner)
     file = archive.target(layer, entry)
     digest = sha256()
-    begin = b""
+    first_chunk = b""
     for chunk in saved.chunks(layer, file, _CHUNK):
         digest.update(chunk)
-        begin = begin or chunk
+        first_chunk = first_chunk or chunk
     parts = {}
     if owner == "project" and (
-        begin.startswith(elf.MAGIC) or entry.path.endswith((".json", ".pyc"))
+        first_chunk.startswith(elf.MAGIC) or entry.path.endswith((".json", ".pyc"))
     ):
         for name, content in _parts(entry.path, saved.content(layer, file)):
             parts[name] = sha256(content).hexdigest()[:16]
@@ -123,7 +123,7 @@ def _entry(saved: SavedImage, layer: Layer, entry: archive.Entry, owner: Owner) 
 
 
 def _parts(path: str, content: bytes) -> Iterator[tuple[str, bytes | memoryview]]:
-    """Yield the parts of a file: ELF sections, JSON keys, or a compiled Python file's header."""
+    """Yield the parts of a file: ELF sections, JSON keys, or the header and code of a .pyc file."""
     if path.endswith(".json"):
         try:
             document = json.loads(content)
@@ -140,17 +140,19 @@ def _parts(path: str, content: bytes) -> Iterator[tuple[str, bytes | memoryview]
 
 def differences(a: Mapping[str, Entry], b: Mapping[str, Entry]) -> list[Difference]:
     """Return the paths that differ between two listings, the project's files first."""
-    order, found = list(OWNERS), []
+    order, result = list(OWNERS), []
     for path in sorted(a.keys() | b.keys()):
-        one, other = a.get(path, _ABSENT), b.get(path, _ABSENT)
-        if what := list(_what(one, other)):
-            owners = {entry.owner for entry in (one, other) if entry is not _ABSENT}
+        first, second = a.get(path, _ABSENT), b.get(path, _ABSENT)
+        if what := list(_changes(first, second)):
+            owners = {entry.owner for entry in (first, second) if entry is not _ABSENT}
             owner = min(owners, key=order.index)
-            found.append(Difference(path, owner, "; ".join(what), _why(one, other)))
-    return sorted(found, key=lambda difference: order.index(difference.owner))
+            difference = Difference(path, owner, "; ".join(what), _changed_parts(first, second))
+            result.append(difference)
+    return sorted(result, key=lambda difference: order.index(difference.owner))
 
 
-def _what(a: Entry, b: Entry) -> Iterator[str]:
+def _changes(a: Entry, b: Entry) -> Iterator[str]:
+    """Yield the properties that differ, each with both values."""
     if a.kind != b.kind:
         yield f"{a.kind}, {b.kind}"
     if _ABSENT in (a, b):
@@ -165,11 +167,11 @@ def _what(a: Entry, b: Entry) -> Iterator[str]:
         yield f"{a.size:,} bytes, {b.size:,}" if a.size != b.size else f"content, {a.size:,} bytes"
 
 
-def _why(a: Entry, b: Entry) -> str:
-    """Return the parts that differ; a build id only if no other part does."""
+def _changed_parts(a: Entry, b: Entry) -> str:
+    """Return the parts that differ; a build id is named only if nothing else differs."""
     if _ABSENT in (a, b):
         return ""
     differ = [name for name in {**a.parts, **b.parts} if a.parts.get(name) != b.parts.get(name)]
     causes = [name for name in differ if not name.startswith(_BUILD_IDS)] or differ
-    more = f" and {len(causes) - _NAMED} more" if len(causes) > _NAMED else ""
-    return ", ".join(causes[:_NAMED]) + more
+    more = f" and {len(causes) - _MAX_PARTS} more" if len(causes) > _MAX_PARTS else ""
+    return ", ".join(causes[:_MAX_PARTS]) + more

@@ -1,7 +1,7 @@
-"""What an image is made of, for programs and for lawyers: `nox -s sbom -- IMAGE`.
+"""Generate the CycloneDX SBOM of an image: `nox -s sbom -- IMAGE`.
 
-A CycloneDX SBOM, and a licence report that names the nonfree parts. Both are made
-from the image's own files; the same image gives the same SBOM, byte for byte.
+The components come from the files in the image, so the same image gives the same SBOM, byte for
+byte.
 """
 
 import json
@@ -31,9 +31,9 @@ from scripts.core.paths import ROOT
 from scripts.images.catalogue import NOT_REDISTRIBUTABLE
 
 SPEC = max(SchemaVersion, key=lambda version: version.to_version())
-"""The newest CycloneDX that the library writes."""
+"""The newest version of CycloneDX that the library can write."""
 NONFREE = "vmaf:nonfree"
-"""The property of a component that says why it is nonfree."""
+"""The property of a component that has the reason why it is nonfree."""
 LABEL = "org.opencontainers.image.licenses"
 
 
@@ -70,7 +70,11 @@ def _component(item: Item) -> Component:
         item.version,
         dict(item.qualifiers),
     )
-    said = {NONFREE: item.nonfree, "vmaf:source": item.source, "vmaf:listed-in": item.listed_in}
+    properties = {
+        NONFREE: item.nonfree,
+        "vmaf:source": item.source,
+        "vmaf:listed-in": item.listed_in,
+    }
     return Component(
         name=item.name,
         version=item.version,
@@ -78,56 +82,61 @@ def _component(item: Item) -> Component:
         purl=purl,
         hashes=[HashType(alg=HashAlgorithm.SHA_256, content=item.sha256)] if item.sha256 else [],
         licenses=map(_license, item.licences),
-        properties=[Property(name=name, value=value) for name, value in said.items() if value],
+        properties=[
+            Property(name=name, value=value) for name, value in properties.items() if value
+        ],
     )
 
 
-def _license(called: str) -> DisjunctiveLicense:
-    known = fixup_id(called)
-    return DisjunctiveLicense(id=known) if known else DisjunctiveLicense(name=called)
+def _license(name: str) -> DisjunctiveLicense:
+    spdx_id = fixup_id(name)
+    return DisjunctiveLicense(id=spdx_id) if spdx_id else DisjunctiveLicense(name=name)
 
 
-def faults(written: str) -> Sequence[str]:
-    """Return what CycloneDX's schema finds wrong with an SBOM."""
-    found = JsonStrictValidator(SPEC).validate_str(written, all_errors=True) or ()
-    return [" ".join(str(one.data.message).split()) for one in found]
+def schema_errors(text: str) -> Sequence[str]:
+    """Validate an SBOM against the CycloneDX schema; return the error messages."""
+    errors = JsonStrictValidator(SPEC).validate_str(text, all_errors=True) or ()
+    return [" ".join(str(error.data.message).split()) for error in errors]
 
 
-def unsaid(components: Sequence[Mapping[str, Any]], label: str) -> Iterator[str]:
-    """Yield the nonfree components of an SBOM that an image's licence label keeps quiet about."""
-    stated = set(re.split(r"[\s()]+", label))
-    for one in components:
-        why = [said["value"] for said in one["properties"] if said["name"] == NONFREE]
-        terms = {licence["license"].get("name") for licence in one["licenses"]}
-        if why and not stated & {*terms, NOT_REDISTRIBUTABLE}:
-            yield f"{one['name']} is nonfree ({why[0]}); {LABEL} is {label!r}"
+def undeclared_nonfree(components: Sequence[Mapping[str, Any]], label: str) -> Iterator[str]:
+    """Yield a message for each nonfree component that the licence label does not cover.
+
+    The label covers a component if it lists one of its licences or `NOT_REDISTRIBUTABLE`.
+    """
+    declared = set(re.split(r"[\s()]+", label))
+    for component in components:
+        reasons = [entry["value"] for entry in component["properties"] if entry["name"] == NONFREE]
+        licences = {choice["license"].get("name") for choice in component["licenses"]}
+        if reasons and not declared & {*licences, NOT_REDISTRIBUTABLE}:
+            yield f"{component['name']} is nonfree ({reasons[0]}); {LABEL} is {label!r}"
 
 
-def make(tag: str, saved: SavedImage) -> tuple[str, Sequence[Item]]:
-    """Return the SBOM of a saved image, and what it was made of.
+def generate(tag: str, saved: SavedImage) -> tuple[str, Sequence[Item]]:
+    """Return the SBOM of a saved image, and the components that it lists.
 
     Raises:
-        UserError: the image has no list of packages, or one that no SBOM can hold.
+        UserError: the image has no list of components, or the list is invalid.
     """
     try:
         items = inventory.read(saved)
     except (KeyError, ValueError) as error:
         raise UserError(
-            "cannot read what the image is made of",
+            "cannot read the components of the image",
             f"{type(error).__name__}: {error}",
-            f"{inventory.VERSIONS} or dpkg's status in {tag} is not as it should be.",
+            f"{inventory.VERSIONS} or dpkg's status in {tag} is invalid; build the image again.",
         ) from error
     if not items:
         raise UserError(
             "cannot make an SBOM",
             f"{tag} has neither dpkg's status nor {inventory.VERSIONS}",
-            "Only images of Debian packages can be read.",
+            "Only images that are based on Debian are supported.",
         )
-    written = document(tag, items)
-    if wrong := faults(written):
+    text = document(tag, items)
+    if errors := schema_errors(text):
         raise UserError(
-            f"the SBOM of {tag} is no valid CycloneDX",
-            "; ".join(wrong[:3]),
-            f"What it is made of is in {inventory.VERSIONS} and dpkg's status in the image.",
+            f"the SBOM of {tag} is not valid CycloneDX",
+            "; ".join(errors[:3]),
+            f"Correct the component in {inventory.VERSIONS} or dpkg's status in the image.",
         )
-    return written, items
+    return text, items

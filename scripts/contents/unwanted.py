@@ -1,4 +1,4 @@
-"""The files that no image may contain, by what leaves them behind."""
+"""Tables of files that no image may contain, such as caches, build tools and secrets."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -11,12 +11,12 @@ from scripts.contents.archive import Layer
 class Leftover:
     """A kind of file that a build may leave behind and that no image may contain."""
 
-    what: str
-    """The name of the kind, as part of a message."""
+    kind: str
+    """The kind as part of a message, such as `a header`."""
     pattern: str
-    """A regular expression that is searched for in the paths of all but directories."""
+    """A regular expression that is searched for in every path except directories."""
     example: str
-    """A path that it matches; mutants and unit tests use it."""
+    """A path that matches the pattern; mutants and unit tests use it."""
 
 
 CACHES = (
@@ -87,7 +87,7 @@ BUILDS = (
     Leftover(
         "a temporary file",
         r"^/(var/)?tmp/|^/run/(?!lock/)",
-        "/tmp/configure.log",  # noqa: S108 (a path to find, not one to write)
+        "/tmp/configure.log",  # noqa: S108 (a path to search for, not to write)
     ),
 )
 """Build trees and temporary files, which no image may have."""
@@ -112,16 +112,16 @@ SECRETS = (
         "/usr/local/share/ca-certificates/proxy.crt",
     ),
 )
-"""Secrets and settings of the machine that builds."""
+"""Secrets and settings of the build machine."""
 
 
 def leftovers(layers: Iterable[Layer], unwanted: Sequence[Leftover]) -> list[str]:
     """Return a line for each unwanted path, with the layer that contains it.
 
-    A whiteout counts as well: the file that it hides is in a layer below.
+    A whiteout is reported as well, because the file that it hides is in a layer below.
     """
     return [
-        f"{layer} {'hides' if entry.removes else 'carries'} {entry.path}: {leftover.what}"
+        f"{layer} {'hides' if entry.is_whiteout else 'carries'} {entry.path}: {leftover.kind}"
         for layer in layers
         for entry in layer.entries
         if not entry.is_dir

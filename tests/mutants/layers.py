@@ -14,9 +14,9 @@ def of_each(leftovers: Sequence[Leftover], test: Property) -> Sequence[Mutant]:
     """Return a mutant for each row of a table of leftovers: its example, in a layer."""
     return [
         Mutant(
-            re.sub(r"\W+", "-", leftover.what.replace("'", "")).strip("-").lower() + "-in-a-layer",
+            re.sub(r"\W+", "-", leftover.kind.replace("'", "")).strip("-").lower() + "-in-a-layer",
             test,
-            r"layer \d+ \(COPY .*\) carries " + re.escape(f"{leftover.example}: {leftover.what}"),
+            r"layer \d+ \(COPY .*\) carries " + re.escape(f"{leftover.example}: {leftover.kind}"),
             plant(leftover.example),
         )
         for leftover in leftovers

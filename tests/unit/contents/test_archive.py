@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.contents.archive import Archive, SavedImage, opened
+from scripts.contents.archive import Archive, SavedImage, saved_image
 from scripts.contents.unwanted import (
     BUILDS,
     CACHES,
@@ -80,7 +80,7 @@ def test_image_is_saved_by_its_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(process, "output", lambda *_: f"7 {identity}\n")
     monkeypatch.setattr(subprocess, "run", run)
-    with opened("repository") as (size, image):
+    with saved_image("repository") as (size, image):
         assert (size, image.read("/a")) == (7, b"x")
     assert saved_names == [identity]
 
@@ -153,15 +153,15 @@ def test_links_are_followed_as_in_a_container(saved: Callable[..., SavedImage]) 
 @pytest.mark.parametrize(
     "leftover",
     [*CACHES, *TOOLS, *DEVELOPMENT, *BUILDS, *SECRETS],
-    ids=lambda leftover: leftover.what,
+    ids=lambda leftover: leftover.kind,
 )
 def test_deleted_leftover_is_found(saved: Callable[..., SavedImage], leftover: Leftover) -> None:
     """An unwanted file that a later layer deletes is found in both layers."""
     directory, _, name = leftover.example.rpartition("/")
     image = saved({"etc/": b""}, {leftover.example: b""}, {f"{directory}/.wh.{name}": b""})
     assert leftovers(image.layers, [leftover]) == [
-        f"layer 2 (RUN step 1) carries {leftover.example}: {leftover.what}",
-        f"layer 3 (RUN step 2) hides {leftover.example}: {leftover.what}",
+        f"layer 2 (RUN step 1) carries {leftover.example}: {leftover.kind}",
+        f"layer 3 (RUN step 2) hides {leftover.example}: {leftover.kind}",
     ]
 
 

@@ -194,11 +194,11 @@ def engine_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     }
 
     @contextmanager
-    def opened(tag: str) -> Iterator[tuple[int, SavedImage]]:
+    def saved_image(tag: str) -> Iterator[tuple[int, SavedImage]]:
         with image_of(tmp_path, images[tag]) as image:
             yield 1, image
 
-    monkeypatch.setattr(listing, "opened", opened)
+    monkeypatch.setattr(listing, "saved_image", saved_image)
     monkeypatch.setattr(catalogue, "images", dict)
     monkeypatch.setattr(client, "require", lambda: None)
 

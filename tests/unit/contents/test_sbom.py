@@ -12,7 +12,7 @@ from scripts.cli import sbom as sbom_verb
 from scripts.cli.__main__ import main
 from scripts.contents import inventory, sbom
 from scripts.contents.archive import SavedImage
-from scripts.contents.inventory import NOT_MACHINE_READABLE, NOT_STATED, Item, modules
+from scripts.contents.inventory import NOT_MACHINE_READABLE, NOT_STATED, Item, go_modules
 from scripts.core.console import UserError
 from scripts.engine import client
 from scripts.images import catalogue
@@ -71,7 +71,7 @@ def image(parts: Mapping[str, Mapping[str, str]] | None = None) -> dict[str, str
 
 @pytest.fixture
 def read(tmp_path: Path) -> Callable[[Files], dict[str, Item]]:
-    """Return a function that reads what an image of these files is made of, by name."""
+    """Return a function that reads the components of an image with these files, by name."""
 
     def items(files: Files) -> dict[str, Item]:
         with image_of(tmp_path, layer(files)) as image:
@@ -86,7 +86,7 @@ Read = Callable[[Files], dict[str, Item]]
 def components(items: Mapping[str, Item]) -> Mapping[str, Mapping[str, Any]]:
     """Return the components of the SBOM, by name, once it is found to be valid."""
     written = sbom.document(TAG, list(items.values()))
-    assert not sbom.faults(written)
+    assert not sbom.schema_errors(written)
     return {one["name"]: one for one in json.loads(written)["components"]}
 
 
@@ -258,8 +258,8 @@ def test_go_modules_are_read_from_the_program(read: Read) -> None:
 
 def test_other_programs_have_no_go_modules() -> None:
     """Other programs, and those of Go before 1.18, have no Go modules."""
-    assert not list(modules(b"\x7fELF"))
-    assert not list(modules(b"\xff Go buildinf:" + bytes([8, 0]) + bytes(64)))
+    assert not list(go_modules(b"\x7fELF"))
+    assert not list(go_modules(b"\xff Go buildinf:" + bytes([8, 0]) + bytes(64)))
 
 
 def test_sbom_is_reproducible(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -289,23 +289,26 @@ def test_sbom_names_the_version_that_made_it(
 def test_schema_rejects_an_invalid_digest(read: Read) -> None:
     """The CycloneDX schema rejects an invalid digest, which the library writes unchanged."""
     items = read(image({"libvmaf": part(digest="sha256:zz")}))
-    assert "zz" in sbom.faults(sbom.document(TAG, list(items.values())))[0]
+    assert "zz" in sbom.schema_errors(sbom.document(TAG, list(items.values())))[0]
 
 
 @pytest.mark.parametrize(
-    ("label", "quiet"),
+    ("label", "expected"),
     [
         ("GPL-3.0-or-later", {"tbb", "firmware"}),
         ("GPL-3.0-or-later AND (LicenseRef-Intel-Developer-Tools)", {"firmware"}),
         (catalogue.NOT_REDISTRIBUTABLE, set()),
     ],
 )
-def test_licence_label_covers_nonfree_components(read: Read, label: str, quiet: set[str]) -> None:
+def test_licence_label_covers_nonfree_components(
+    read: Read, label: str, expected: set[str]
+) -> None:
     """A nonfree component is reported unless the licence label has its terms or forbids copies."""
     tool = {"opt/intel/oneapi/licensing/tbb/LICENSE.txt": b"Intel End User License Agreement for "}
     tool = {path: text + b"Developer Tools (Version 1)" for path, text in tool.items()}
     found = components(read({**image({"tbb": part()}), **tool}))
-    assert {line.split()[0] for line in sbom.unsaid(list(found.values()), label)} == quiet
+    undeclared = sbom.undeclared_nonfree(list(found.values()), label)
+    assert {line.split()[0] for line in undeclared} == expected
 
 
 def test_report_names_nonfree_components(read: Read, capsys: pytest.CaptureFixture[str]) -> None:
@@ -324,11 +327,11 @@ def engine_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[
 
     def offer(files: Files) -> None:
         @contextmanager
-        def opened(_: str) -> Iterator[tuple[int, SavedImage]]:
+        def saved_image(_: str) -> Iterator[tuple[int, SavedImage]]:
             with image_of(tmp_path, layer(files)) as image:
                 yield 1, image
 
-        monkeypatch.setattr(sbom_verb, "opened", opened)
+        monkeypatch.setattr(sbom_verb, "saved_image", saved_image)
 
     monkeypatch.setattr(catalogue, "images", dict)
     monkeypatch.setattr(client, "require", lambda: None)
@@ -353,7 +356,7 @@ def test_sbom_prints_or_writes_the_same_document(
         ({"etc/": b""}, [TAG], "neither dpkg's status nor"),
         (image({"x": {"source": "no version"}}), [TAG], "KeyError: 'version'"),
         ({"usr/local/share/vmaf/versions.json": b"{"}, [TAG], "JSONDecodeError"),
-        (image({"x": part(digest="sha256:zz")}), [TAG], "no valid CycloneDX"),
+        (image({"x": part(digest="sha256:zz")}), [TAG], "not valid CycloneDX"),
         (image(), [TAG, TAG, "--format=json"], "cannot print several"),
         (image(), [], "none is named"),
     ],
