@@ -1,1 +1,1 @@
-"""What is built: the catalogue of images, base images, source trees, and the build itself."""
+"""The catalogue of images, their base images and source trees, and the build itself."""

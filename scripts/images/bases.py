@@ -1,4 +1,4 @@
-"""Where the base image and the syntax frontend come from: a registry, or Debian packages."""
+"""Choose the source of the base image and the syntax frontend: a registry or Debian packages."""
 
 import os
 import re
@@ -15,12 +15,12 @@ from scripts.core.paths import RECORDS, ROOT, cache_dir
     (ROOT / "docker" / "Dockerfile.production-gpu").read_text(),
     re.MULTILINE,
 )
-"""The base of all images and its Debian release, which the engine's packages need not have."""
+"""The base of all images and its Debian release; the host may have another release."""
 FRONTEND = "docker/dockerfile:1.7"
 REGISTRY_SECONDS = 20
-"""How long the engine may take to pull the base image, 30 MB, before it is bootstrapped."""
+"""The timeout for pulling the base image, which is 30 MB; after it, the image is bootstrapped."""
 FRESH_SECONDS = 24 * 3600
-"""The age at which a bootstrapped root file system is made again."""
+"""The age in seconds at which a bootstrapped root file system is replaced."""
 OVERLAYS = {
     "registry": ("docker-bake.hcl",),
     "bootstrap": ("docker-bake.hcl", "docker-bake.bootstrap.hcl"),
@@ -28,7 +28,7 @@ OVERLAYS = {
 }
 """The bake files of each base source."""
 
-# Debian's slim images leave these out as well. The copyright files are kept.
+# Debian's slim images exclude the same files, and include the copyright files.
 _SLIM = [
     *(f"path-exclude=/usr/share/{name}/*" for name in ("doc", "info", "locale", "man")),
     "path-include=/usr/share/doc/*/copyright",
@@ -36,12 +36,12 @@ _SLIM = [
 
 
 def choose() -> str:
-    """Return the base source, a key of OVERLAYS, and print which and why.
+    """Return the base source, a key of OVERLAYS, and print it with the reason.
 
-    VMAF_BASES sets it. Otherwise BuildKit is made to load the base image exactly as a build
-    does: through the engine's network, registry mirrors and proxy, with the client's
+    VMAF_BASES sets it. Otherwise a test build loads the base image in the same way as a later
+    build: through the engine's network, registry mirrors and proxy, with the client's
     credentials. `docker buildx imagetools inspect` and `docker manifest inspect` connect from
-    the client instead and ignore the mirrors of the engine.
+    the client instead and ignore the engine's mirrors.
 
     Raises:
         UserError: VMAF_BASES has an unknown value.
@@ -69,10 +69,10 @@ def choose() -> str:
 
 
 def bootstrap() -> None:
-    """Put the root file system where docker/bootstrap/Dockerfile reads it.
+    """Write the root file system that docker/bootstrap/Dockerfile adds to the base image.
 
-    mmdebstrap makes it with fixed file dates, so that the same packages give the same bytes and
-    every later layer stays cached.
+    mmdebstrap sets fixed file dates, so that the same packages give the same bytes and all later
+    layers stay cached.
 
     Raises:
         UserError: mmdebstrap is missing or fails, and no earlier result exists.
@@ -88,10 +88,10 @@ def bootstrap() -> None:
 
 
 def _mmdebstrap(path: Path) -> None:
-    """Make the tar archive; where this fails, an older archive stays as it is.
+    """Run mmdebstrap and write its archive; if it fails, an older archive remains in use.
 
     Raises:
-        UserError: it failed, and there is no older archive.
+        UserError: mmdebstrap failed, and there is no older archive.
     """
     say("bases: making the root file system (about 20 s)")
     part = path.with_suffix(".part.tar")

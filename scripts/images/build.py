@@ -1,4 +1,4 @@
-"""Build images of docker-bake.hcl with BuildKit and record what each stage cost."""
+"""Build images of docker-bake.hcl with BuildKit, and record the duration of each stage."""
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,12 +14,12 @@ from scripts.images import bases, catalogue, sizes, sources
 from scripts.images.overlay import write_overlay
 
 _RACES = ("failed to get state for index", "inconsistent graph state", "no such job")
-"""The errors of races in BuildKit: a step that two targets share (moby/buildkit issues 3635 and
-2303), or a build that ends at once. The steps that were done stay cached."""
+"""Errors that races in BuildKit cause: in a step that two targets share (moby/buildkit issues 3635
+and 2303), or at the start of a build. Completed steps stay cached."""
 
 
 def check_backends(images: Iterable[catalogue.Image], libvmaf: sources.SourceTree | None) -> None:
-    """Check the `--libvmaf` tree against the backends of the images; None is the default tree.
+    """Check that the `--libvmaf` tree has the backends of the images; None is the default tree.
 
     Raises:
         UserError: the tree lacks a backend of an image.
@@ -45,23 +45,23 @@ def build(
     namespace: str = "",
     expected: Mapping[str, int] | None = None,
 ) -> records.BuildRecord:
-    """Build bake targets, show the progress, and return the record written of the build.
+    """Build bake targets, show the progress, and return the record of the build.
 
     Args:
         targets: names of bake targets.
         libvmaf: a path or git URL of a libvmaf source tree that replaces the default.
         ffmpeg: the same for FFmpeg.
-        namespace: the set of cache mounts to use; empty for the usual one.
+        namespace: the namespace of the cache mounts; empty for the default.
         expected: the number of objects that stages are expected to compile.
 
     Raises:
-        UserError: an option is wrong, the engine does not fit, or a stage failed; images
-            built earlier keep their tags, and finished steps stay cached.
+        UserError: an option is invalid, the engine is not supported, or a stage failed. Images
+            of earlier builds keep their tags, and completed steps stay cached.
     """
     if os.environ.get("DOCKER_BUILDKIT") == "0":
         raise UserError(
             "cannot build with the classic builder",
-            "DOCKER_BUILDKIT=0 requests it, and only BuildKit can mount caches",
+            "DOCKER_BUILDKIT=0 requests it, and only BuildKit supports cache mounts",
             "Unset DOCKER_BUILDKIT; docs/rebase-notes.md has the details.",
         )
     epoch = git.epoch(os.environ)
@@ -91,7 +91,7 @@ def build(
     command = ["docker", "buildx", "bake", "--progress=rawjson"]
     for file in (*bases.OVERLAYS[base_source], overlay):
         command += ["--file", str(file)]
-    # --load, or buildx's default, would also export the stages that are named contexts.
+    # --load, which is also the default, would export the stages that are named contexts as well.
     command += [f"--set={image.name}.output=type=docker" for image in images]
     environment = {
         **os.environ,
@@ -122,7 +122,7 @@ def build(
 
 
 def is_race(message: str) -> bool:
-    """Return whether buildx's last line reports a race in BuildKit rather than a failed step."""
+    """Return whether the last line of buildx reports a race in BuildKit, not a failed step."""
     return any(race in message for race in _RACES)
 
 
@@ -132,17 +132,17 @@ def follow(
     log: Path,
     expected: Mapping[str, int] | None = None,
 ) -> progress.Outcome:
-    """Run the build; where a race in BuildKit ended it, run it once more."""
+    """Run the build; run it again if a race in BuildKit ended it."""
     outcome = progress.follow(command, cwd=ROOT, env=environment, log=log, expected=expected)
     message = (outcome.build.text or [""])[-1] if outcome.returncode else ""
     if not is_race(message):
         return outcome
-    say(f"this is a known race in BuildKit, so the build is run once more: {message}")
+    say(f"running the build again after a known race in BuildKit: {message}")
     log = log.with_suffix(".again.log")
     return progress.follow(command, cwd=ROOT, env=environment, log=log, expected=expected)
 
 
 def _size(tag: str) -> int:
-    """Return the bytes that an image takes on the engine's disk."""
+    """Return the size of an image on the engine's disk in bytes."""
     shown = process.output("docker", "image", "inspect", "--format", "{{.Size}}", tag)
     return int(shown or 0)

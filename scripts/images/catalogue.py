@@ -9,17 +9,17 @@ from scripts.core.console import UserError
 from scripts.dockerfile import bake
 
 NOT_REDISTRIBUTABLE = "LicenseRef-nonfree-not-redistributable"
-"""The licence label of an image that must not be passed on; it covers every nonfree component."""
+"""The licence label of an image that must not be distributed; it covers all nonfree components."""
 
 
 @dataclass(frozen=True)
 class Image:
-    """One image of docker-bake.hcl."""
+    """An image of docker-bake.hcl."""
 
     name: str
-    """The bake target, and the id of its tests: `cpu`."""
+    """The bake target, which is also the id of its tests, such as `cpu`."""
     tag: str
-    """The name of the built image: `vmaf:cpu`."""
+    """The tag of the built image, such as `vmaf:cpu`."""
     dockerfile: str
     """Its Dockerfile, relative to the checkout."""
     stage: str
@@ -35,7 +35,7 @@ class Image:
 
     @property
     def entry(self) -> str:
-        """The program that runs the arguments of `docker run`; empty without the label."""
+        """The entry point according to its label; empty without the label."""
         return self.labels.get("vmaf.entry", "")
 
     @property
@@ -45,12 +45,12 @@ class Image:
 
     @property
     def session(self) -> str:
-        """The nox session that builds it."""
+        """The nox session that builds the image."""
         return f"build-{self.name}"
 
 
 def read(printed: Mapping[str, Any]) -> dict[str, Image]:
-    """Return the images in the JSON of `bake --print`, by name: the targets with a tag."""
+    """Return the images in the JSON of `bake --print` by name. They are the targets with a tag."""
     targets: Mapping[str, Any] = printed["target"]
 
     def capabilities(name: str) -> frozenset[str]:
@@ -75,17 +75,17 @@ def read(printed: Mapping[str, Any]) -> dict[str, Image]:
 
 @cache
 def images() -> dict[str, Image]:
-    """Return every image of docker-bake.hcl, by name, in the order of its default group."""
+    """Return the images of docker-bake.hcl by name, in the order of the default group."""
     printed = bake.bake_print()
     by_name = read(printed)
     return {name: by_name[name] for name in printed["group"]["default"]["targets"]}
 
 
 def choose(names: Iterable[str]) -> list[Image]:
-    """Return the named images, or all where none is named.
+    """Return the named images, or all images if no name is given.
 
     Raises:
-        UserError: a name is not in the bake file; the message lists the valid ones.
+        UserError: a name is not in the bake file; the message lists the valid names.
     """
     known = images()
     requested = list(dict.fromkeys(names)) or list(known)
@@ -97,7 +97,7 @@ def choose(names: Iterable[str]) -> list[Image]:
 
 
 def tags(names: Iterable[str]) -> list[str]:
-    """Return the tag of each image: the project's have a name, any other image its tag.
+    """Return the tag of each image, which is given by its name in the bake file or by its tag.
 
     Raises:
         UserError: no image is named.

@@ -1,7 +1,6 @@
-"""The bake file that adds the command's options and this machine's settings to a build.
+"""Write the bake file that adds the options of a command and the host's settings to a build.
 
-Secrets and proxies are not part of BuildKit's cache keys: a machine with other ones finds the
-same layers cached.
+Secrets and proxies are not part of BuildKit's cache keys, so layers stay cached when they change.
 """
 
 import json
@@ -12,11 +11,11 @@ from typing import Any
 from scripts.images.sources import SourceTree
 
 CA_BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
-"""Where Debian and Fedora keep the CA certificates of the host."""
+"""The CA bundles of Debian and Fedora."""
 FORK_BACKENDS = {"rocm6": "hip", "oneapi2026": "sycl"}
-"""The additional libvmaf backend of an image where the `--libvmaf` tree has it."""
+"""The libvmaf backend that an image gets in addition if the `--libvmaf` tree has it."""
 VENDOR_BACKENDS = frozenset({"sycl"})
-"""The backends whose compiler is only in the vendor's image (VMAF_BASES=vendor)."""
+"""The backends that need the compiler in the vendor's image (VMAF_BASES=vendor)."""
 
 _PROXIES = ("http_proxy", "https_proxy", "no_proxy", "all_proxy")
 
@@ -29,15 +28,15 @@ def overlay(
     overrides: Collection[SourceTree] = (),
     namespace: str = "",
 ) -> dict[str, Any]:
-    """Return the bake file as a document, for a caller that adds to it.
+    """Return the content of the bake file, for callers that extend it.
 
     Args:
-        directory: receives the secret files that the document names and this machine does not
-            have as files; it must exist during the build.
-        environment: provides the proxies, package indexes and CA bundle.
+        directory: where the secrets that are settings on this machine are written as files; it
+            must exist during the build.
+        environment: the variables with the proxies, package indexes and CA bundle.
         base_source: a key of `bases.OVERLAYS`.
-        overrides: the source trees that replace those the Dockerfiles fetch.
-        namespace: the set of cache mounts to use; empty for the usual one.
+        overrides: the source trees that replace the ones in the Dockerfiles.
+        namespace: the namespace of the cache mounts; empty for the default.
     """
     machine: dict[str, Any] = {
         "secret": [f"id={name},src={path}" for name, path in _secrets(directory, environment)],
@@ -50,14 +49,14 @@ def overlay(
     }
     if namespace:
         common["args"]["BUILDKIT_CACHE_MOUNT_NS"] = namespace
-    offered = frozenset().union(*(tree.backends for tree in overrides))
+    backends = frozenset().union(*(tree.backends for tree in overrides))
     forks = {
         image: {
             "contexts": {f"libvmaf-{image}": f"target:libvmaf-{backend}"},
             "labels": {"vmaf.backends": f"cpu {backend}"},
         }
         for image, backend in FORK_BACKENDS.items()
-        if backend in offered and (base_source == "vendor" or backend not in VENDOR_BACKENDS)
+        if backend in backends and (base_source == "vendor" or backend not in VENDOR_BACKENDS)
     }
     return {"target": {"_common": common, "_bootstrap": machine, **forks}}
 
@@ -70,9 +69,9 @@ def write_overlay(
     overrides: Collection[SourceTree] = (),
     namespace: str = "",
 ) -> Path:
-    """Write the bake file, and the secrets that it names, to a directory; return its path.
+    """Write the bake file and the secrets to a directory; return the path of the bake file.
 
-    The arguments are those of `overlay`.
+    See `overlay` for the arguments.
     """
     directory.mkdir(parents=True, exist_ok=True)
     document = overlay(
@@ -88,7 +87,7 @@ def write_overlay(
 
 
 def proxies(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the proxy variables that are set, for steps that use the network."""
+    """Return the proxy variables that are set, as build arguments for steps with network access."""
     return {
         name: environment[name]
         for proxy in _PROXIES
@@ -98,7 +97,7 @@ def proxies(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def _secrets(directory: Path, environment: Mapping[str, str]) -> Iterator[tuple[str, Path]]:
-    """Yield the secret files of the steps that fetch: CA bundle and package index settings."""
+    """Yield the secrets that fetch steps mount: the CA bundle and the package index settings."""
     bundles = [Path(name) for name in (environment.get("SSL_CERT_FILE"), *CA_BUNDLES) if name]
     if bundle := next((path for path in bundles if path.is_file()), None):
         yield "ca", bundle
@@ -113,7 +112,7 @@ def _secrets(directory: Path, environment: Mapping[str, str]) -> Iterator[tuple[
 
 
 def _private_file(path: Path, text: str) -> Path:
-    """Write a file that only this user can read: an address may contain a password."""
+    """Write a file that only its owner can read, as the URL of an index may contain a password."""
     path.touch(0o600)
     path.write_text(text)
     return path

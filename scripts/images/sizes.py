@@ -1,4 +1,4 @@
-"""The sizes of the images, as last accepted, and the disk space that a build needs."""
+"""The accepted sizes of the images, and the disk space that a build needs."""
 
 from collections.abc import Collection, Mapping
 
@@ -8,22 +8,21 @@ from scripts.core.console import UserError
 from scripts.core.paths import ROOT
 
 BASELINES = ROOT / "docs" / "sizes.json"
-"""The size in bytes that each image had when a maintainer last accepted it."""
+"""The baselines: the size of each image in bytes when a maintainer last accepted it."""
 
 GROWTH = 1.05
-"""How far an image may grow over its baseline before a test fails."""
+"""The ratio to its baseline that the size of an image must not exceed."""
 GIGABYTE = 10**9
 SHARED_BYTES = 4 * GIGABYTE
-"""What the first build needs beside its image: toolchain, sources, package and compiler caches.
+"""The space for the toolchain, sources, package caches and compiler cache of the first build.
 
-Measured in November 2026 on an engine with overlay2: `cpu` alone left 4 GB in its data directory.
+Measured in November 2026 on an engine with overlay2, where `cpu` alone needed 4 GB.
 """
 COPIES = 3
-"""How often a cold build stores the content of an image.
+"""The number of copies of an image's content that a cold build stores.
 
 `docker buildx du` lists an SDK in the step that installs it, in the stage that bundles it and in
-the image. With SHARED_BYTES this gives 23.5 GB for all eight images, which left 20 GB in the data
-directory of the same engine.
+the image. The estimate for all eight images was 23.5 GB, and they needed 20 GB on the same engine.
 """
 
 
@@ -33,7 +32,7 @@ def baselines() -> Mapping[str, int]:
 
 
 def accept(sizes: Mapping[str, int]) -> None:
-    """Make these sizes, in bytes, the baselines of their images; the others keep theirs."""
+    """Store the sizes, in bytes, as new baselines; the baselines of other images do not change."""
     merged = dict(sorted({**baselines(), **sizes}.items()))
     BASELINES.write_bytes(msgspec.json.format(msgspec.json.encode(merged), indent=2) + b"\n")
 
@@ -41,12 +40,13 @@ def accept(sizes: Mapping[str, int]) -> None:
 def needed_bytes(missing: Collection[str], existing: Collection[str] = ()) -> int:
     """Estimate the disk space that a build of images needs.
 
-    An image without a baseline counts as the largest. Without any image, as for the checks that
-    are bake targets, the result is SHARED_BYTES.
+    An image without a baseline counts as the largest image. If there is no image, as for bake
+    targets that run checks, the result is SHARED_BYTES.
 
     Args:
-        missing: the names of the images that the engine does not have; they are built cold.
-        existing: the names of those it has; each counts once, as both are stored for a while.
+        missing: the images that the engine does not have; their builds are cold.
+        existing: the images that the engine has. Each counts once, because the old and the new
+            image are stored at the same time.
     """
     known = baselines()
     largest = max(known.values())
@@ -56,15 +56,15 @@ def needed_bytes(missing: Collection[str], existing: Collection[str] = ()) -> in
 
 
 def check_disk(free: int | None, needed: int) -> None:
-    """Refuse to start a build that the disk has no space for.
+    """Check that there is enough free disk space for a build.
 
     Args:
-        free: the free bytes where the engine stores its data; None for an unknown number, as of
-            an engine on another machine, which is never refused.
+        free: the free bytes in the engine's data directory; None if unknown, such as for an
+            engine on another machine, in which case the check passes.
         needed: the result of `needed_bytes`.
 
     Raises:
-        UserError: less is free than is needed.
+        UserError: there is not enough free space.
     """
     if free is not None and free < needed:
         raise UserError(

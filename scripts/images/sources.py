@@ -1,7 +1,7 @@
 """Source tree overrides: `--libvmaf` and `--ffmpeg` replace the trees that the Dockerfiles fetch.
 
-The tree is copied without the build directories in it, and described in a `source.json` for
-versions.json in the image. The copy is the named context that replaces the stage
+The tree is copied without its build directories. The copy has a `source.json`, which becomes the
+entry in versions.json of the image, and is the named context that replaces the stage
 `libvmaf-source` or `ffmpeg-source`.
 """
 
@@ -25,20 +25,20 @@ _TITLES = {"libvmaf": "libvmaf", "ffmpeg": "FFmpeg"}
 
 @dataclass(frozen=True)
 class SourceTree:
-    """The copy of a source tree, ready to build."""
+    """A copy of a source tree for a build."""
 
     project: str
     """`libvmaf` or `ffmpeg`."""
     directory: Path
-    """The copy. libvmaf's has `libvmaf/` and `model/`, FFmpeg's its own layout; both have
-    `source.json`."""
+    """The directory of the copy. It contains `source.json`, and for libvmaf the directories
+    `libvmaf/` and `model/`; FFmpeg keeps its layout."""
     version: str
     backends: frozenset[str]
     """The backends in libvmaf's meson_options.txt, and `cpu`; empty for FFmpeg."""
 
     @property
     def context(self) -> str:
-        """The stage that it replaces."""
+        """The name of the stage that the tree replaces."""
         return f"{self.project}-source"
 
 
@@ -46,7 +46,7 @@ def prepare(project: str, location: str) -> SourceTree:
     """Copy the source tree at a path or git URL (`URL#REF`) for a build.
 
     Raises:
-        UserError: it cannot be fetched, or is not the project's source tree.
+        UserError: the tree cannot be fetched, or is not a source tree of the project.
     """
     origin = f"directory {Path(location).name}"
     tree = Path(location).expanduser().absolute()
@@ -99,10 +99,13 @@ def _clone(project: str, url: str) -> tuple[Path, str]:
 
 
 def _libvmaf_parts(tree: Path) -> dict[str, Path]:
-    """Find libvmaf and its models: in Netflix's layout, the fork's, or the directory inside.
+    """Find the directories of libvmaf and its models in a checkout.
+
+    libvmaf is in `libvmaf/` in Netflix's repository and in `core/` in the fork. The tree may also
+    be that directory itself.
 
     Raises:
-        UserError: the tree has neither layout.
+        UserError: the tree has no such directories.
     """
     for meson in (tree / "libvmaf", tree / "core", tree):
         models = meson.parent / "model"
@@ -118,10 +121,10 @@ def _libvmaf_parts(tree: Path) -> dict[str, Path]:
 
 
 def _ffmpeg_parts(tree: Path) -> dict[str, Path]:
-    """Check that this is FFmpeg's source tree, and not configured in place.
+    """Check that a tree is FFmpeg's and was not configured in place.
 
     Raises:
-        UserError: it is something else, or configured in place.
+        UserError: the tree is not FFmpeg's, or was configured in place.
     """
     what = f"cannot build --ffmpeg {tree}"
     if not (tree / "configure").is_file() or not (tree / "libavfilter").is_dir():
@@ -135,17 +138,17 @@ def _ffmpeg_parts(tree: Path) -> dict[str, Path]:
     if (tree / "config.h").exists():
         raise UserError(
             what,
-            "it was configured in place, and FFmpeg does not build such a tree from outside",
+            "it was configured in place, so FFmpeg cannot be built in another directory",
             "Run `make distclean` in it, or use a clean checkout.",
         )
     return {".": tree}
 
 
 def _files(directory: Path) -> Iterator[Path]:
-    """List the source files: those git does not ignore, or all outside build directories."""
+    """Yield the files that git does not ignore or, without git, all outside build directories."""
     git = ("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
-    if listed := process.output(*git, cwd=directory):
-        yield from (directory / name for name in listed.split("\0") if name)
+    if output := process.output(*git, cwd=directory):
+        yield from (directory / name for name in output.split("\0") if name)
         return
     for parent, directories, names in os.walk(directory):
         directories[:] = [
@@ -157,12 +160,12 @@ def _files(directory: Path) -> Iterator[Path]:
 
 
 def _copy(parts: Mapping[str, Path], copy: Path) -> str:
-    """Copy the files with their dates; return the SHA-256 of names, modes and contents."""
+    """Copy the files with their dates; return the SHA-256 of their names, modes and contents."""
     shutil.rmtree(copy, ignore_errors=True)
     digest = hashlib.sha256()
     for name, directory in sorted(parts.items()):
         for file in sorted(_files(directory)):
-            if not file.is_file():  # git lists files that were deleted and not committed
+            if not file.is_file():  # git also lists deleted files until the deletion is committed
                 continue
             target = copy / name / file.relative_to(directory)
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -174,7 +177,7 @@ def _copy(parts: Mapping[str, Path], copy: Path) -> str:
 
 
 def _version(project: str, copy: Path) -> str:
-    """Read the version from libvmaf's meson.build or FFmpeg's RELEASE."""
+    """Return the version in libvmaf's meson.build or FFmpeg's RELEASE."""
     if project == "libvmaf":
         meson = (copy / "libvmaf" / "meson.build").read_text()
         match = re.search(r"^\s*version\s*:\s*'([^']+)'", meson, re.MULTILINE)
@@ -184,7 +187,7 @@ def _version(project: str, copy: Path) -> str:
 
 
 def _backends(copy: Path) -> frozenset[str]:
-    """Read the backends that libvmaf can be built with from its meson_options.txt."""
+    """Return the backends that libvmaf's meson_options.txt offers."""
     options = copy / "libvmaf" / "meson_options.txt"
     text = options.read_text() if options.exists() else ""
     return frozenset({"cpu"} | {name for name in _BACKENDS if f"'enable_{name}'" in text})
