@@ -21,7 +21,9 @@ def run(_options: Namespace) -> int:
             f"there is no record of a build in {RECORDS / 'records'}",
             "Build an image first, such as with `nox -s build-cpu`; `nox -l` lists them.",
         )
-    html.PAGE.write_text(html.render(html.gather(builds)), encoding="utf-8", errors="replace")
+    html.PAGE.write_text(
+        html.render(html.template_variables(builds)), encoding="utf-8", errors="replace"
+    )
     say(f"report written: {html.PAGE}")
     say(f"open it in a browser: {html.PAGE.as_uri()}")
     return 0

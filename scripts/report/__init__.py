@@ -1,1 +1,1 @@
-"""What people read after a build: the closing table and build/report.html."""
+"""The summary at the end of a build, and build/report.html."""

@@ -1,4 +1,4 @@
-"""The results of the benches in docs/performance.json and build/bench/, for the report."""
+"""Read the results of benchmarks from docs/performance.json and build/bench/."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ from scripts.core.console import say
 from scripts.core.paths import PERFORMANCE, RECORDS, RUN
 
 BEFORE = "before"
-"""The contender that the others are compared with."""
+"""The contender that all other contenders are compared with."""
 CONTENDERS = (BEFORE, "registry", "adr", "project", "limit")
-"""The order of the columns."""
+"""The contenders in the order of the columns."""
 
 _REBUILDS = (RUN, "-rebuild.json")
-"""The ends of the names of the rebuild bench's files; the second has figures, as other benches."""
+"""The suffixes of the rebuild bench's files: its runs and its figures."""
 T = TypeVar("T")
 
 
@@ -33,7 +33,7 @@ class Result(Struct):
 
 
 class Run(Struct):
-    """A run of the rebuild bench."""
+    """A run of the rebuild bench; see scripts/bench/results.py."""
 
     when: Annotated[datetime, Meta(tz=True)]
     revision: str
@@ -52,20 +52,20 @@ class Figure(Struct):
 
 @dataclass(frozen=True)
 class Rebuild:
-    """The median seconds of the contenders in one scenario."""
+    """The median duration of each contender in one scenario, in seconds."""
 
     scenario: str
     target: str
     seconds: Mapping[str, float]
 
-    def times_faster(self, contender: str) -> float | None:
-        """Return how many times faster a contender is than the builds before cache mounts."""
-        before, other = self.seconds.get(BEFORE), self.seconds.get(contender)
-        return before / other if before and other else None
+    def speedup(self, contender: str) -> float | None:
+        """Return how many times faster a contender is than `BEFORE`; None without both results."""
+        before, measured = self.seconds.get(BEFORE), self.seconds.get(contender)
+        return before / measured if before and measured else None
 
 
 def rebuilds(run: Run) -> list[Rebuild]:
-    """Return the medians of a run, in the order in which it measured them."""
+    """Return the medians of a run, in the order of the measurements."""
     medians: dict[tuple[str, str], dict[str, float]] = {}
     for result in run.results:
         if result.seconds:
@@ -77,7 +77,7 @@ def rebuilds(run: Run) -> list[Rebuild]:
 def newest_run() -> Run | None:
     """Return the newest run of the rebuild bench that has results, or None.
 
-    A run is in build/bench/ until it is added to the history in docs/performance.json.
+    A run is in build/bench/ until `--update-docs` adds it to docs/performance.json.
     """
     runs = _read(PERFORMANCE, list[Run], "a history of the rebuild bench") or []
     for path in sorted((RECORDS / "bench").glob(f"*{RUN}")):
@@ -87,7 +87,7 @@ def newest_run() -> Run | None:
 
 
 def newest_figures() -> dict[str, list[Figure]]:
-    """Return the newest figures of each bench other than the rebuild bench, by its name."""
+    """Return the newest figures of each bench by its name, without the rebuild bench."""
     figures: dict[str, list[Figure]] = {}
     for path in sorted((RECORDS / "bench").glob("*.json")):
         if not path.name.endswith(_REBUILDS):
@@ -99,7 +99,7 @@ def newest_figures() -> dict[str, list[Figure]]:
 
 
 def _read(path: Path, of: type[T], what: str) -> T | None:
-    """Return the content of a file; None if it is absent, or with a message if it is invalid."""
+    """Return the content of a file; None if it does not exist or, with a message, is invalid."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=of)
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Durations, shares, times and axes, as the report shows them."""
+"""Format durations, shares and times for the report, and scale its axes."""
 
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
@@ -20,14 +20,14 @@ def duration(seconds: float) -> str:
 
 
 def mark(seconds: float) -> str:
-    """Return the label of a mark on an axis of time, such as `10 s` or `5 min`."""
+    """Return the label of a tick on a time axis, such as `10 s` or `5 min`."""
     if seconds < _MINUTE:
         return f"{seconds:g} s"
     return f"{seconds / _MINUTE:g} min" if seconds < _MINUTE**2 else f"{seconds / _MINUTE**2:g} h"
 
 
 def percent(share: float) -> str:
-    """Return a share in percent; only none is 0 %, and only all is 100 %."""
+    """Return a share in percent; only 0 is shown as 0 %, and only 1 as 100 %."""
     rounded = round(100 * share)
     return f"{rounded if share in {0, 1} else min(max(rounded, 1), 99)} %"
 
@@ -38,15 +38,15 @@ def moment(when: datetime) -> str:
 
 
 def scale(low: float, high: float, *, log: bool = False) -> Callable[[float], float]:
-    """Return a function from values to positions on an axis, from 0 to 100 %."""
-    bend: Callable[[float], float] = (lambda value: log10(max(value, low))) if log else float
-    start, end = bend(low), bend(high)
+    """Return a function that maps a value to its position on an axis, from 0 to 100 %."""
+    transform: Callable[[float], float] = (lambda value: log10(max(value, low))) if log else float
+    start, end = transform(low), transform(high)
     width = (end - start) or 1
-    return lambda value: round(100 * min(max((bend(value) - start) / width, 0), 1), 3)
+    return lambda value: round(100 * min(max((transform(value) - start) / width, 0), 1), 3)
 
 
 def marks_around(values: Iterable[float]) -> list[float]:
-    """Return the marks of a logarithmic axis of time that has room for all values, in seconds."""
+    """Return the ticks, in seconds, of a logarithmic time axis that contains all values."""
     shown = list(values) or [1.0]
     first = max((at for at in _ROUND if at <= min(shown)), default=_ROUND[0])
     last = min((at for at in _ROUND if at >= max(shown)), default=_ROUND[-1])

@@ -1,7 +1,7 @@
-"""Make build/report.html from the records of builds and benches: `nox -s report`.
+"""Write build/report.html from the records of builds and benchmarks: `nox -s report`.
 
-It shows where the time of a build went, and whether builds are as fast as they were. The page
-is one file that needs no server, network or script.
+The page shows the duration of each stage and how builds change over time. It is one file, which
+needs no server, network or script.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +24,7 @@ from scripts.report.timeline import ticks, timeline
 PAGE = RECORDS / "report.html"
 TEMPLATES = Path(__file__).with_name("templates")
 
-_MOST_BUILDS = 60
+_MAX_BUILDS = 60
 _FILTERS: Mapping[str, Callable[..., str]] = {
     "bytes": decimal,
     "mark": formatting.mark,
@@ -34,8 +34,8 @@ _FILTERS: Mapping[str, Callable[..., str]] = {
 }
 
 
-def gather(builds: Sequence[BuildRecord]) -> dict[str, Any]:
-    """Return the variables of the template; `builds` are sorted by their start."""
+def template_variables(builds: Sequence[BuildRecord]) -> dict[str, Any]:
+    """Return the variables of the template; `builds` must be sorted by their start."""
     notes = []
     try:
         images = list(catalogue.images().values())
@@ -51,9 +51,9 @@ def gather(builds: Sequence[BuildRecord]) -> dict[str, Any]:
         "made": datetime.now(UTC),
         "revision": revision(),
         "notes": notes,
-        "builds": builds[-_MOST_BUILDS:],
-        "omitted": max(0, len(builds) - _MOST_BUILDS),
-        "timelines": [(build, timeline(build)) for build in series.worth_a_timeline(builds)],
+        "builds": builds[-_MAX_BUILDS:],
+        "omitted": max(0, len(builds) - _MAX_BUILDS),
+        "timelines": [(build, timeline(build)) for build in series.timeline_builds(builds)],
         "rates": series.hit_rates(builds),
         "images": images,
         "layers": image_layers,
@@ -71,9 +71,9 @@ def gather(builds: Sequence[BuildRecord]) -> dict[str, Any]:
 
 
 def hues(images: Sequence[catalogue.Image]) -> Callable[[str, Sequence[str]], int]:
-    """Return a function that gives the colour of a stage, from its name and targets.
+    """Return a function that maps the name and targets of a stage to its colour.
 
-    The colour is the number of the stage's image, or -1 for a stage of several images.
+    The colour is the index of the stage's image, or -1 if several images share the stage.
     """
     numbers = {image.name: number for number, image in enumerate(images)}
     stages = {image.stage: image.name for image in images}
@@ -88,7 +88,7 @@ def hues(images: Sequence[catalogue.Image]) -> Callable[[str, Sequence[str]], in
 
 
 def render(variables: Mapping[str, Any]) -> str:
-    """Return the page."""
+    """Return the HTML of the page."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,

@@ -1,4 +1,4 @@
-"""The layers of the images that the engine has, with their sizes and names."""
+"""Read the layers of the images from the engine: names, sizes and instructions."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class Layer:
     size: int
     """In bytes."""
     made_by: str
-    """The instruction, as `docker history` has it."""
+    """The instruction, as in `docker history`."""
 
 
 class _History(msgspec.Struct, rename="pascal"):
@@ -45,14 +45,14 @@ def built_layers(
 def read_history(history: str, steps: Iterable[str] = ()) -> list[Layer]:
     """Return the layers in the output of `docker history`, the base first.
 
-    The history does not tell from which stage an instruction copied. The steps of the image's own
-    stage do, so a layer gets the name of that stage if they are given.
+    The history does not contain the stage that an instruction copies from. `steps`, the steps of
+    the image's stage, do: a layer gets the name of that stage if they are given.
     """
     sources: dict[str, list[str]] = {}
     for step in sorted(steps, key=_number):
-        words = step.partition(" ")[2].split()
-        source = next((word for word in words if word.startswith("--from=")), "")
-        instruction = " ".join(word for word in words if word != source)
+        tokens = step.partition(" ")[2].split()
+        source = next((token for token in tokens if token.startswith("--from=")), "")
+        instruction = " ".join(token for token in tokens if token != source)
         sources.setdefault(instruction, []).append(source.removeprefix("--from="))
     layers = []
     for line in reversed(history.splitlines()):
@@ -75,7 +75,7 @@ def _name(made_by: str) -> str:
         return "base"
     if "apt.sh install" in made_by or "workbench.sh" in made_by:
         return "packages"
-    words = made_by.split()
-    if words[:1] == ["COPY"] and len(words) > 2:  # noqa: PLR2004
-        return words[-2]
+    tokens = made_by.split()
+    if tokens[:1] == ["COPY"] and len(tokens) > 2:  # noqa: PLR2004
+        return tokens[-2]
     return made_by.partition(" /bin/sh -c ")[2] or made_by

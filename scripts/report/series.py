@@ -1,4 +1,4 @@
-"""Values over the builds on record: hit rates, sizes, and the builds worth a timeline."""
+"""Time series over the recorded builds: hit rates and sizes; the builds to show in detail."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from scripts.report import summary
 from scripts.report.formatting import moment, percent
 
 _WORK = 1.0
-"""A build whose stages took fewer seconds had nothing to do."""
+"""The total seconds of all stages below which a build counts as fully cached."""
 
 
 @dataclass(frozen=True)
 class Point:
-    """A value of a series, for a small chart."""
+    """A value of a series, as a point of a chart."""
 
     when: datetime
     value: float
@@ -37,7 +37,7 @@ class HitRate:
     builds: Sequence[Point]
     """The hit rates of all builds up to this one, oldest first."""
     best: float
-    """The best hit rate of this build and those that are comparable to it."""
+    """The best hit rate of this build and all comparable builds."""
 
     @property
     def share(self) -> float:
@@ -46,21 +46,21 @@ class HitRate:
 
     @property
     def fell(self) -> bool:
-        """Whether the hit rate is well below the best one, as `nox -s build` warns."""
+        """Whether the hit rate is so far below the best one that `nox -s build` warns."""
         return self.lookups >= FEWEST_LOOKUPS and self.best - self.share > summary.DROP
 
 
 def work(build: BuildRecord) -> float:
-    """Return the seconds that the stages of a build took, waiting included."""
+    """Return the total seconds of the stages of a build, including time spent waiting."""
     stages = (stage for stage in build.stages if stage.name not in {CONTEXT, EXPORT})
     return sum(stage.seconds for stage in stages)
 
 
-def worth_a_timeline(builds: Sequence[BuildRecord]) -> list[BuildRecord]:
-    """Return the builds that get a timeline, the latest first.
+def timeline_builds(builds: Sequence[BuildRecord]) -> list[BuildRecord]:
+    """Return the builds that the report shows as timelines, the latest first.
 
-    They are the latest build that had something to do, the latest successful ones of the
-    other targets, and the one with the most work.
+    They are the latest build that was not fully cached, the latest successful build of each other
+    target, and the build with the most work.
     """
     worked = [build for build in reversed(builds) if work(build) >= _WORK]
     chosen, covered = worked[:1], set[str]()
@@ -69,13 +69,13 @@ def worth_a_timeline(builds: Sequence[BuildRecord]) -> list[BuildRecord]:
             chosen.append(build)
             covered.update(build.targets)
     chosen += [max(worked, key=work)] if worked else []
-    return [build for build in worked if any(build is other for other in chosen)]
+    return [build for build in worked if any(build is selected for selected in chosen)]
 
 
 def hit_rates(builds: Iterable[BuildRecord]) -> list[HitRate]:
     """Return the latest hit rate of each stage and cache, sorted by cache and stage.
 
-    Builds in a namespace of cache mounts are skipped, as their caches are others.
+    Builds with a namespace are skipped, because they use other cache mounts.
     """
     series: dict[tuple[str, str], list[tuple[BuildRecord, Lookups]]] = {}
     for build in builds:
@@ -112,7 +112,7 @@ def build_hit_rate(build: BuildRecord) -> float | None:
 
 
 def sizes(builds: Iterable[BuildRecord]) -> dict[str, list[Point]]:
-    """Return the size of each tag over the builds."""
+    """Return the sizes of each tag in all builds."""
     points: dict[str, list[Point]] = {}
     for build in builds:
         for tag, size in build.sizes.items():

@@ -1,4 +1,4 @@
-"""The table at the end of a build, and the warning about lower hit rates."""
+"""Print the summary at the end of a build, with warnings about hit rates that fell."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,21 +11,21 @@ from scripts.buildkit.records import SHOWN, BuildRecord
 from scripts.core.console import console, say
 
 DROP = 0.10
-"""How far a hit rate may be below the best earlier one without a warning."""
+"""The largest difference to the best earlier hit rate that causes no warning."""
 EMPTY = 0.02
-"""If no stage has a higher hit rate, the cache was as good as empty."""
+"""The hit rate up to which a stage counts as built with an empty cache."""
 
 
 @dataclass(frozen=True)
 class HitRateDrop:
-    """A stage whose hit rate in ccache is lower than it once was."""
+    """A drop of a stage's hit rate in ccache below that of an earlier build."""
 
     stage: str
     before: float
     now: float
 
     def __str__(self) -> str:
-        """Return one line that says so, and what the cause is."""
+        """Return the warning, with the cause of the drop."""
         return (
             f"ccache: the hit rate of {self.stage} fell from {self.before:.0%} to {self.now:.0%}: "
             "its compile flags or headers no longer match those in the cache (docs/caching.md)"
@@ -33,18 +33,18 @@ class HitRateDrop:
 
 
 def comparable(build: BuildRecord, other: BuildRecord) -> bool:
-    """Return whether two builds had the same compiler cache, as far as the records can tell.
+    """Return whether two builds used the same compiler cache, according to their records.
 
-    Each namespace of cache mounts has its own cache. So has each builder, and one that lost its
-    data or its cache mounts since then counts as another builder.
+    Each namespace and each builder has its own cache. A builder that lost its data or its cache
+    mounts between the builds counts as another builder.
     """
     return (build.namespace, build.builder) == (other.namespace, other.builder)
 
 
 def hit_rate_drops(latest: BuildRecord, earlier: Iterable[BuildRecord]) -> list[HitRateDrop]:
-    """Return the stages whose hit rate is well below the best one of comparable earlier builds.
+    """Return the hit rates that are more than `DROP` below the best of comparable earlier builds.
 
-    Failed builds are skipped. A stage that was never measured before is cold, which is no drop.
+    Failed builds are skipped. A stage without an earlier hit rate is cold and is not reported.
     Nothing is reported if the cache was empty.
     """
     if cache_was_empty(latest):
@@ -67,10 +67,10 @@ def hit_rate_drops(latest: BuildRecord, earlier: Iterable[BuildRecord]) -> list[
 
 
 def cache_was_empty(build: BuildRecord) -> bool:
-    """Return whether a build that compiled began with an empty compiler cache.
+    """Return whether a build compiled with a compiler cache that was empty at its start.
 
-    It did if the builder created the cache mount during the build. If the record does not say
-    when that was, the cache counts as empty if almost no lookup in any stage was a hit.
+    This is the case if the builder created the cache mount during the build. If the record has no
+    creation time, the cache counts as empty if almost no lookup in any stage was a hit.
     """
     if not build.lookups.total:
         return False
@@ -88,7 +88,7 @@ def _cell(hits: int, total: int) -> str:
 
 
 def summary(latest: BuildRecord, drops: Sequence[HitRateDrop] = ()) -> None:
-    """Print the table of stages, the sizes of the images, the warnings, and the drops in red."""
+    """Print the table of stages, the image sizes, the warnings, and the hit rate drops in red."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("stage", "targets"):
         table.add_column(heading, overflow="fold")
@@ -97,7 +97,7 @@ def summary(latest: BuildRecord, drops: Sequence[HitRateDrop] = ()) -> None:
     shown = [stage for stage in latest.stages if stage.seconds >= SHOWN or stage.lookups]
     for stage in shown:
         cached = sum(step.cached for step in stage.steps.values())
-        # Stages of targets that are only built for others belong to the requested ones.
+        # A stage of a target that other targets depend on is listed under the requested targets.
         requested = [name for name in stage.targets if name in latest.targets]
         table.add_row(
             stage.name,

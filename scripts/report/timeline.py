@@ -1,9 +1,9 @@
-"""When each stage of a build worked and when it waited, as far as the record can tell.
+"""Compute from a record when each stage of a build worked and when it waited.
 
-BuildKit counts the time that a step waits for a locked cache mount as part of the step. But only
-one step at a time holds such a mount, until its end: a step that ran while another step with the
-same mount ended cannot have begun its work before that. Mounts that were held by another build at
-the same time are not seen.
+BuildKit counts the time that a step waits for a locked cache mount as part of the step. Only one
+step at a time holds such a mount, until the step ends. If a step was running when another step
+with the same mount ended, it cannot have started its work before. Mounts that another build held
+at the same time are not in the record.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,7 +20,7 @@ _TICKS = 6
 
 @dataclass(frozen=True)
 class Bar:
-    """A period of a build, in seconds after the start of its first step."""
+    """A period of a build, in seconds since the start of its first step."""
 
     start: float
     end: float
@@ -38,19 +38,19 @@ class Row:
     bars: Sequence[Bar]
 
     def total(self, *, waiting: bool) -> float:
-        """Return the seconds that the stage waited, or worked."""
+        """Return the seconds that the stage waited or, if `waiting` is false, worked."""
         return sum(bar.end - bar.start for bar in self.bars if bool(bar.awaits) is waiting)
 
 
 @dataclass(frozen=True)
 class Timeline:
-    """The rows of a build."""
+    """The timeline of a build."""
 
     rows: Sequence[Row]
-    """The stages that took some time, in the order in which they started."""
+    """The stages that took at least `SHOWN` seconds, in the order of their start."""
     length: float
     timed: bool
-    """Whether the record has the times of steps; if not, all bars begin at 0."""
+    """Whether the record has the times of the steps; otherwise all bars start at 0."""
 
 
 @dataclass
@@ -86,22 +86,23 @@ def timeline(record: BuildRecord) -> Timeline:
 
 
 def _spans(record: BuildRecord) -> Iterable[_Span]:
-    """Yield the times of each step; those that overlap are joined, as they are duplicates."""
+    """Yield the times of each step; overlapping times are duplicates and are merged."""
     for stage in record.stages:
         for text, step in stage.steps.items():
-            known: list[_Span] = []
+            merged: list[_Span] = []
             for start, end in sorted(step.spans):
-                if known and start <= known[-1].end:
-                    known[-1].end = max(end, known[-1].end)
+                if merged and start <= merged[-1].end:
+                    merged[-1].end = max(end, merged[-1].end)
                 elif start < end:
-                    known.append(_Span(stage, text, _locks(text), start, end))
-            yield from known
+                    merged.append(_Span(stage, text, _locks(text), start, end))
+            yield from merged
 
 
 def _locks(text: str) -> frozenset[str]:
     """Return the ids of the locked cache mounts of an instruction."""
     mounts = (
-        dict(word.partition("=")[::2] for word in mount.split(",")) for mount in MOUNT.findall(text)
+        dict(option.partition("=")[::2] for option in mount.split(","))
+        for mount in MOUNT.findall(text)
     )
     return frozenset(
         mount.get("id") or mount.get("target", "")
@@ -111,7 +112,7 @@ def _locks(text: str) -> frozenset[str]:
 
 
 def _wait(span: _Span, spans: Iterable[_Span]) -> tuple[datetime, str]:
-    """Return when the last of the mounts became free, and its id; empty if none was locked."""
+    """Return when the last locked mount was released, and its id; empty without a wait."""
     others = (other for other in spans if span.start < other.end < span.end)
     return max(
         ((other.end, lock) for other in others for lock in span.locks & other.locks),
@@ -120,6 +121,6 @@ def _wait(span: _Span, spans: Iterable[_Span]) -> tuple[datetime, str]:
 
 
 def ticks(length: float) -> list[float]:
-    """Return round numbers of seconds for the marks of an axis; `length` is in seconds."""
+    """Return the ticks, in round seconds, of an axis that is `length` seconds long."""
     step = next((step for step in _STEPS if length / step <= _TICKS), length / _TICKS)
     return [step * number for number in range(int(length / step) + 1)] if length else [0]

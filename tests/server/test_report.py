@@ -37,7 +37,7 @@ def html() -> str:
         BuildRecord([target], {}, "", BEGAN, 480.0, "built", stages, sizes, [])
         for target in ("cuda12", "cpu")
     ]
-    return report_page.render(report_page.gather(builds))
+    return report_page.render(report_page.template_variables(builds))
 
 
 @pytest.mark.parametrize("width", [1280, 390], ids=["desk", "phone"])

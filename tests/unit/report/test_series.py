@@ -30,9 +30,9 @@ def test_timelines_are_of_the_latest_and_longest_builds() -> None:
     both = build(2, "cpu", "cuda12", work=60)
     failed = build(3, "cpu", "cuda12", work=5, outcome="failed")
     unchanged = build(4, "cpu", work=0.1)
-    chosen = series.worth_a_timeline([cold, other, both, failed, unchanged])
+    chosen = series.timeline_builds([cold, other, both, failed, unchanged])
     assert chosen == [failed, both, other, cold]
-    assert series.worth_a_timeline([unchanged]) == []
+    assert series.timeline_builds([unchanged]) == []
 
 
 def test_hit_rate_fell_below_the_best() -> None:
