@@ -1,1 +1,1 @@
-"""The benchmarks. They are optional: no other package imports them, but for the command line."""
+"""The benchmarks. They are optional: only the command line imports this package."""

@@ -1,7 +1,7 @@
 """The builds of the rebuild bench.
 
-No cache is emptied for a cold build. A contender is cold because its base image contains a
-file that no other base image has, and because its cache mounts have a namespace of their own.
+A cold build does not empty any cache. It is cold because its base image contains a unique file,
+and because its cache mounts have a separate namespace.
 """
 
 import json
@@ -28,13 +28,13 @@ from scripts.images import bases, build
 from scripts.images.overlay import overlay as machine_overlay
 
 TAGS = "vmaf-bench"
-"""The repository of the tags of all contenders; no image of the project has it."""
+"""The repository of the contenders' images; the project's images are in another one."""
 BASE_MARKER = "etc/vmaf-bench"
-"""The file that distinguishes a base image."""
+"""The file that makes a base image unique."""
 SOURCES = {"libvmaf": "libvmaf-source", "ffmpeg": "ffmpeg-source"}
-"""The stage of each project's source tree, which a named context replaces."""
+"""The stage with the source tree of each project, which a named context replaces."""
 
-# Debian's container images have this file, and a bootstrapped base has not.
+# The content of a file that Debian's container images have and a bootstrapped base lacks.
 _DOCKER_CLEAN = """\
 DPkg::Post-Invoke { "rm -f /var/cache/apt/archives/*.deb /var/cache/apt/*.bin || true"; };
 APT::Update::Post-Invoke { "rm -f /var/cache/apt/archives/*.deb /var/cache/apt/*.bin || true"; };
@@ -47,7 +47,7 @@ def tag(contender: Contender, target: str) -> str:
 
 
 def tree(contender: Contender) -> Path:
-    """Return the directory of a contender's files."""
+    """Return the directory with the files of a contender."""
     return DIRECTORY / "trees" / contender.name
 
 
@@ -58,9 +58,9 @@ def prepare(
 
     Args:
         scenario: the change to make.
-        contender: whose files to write.
+        contender: the contender to build.
         state: the state of the build before the change.
-        sources: unchanged source trees by project, needed for scenarios that edit one.
+        sources: the unmodified source trees by project, for scenarios that edit one.
     """
     files = tree(contender)
     contender.write(files)
@@ -75,8 +75,8 @@ def prepare(
     if scenario.name == "base":
         state = replace(state, base=f"{state.base}-{state.nonce}")
     if scenario.name == COLD and state.repeat:  # later scenarios continue from the first build
-        again = f"{state.namespace}-{state.repeat}"
-        state = replace(state, base=again, namespace=again)
+        unique = f"{state.namespace}-{state.repeat}"
+        state = replace(state, base=unique, namespace=unique)
     if scenario.project:
         copy = DIRECTORY / "trees" / f"{scenario.project}-edited"
         shutil.rmtree(copy, ignore_errors=True)
@@ -87,7 +87,7 @@ def prepare(
 
 
 def compile_recipe(files: Path) -> Path:
-    """Return the recipe that all compile steps mount."""
+    """Return the path of the recipe that all compile steps mount."""
     return next((files / "docker" / "recipes").rglob("compile.sh"))
 
 
@@ -100,11 +100,12 @@ def overlay(
     )
     targets = bake_file["target"]
     targets["_common"]["contexts"] = {bases.BASE: "target:bench-base", **contexts}
-    # The bootstrapped images replace images that are pulled elsewhere, and are not measured.
+    # The bootstrapped images replace images that other machines pull. They are not part of a
+    # contender and are built from this checkout.
     targets["_bootstrap"]["context"] = str(ROOT)
     targets["bench-base"] = base_target(state, base_source)
     if contender.remote and base_source == "bootstrap":
-        # No step reads this context; without it each build would compile the frontend.
+        # No step reads this context, but without it each build would compile the frontend.
         (marker,) = targets["bench-base"]["contexts"].values()
         targets["_common"]["contexts"][bases.FRONTEND] = marker
     targets[target] = {"tags": [tag(contender, target)], "output": ["type=docker"]}
@@ -112,14 +113,14 @@ def overlay(
 
 
 def _directory() -> Path:
-    """Return the directory of the overlay and of the secrets that it names."""
+    """Create the directory of the overlay and its secrets; return its path."""
     directory = DIRECTORY / "trees"
     directory.mkdir(parents=True, exist_ok=True)
     return directory
 
 
 def base_target(state: State, base_source: str) -> dict[str, Any]:
-    """Return the bake target of a base image that no other contender has."""
+    """Return the bake target of the base image that is unique to a contender."""
     return {
         "context": str(ROOT),
         "dockerfile-inline": f"{base_lines(base_source)}\nCOPY --from={state.namespace} . /\n",
@@ -128,9 +129,9 @@ def base_target(state: State, base_source: str) -> dict[str, Any]:
 
 
 def base_lines(base_source: str) -> str:
-    """Return the Dockerfile lines that make the usual base image.
+    """Return the Dockerfile lines of the default base image.
 
-    They are part of the target with the marker, as another target makes every build slower.
+    The target that adds the marker contains them, as a separate target would slow each build down.
     """
     if base_source != "bootstrap":
         return f"FROM {bases.BASE}"
@@ -140,7 +141,7 @@ def base_lines(base_source: str) -> str:
 
 
 def base_context(state: State, base_source: str) -> Path:
-    """Write the files that the base image gets: the marker, and those of a pulled image."""
+    """Write the files to add to the base image: the marker and, if bootstrapped, docker-clean."""
     directory = DIRECTORY / "trees" / "base"
     shutil.rmtree(directory, ignore_errors=True)
     files = {BASE_MARKER: f"{state.base}\n"}
@@ -155,7 +156,7 @@ def base_context(state: State, base_source: str) -> Path:
 def image(
     session: Session, scenario: Scenario, contender: Contender, repeat: int = 0
 ) -> tuple[progress.Outcome, State]:
-    """Build a contender's image in a scenario, once more after a race inside BuildKit.
+    """Build a contender's image in a scenario; repeat the build after a race in BuildKit.
 
     Raises:
         UserError: the build failed.
@@ -180,23 +181,23 @@ def image(
         if not outcome.returncode:
             break
         race = build.is_race((outcome.build.text or [""])[-1])
-        # A repeated build would find the steps cached that ran before the race.
+        # In a repeated build, the steps that ran before the race are cached.
         if last or not race or not scenario.repeats:
             raise failure.failure(outcome)
-        say("a race inside BuildKit ended the build (a known bug); measuring it again")
+        say("measuring the build again after a known race in BuildKit")
     return outcome, state
 
 
 def pushed_base(session: Session, state: State) -> str:
     """Push a base image to the registry before the measurement; return its named context.
 
-    Users pull their base image, so that it is not part of the cached layers. It is built
-    once, as its files have the dates of the build.
+    Users pull their base image, so it is not part of the cached layers. It is built only once,
+    because its files have the dates of the build.
 
     Raises:
-        UserError: it cannot be built.
+        UserError: the base image cannot be built.
     """
-    assert session.registry  # noqa: S101 - for mypy: it runs where a contender needs it
+    assert session.registry  # noqa: S101 (for mypy; the registry runs for remote contenders)
     name = session.registry.base(state.base)
     if state.base not in session.registry.tags(BASES):
         bake_file = machine_overlay(
@@ -210,10 +211,10 @@ def pushed_base(session: Session, state: State) -> str:
 
 
 def source_tree(session: Session, project: str) -> Path:
-    """Return the source tree that the images are built from by default; fetched once a run.
+    """Return the default source tree of a project, which is fetched once in each run.
 
     Raises:
-        UserError: its stage cannot be built.
+        UserError: the stage that fetches it cannot be built.
     """
     directory = DIRECTORY / "sources" / f"{session.run.name}-{project}"
     if directory.exists():
@@ -239,10 +240,10 @@ def source_tree(session: Session, project: str) -> Path:
 
 
 def build_frontend(session: Session) -> None:
-    """Build the syntax frontend before the measurement, where it cannot be pulled.
+    """Build the syntax frontend before the measurement if it cannot be pulled.
 
     Raises:
-        UserError: it cannot be built.
+        UserError: the frontend cannot be built.
     """
     if session.base_source == "bootstrap":
         bake_file = machine_overlay(
@@ -257,7 +258,7 @@ def bake_or_raise(
     """Run bake in the checkout.
 
     Raises:
-        UserError: it failed.
+        UserError: the build failed.
     """
     outcome = bake(session, bake_file, arguments, directory=ROOT, name=name)
     if outcome.returncode:
@@ -272,7 +273,7 @@ def bake(
     directory: Path,
     name: str,
 ) -> progress.Outcome:
-    """Run bake in a directory with one more bake file; `name` becomes part of the log's name."""
+    """Run bake in a directory with an additional bake file; `name` is part of the log's name."""
     file = _directory() / "overlay.json"
     file.write_text(json.dumps(bake_file))
     command = ["docker", "buildx", "bake", "--progress=rawjson"]
@@ -282,7 +283,7 @@ def bake(
     environment = {
         **os.environ,
         "SOURCE_DATE_EPOCH": git.epoch(os.environ),
-        # Where no output is set, buildx would load the stages that are named contexts.
+        # buildx would also load the stages that are named contexts, as they set no output.
         "BUILDX_NO_DEFAULT_LOAD": "1",
     }
     return progress.follow([*command, *arguments], cwd=directory, env=environment, log=log)

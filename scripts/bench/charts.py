@@ -1,4 +1,4 @@
-"""The charts of docs/performance.md, as SVG files that are the same for the same results."""
+"""Draw the charts of docs/performance.md as SVG files, which are reproducible."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from scripts.bench.results import LIMIT, PROJECT, Result, times
+from scripts.bench.results import LIMIT, PROJECT, Result, speedup
 from scripts.core.paths import ROOT
 
 CHARTS = {
@@ -46,8 +46,8 @@ def ratio(factor: float | None) -> str:
     return f"{factor:.{0 if factor >= 9.95 else 1}f}x" if factor else ""  # noqa: PLR2004
 
 
-def bars(groups: Rows, titles: Mapping[str, str], order: Sequence[str]) -> None:
-    """Draw a group of bars for each scenario, one bar per contender, on a logarithmic scale."""
+def draw_rebuilds(groups: Rows, titles: Mapping[str, str], order: Sequence[str]) -> None:
+    """Draw the durations as groups of bars: a group per scenario, a bar per contender."""
     shown = [name for name in order if any(name in row for row in groups.values())]
     placed: list[tuple[float, str, Result, str]] = []
     centres: list[float] = []
@@ -72,8 +72,8 @@ def bars(groups: Rows, titles: Mapping[str, str], order: Sequence[str]) -> None:
     _save(CHARTS["rebuild"], figure, axes, "seconds to the finished image, less is better", colours)
 
 
-def parts(pairs: Rows, titles: Mapping[str, str]) -> None:
-    """Draw the time of the project's rebuilds: the work that no cache can save, and the rest."""
+def draw_limits(pairs: Rows, titles: Mapping[str, str]) -> None:
+    """Draw the durations of the project's rebuilds, split into the limit and the rest."""
     centres = [float(number) for number in range(len(pairs))]
     figure, axes = _empty(2 * len(pairs), _row_labels(pairs, titles), centres)
     for height, row in zip(centres, pairs.values(), strict=True):
@@ -84,7 +84,7 @@ def parts(pairs: Rows, titles: Mapping[str, str]) -> None:
         for name, length in lengths.items():
             axes.barh(height, length, 0.6, left=left, color=_PARTS[name])
             left += length
-        label = f" {seconds(project)}, {ratio(times(project, limit))} the limit"
+        label = f" {seconds(project)}, {ratio(speedup(project, limit))} the limit"
         axes.text(left * 1.01, height, label, va="center", fontsize=9, color=_INK)
     axes.set_ylim(len(pairs) - 0.5, -0.5)
     axes.set_xlim(0, max(row[PROJECT].value for row in pairs.values()) * 1.25)
@@ -97,19 +97,19 @@ def _row_labels(groups: Rows, titles: Mapping[str, str]) -> list[str]:
 
 
 def _bar_label(row: Mapping[str, Result], contender: str) -> str:
-    """Return the seconds of a bar, and its ratio to the project's."""
+    """Return the label of a bar: its duration and the ratio to the project's duration."""
     result, project = row[contender], row.get(PROJECT)
-    factor = times(result, project)
+    factor = speedup(result, project)
     if contender == PROJECT or factor is None:
         return seconds(result)
     if contender == LIMIT:
-        return f"{seconds(result)}, {PROJECT} takes {ratio(times(project, result))}"
+        return f"{seconds(result)}, {PROJECT} takes {ratio(speedup(project, result))}"
     return f"{seconds(result)}, {ratio(factor)} {PROJECT}"
 
 
 def _empty(height: float, labels: Sequence[str], centres: Sequence[float]) -> tuple[Figure, Axes]:
-    """Return an empty chart with a label at each centre on the left."""
-    mpl.rcParams["svg.hashsalt"] = "vmaf-images"  # the same results give the same file
+    """Return an empty chart with a label on the left of each centre."""
+    mpl.rcParams["svg.hashsalt"] = "vmaf-images"  # makes the file reproducible
     mpl.rcParams["svg.fonttype"] = "none"
     figure, axes = plt.subplots(figsize=(10.5, 1.3 + 0.27 * height), facecolor=_GROUND)
     axes.set_facecolor(_GROUND)
@@ -119,7 +119,7 @@ def _empty(height: float, labels: Sequence[str], centres: Sequence[float]) -> tu
 
 
 def _save(path: Path, figure: Figure, axes: Axes, label: str, colours: Mapping[str, str]) -> None:
-    """Add grid, legend and background to a chart and write it."""
+    """Add the grid and the legend to a chart, and write the file."""
     axes.set_xlabel(label, color=_INK)
     axes.grid(axis="x", color=_FAINT, linewidth=0.8)
     axes.set_axisbelow(True)

@@ -1,4 +1,4 @@
-"""Remove what a run of the rebuild bench left in the engine, and nothing else."""
+"""Remove the images, cache mounts and files that a run of the rebuild bench created."""
 
 import re
 import shutil
@@ -16,9 +16,9 @@ def clean_up(session: Session) -> None:
         process.run("docker", "image", "rm", *tags.split())
     listing = process.output("docker", "buildx", "du", "--verbose")
     if records := builder_records(listing, f"bench-{session.run.name}-"):
-        which = f'--filter=id="{"|".join(records)}"'
+        id_filter = f'--filter=id="{"|".join(records)}"'
         say(f"rebuild: removing {len(records)} records of this run from the builder")
-        process.run("docker", "buildx", "prune", "--force", which)
+        process.run("docker", "buildx", "prune", "--force", id_filter)
     for name in ("trees", "sources", "registry"):
         shutil.rmtree(DIRECTORY / name, ignore_errors=True)
 
@@ -26,7 +26,8 @@ def clean_up(session: Session) -> None:
 def builder_records(listing: str, namespace: str) -> list[str]:
     """Return the ids of a run's records in the output of `docker buildx du --verbose`.
 
-    Cache mounts are in the run's namespace; layers descend from a base image with its marker.
+    The cache mounts have the namespace of the run. The layers are descendants of a base image that
+    has the marker of the run.
     """
     parents: dict[str, set[str]] = {}
     records = set()
@@ -42,6 +43,6 @@ def builder_records(listing: str, namespace: str) -> list[str]:
         )
         if any(re.search(pattern, description) for pattern in patterns):
             records.add(name)
-    while more := {name for name, above in parents.items() if above & records} - records:
-        records |= more
+    while children := {name for name, ids in parents.items() if ids & records} - records:
+        records |= children
     return sorted(records)

@@ -1,9 +1,9 @@
 """The contenders of the rebuild bench: this checkout, and the same files with patches applied.
 
-Each contender is a directory with the files of the checkout that a build can see. A patch
-from scripts/bench/patches/ turns them into what others would write. Patches change today's
-files, so that all contenders build the same image. A patch that does not apply is an error:
-a contender that silently equals the project would make every ratio 1.
+Each contender is a directory with the files of the checkout that a build reads. The patches in
+scripts/bench/patches/ change them to another way to build the images. They apply to the current
+files, so that all contenders build the same image. A patch that does not apply is an error,
+because a contender that equals the project would have a ratio of 1 in every scenario.
 """
 
 import shutil
@@ -19,10 +19,10 @@ from scripts.core.paths import ROOT
 
 PATCHES = ROOT / "scripts" / "bench" / "patches"
 INPUTS = (".dockerignore", "Dockerfile*", "dev", "docker", "docker-bake*.hcl", "server")
-"""The files that a build can see, and the bake files."""
+"""The files that a build reads, and the bake files."""
 PRODUCTION = "docker/Dockerfile.production-gpu"
 BOOTSTRAP = "docker/bootstrap/Dockerfile"
-"""Builds the images that are pulled where a registry answers; no contender changes it."""
+"""The Dockerfile of the bootstrapped base images, which is the same for all contenders."""
 
 
 @dataclass(frozen=True)
@@ -32,14 +32,14 @@ class Contender:
     name: str
     title: str
     patches: Sequence[str] = ()
-    """The names of its patches, in the order in which they are applied."""
+    """The names of the patches, in the order in which they are applied."""
     files: Mapping[str, Path] = field(default_factory=dict)
-    """The files that it has in addition, by their path in the tree."""
+    """Additional files, by their path in the tree."""
     remote: bool = False
-    """Whether its layers are stored in a registry only."""
+    """Whether its layers are stored only in a registry."""
 
     def write(self, directory: Path) -> None:
-        """Write the contender's tree, replacing an earlier one.
+        """Write the files of the contender to a directory; remove its earlier content.
 
         Raises:
             UserError: a patch does not apply.
@@ -59,9 +59,9 @@ def apply(patch: Path, directory: Path) -> None:
     """Apply a patch to the files of a directory.
 
     Raises:
-        UserError: it does not apply, or changes nothing.
+        UserError: the patch does not apply, or changes nothing.
     """
-    # git would take a directory inside the checkout for a part of it, and skip every file.
+    # Without the ceiling, git would find the checkout around the directory and skip every file.
     environment = {**process.environment(), "GIT_CEILING_DIRECTORIES": str(directory.parent)}
     done = process.run(
         "git", "apply", "--whitespace=nowarn", str(patch), cwd=directory, env=environment
@@ -82,7 +82,7 @@ LIMIT_CONTENDER = Contender(
     ("limit",),
     files={"docker/recipes/clock.sh": ROOT / "scripts" / "bench" / "clock.sh"},
 )
-"""Not a competitor: it is this checkout, with a clock in its compile steps."""
+"""The lower bound: this checkout, with compile steps that measure their parts."""
 _COMPETITORS = (
     Contender("before", "no cache mounts, no compiler cache", ("before",)),
     Contender("adr", "ADR-0923 as written: cache mounts, a ccache for each variant", ("adr",)),
@@ -98,7 +98,7 @@ CONTENDERS: Mapping[str, Contender] = {contender.name: contender for contender i
 
 
 def digest() -> str:
-    """Return the SHA-256 of all files of this checkout that a build can see."""
+    """Return the SHA-256 of all files of this checkout that a build reads."""
     total = sha256()
     for path in git.tracked(*INPUTS):
         total.update(f"{path} {sha256((ROOT / path).read_bytes()).hexdigest()}\n".encode())
@@ -106,13 +106,13 @@ def digest() -> str:
 
 
 def choose(names: Sequence[str], *, quick: bool) -> list[Contender]:
-    """Return the named contenders, or all; only the project for a quick run.
+    """Return the named contenders; by default all, or only the project in a quick run.
 
     Raises:
-        UserError: there is no contender of that name.
+        UserError: there is no contender with one of the names.
     """
     if unknown := [name for name in names if name not in CONTENDERS]:
-        listing = "\n".join(f"  {one.name:<10} {one.title}" for one in CONTENDERS.values())
+        listing = "\n".join(f"  {known.name:<10} {known.title}" for known in CONTENDERS.values())
         raise UserError("no such contender", f"`{unknown[0]}`", f"The contenders are:\n{listing}")
     if names:
         return [contender for contender in CONTENDERS.values() if contender.name in names]

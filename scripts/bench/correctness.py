@@ -1,4 +1,4 @@
-"""Whether an image that the bench built is correct: no stale library, no other content."""
+"""Check the images that the bench builds: stale libraries, and differences to a cold build."""
 
 import re
 from collections.abc import Mapping
@@ -14,11 +14,11 @@ from scripts.core import process
 from scripts.core.console import UserError
 
 LIBRARIES = ("libvmaf", "libavfilter")
-"""The libraries in which edits are looked for."""
+"""The libraries that are searched for the markers of edits."""
 
 
 def library_markers(image: str) -> dict[str, set[str]]:
-    """Return the markers of edits in an image's libraries, by library.
+    """Return the markers of edits in the libraries of an image, by library.
 
     Raises:
         UserError: a library cannot be read.
@@ -31,14 +31,14 @@ def library_markers(image: str) -> dict[str, set[str]]:
             raise UserError(
                 f"cannot read {name} of {image}",
                 done.stderr.strip(),
-                "The image was just built: see whether the engine still answers.",
+                "Check that the engine still runs: `docker info`.",
             )
         markers[name] = set(re.findall(rf"{MARKER}[0-9a-f]{{12}}", done.stdout))
     return markers
 
 
-def stale(markers: Mapping[str, set[str]], scenario: Scenario, state: State) -> str:
-    """Describe a library that lacks the edit or has an earlier one; empty if there is none."""
+def stale_library(markers: Mapping[str, set[str]], scenario: Scenario, state: State) -> str:
+    """Describe a library that lacks the edit or contains an earlier edit; empty if none does."""
     for name, present in markers.items():
         expected = {f"{MARKER}{state.nonce}"} if name in scenario.edited_libraries else set()
         if present != expected:
@@ -50,9 +50,9 @@ def stale(markers: Mapping[str, set[str]], scenario: Scenario, state: State) -> 
 
 
 def compare_with_cold(scenario: Scenario, result: Result) -> str:
-    """Compare an image with the cold build of the same inputs; describe the difference.
+    """Compare an image with the cold build of the same inputs; describe the differences.
 
-    An image with an edit has no cold build to compare with: the marker of the edit proves it.
+    An image with an edited source tree has no such cold build and is checked by its markers only.
     """
     image = tag(PROJECT_CONTENDER, scenario.target)
     cold = f"{image}-cold"
@@ -61,32 +61,34 @@ def compare_with_cold(scenario: Scenario, result: Result) -> str:
         return ""
     if scenario.project or scenario.target != SCENARIOS[COLD].target:
         return ""
-    different = [] if identity(cold) == identity(image) else differences(cold, image)
+    different = [] if image_id(cold) == image_id(image) else differences(cold, image)
     result.digests_equal = not different
     return f"differs from the cold build: {'; '.join(different[:3])}" if different else ""
 
 
-def identity(image: str) -> str:
-    """Return an image's digest: images with equal digests need no comparison of files.
+def image_id(image: str) -> str:
+    """Return the id of an image; images with the same id have the same files.
 
     Raises:
-        UserError: there is no such image.
+        UserError: the engine does not have the image.
     """
-    if shown := process.output("docker", "image", "inspect", "--format={{.Id}}", image).strip():
-        return shown
+    if digest := process.output("docker", "image", "inspect", "--format={{.Id}}", image).strip():
+        return digest
     raise UserError(
-        "cannot compare images", f"{image} is gone", "Start a new run, without --resume."
+        "cannot compare images",
+        f"the engine no longer has {image}",
+        "Start a new run, without --resume.",
     )
 
 
-def differences(one: str, other: str) -> list[str]:
+def differences(first: str, second: str) -> list[str]:
     """Return a line for each file of the project that differs between two images.
 
-    Files of Debian packages and of their installation, such as dates in logs, are left out,
-    as no cache of the project makes them.
+    Files of Debian packages, and files that their installation writes, such as logs with dates,
+    are not compared, because the project does not build them.
     """
     return [
         f"{difference.path} ({difference.what})"
-        for difference in listing.differences(listing.listing(one), listing.listing(other))
+        for difference in listing.differences(listing.listing(first), listing.listing(second))
         if difference.owner == "project"
     ]

@@ -1,4 +1,4 @@
-"""The edits that the scenarios make to a copy of the checkout or of a source tree."""
+"""Edit a copy of the checkout or of a source tree, as the scenarios require."""
 
 import os
 from pathlib import Path
@@ -7,11 +7,11 @@ from scripts.core.console import UserError
 from scripts.dockerfile import parser
 
 MARKER = "vmaf_bench_"
-"""The start of the name that each edit leaves in the binaries; the nonce of the build follows."""
+"""The prefix of the symbol that an edit adds to a library; the nonce of the build follows it."""
 PACKAGES = ("bc", "ed", "time")
-"""Small Debian packages that are added to the toolchain in turn."""
+"""Small Debian packages; each repetition of the scenario adds another one to the toolchain."""
 
-# Data and kernels that the compiler cannot drop, so that the edit is visible in the library.
+# Data and kernels that the compiler must not remove, so that the library contains the edit.
 _IN_C = '\n__attribute__((used)) static const volatile char {0}[] = "{0}";\n'
 _IN_CUDA = '\nextern "C" __global__ void {0}(unsigned *out) {{ *out = {1}u; }}\n'
 
@@ -24,10 +24,10 @@ def touch(tree: Path, nonce: str) -> None:
 
 
 def edit_source(tree: Path, file: str, nonce: str) -> None:
-    """Change the code that a source file compiles to, in a way that can be found in the library.
+    """Add a symbol with the marker and the nonce to a source file.
 
     Raises:
-        UserError: there is no such file.
+        UserError: the source tree has no such file.
     """
     path = tree / file
     if not path.is_file():
@@ -39,7 +39,7 @@ def edit_source(tree: Path, file: str, nonce: str) -> None:
     name, text = f"{MARKER}{nonce}", path.read_text()
     if path.suffix == ".cu":
         text += _IN_CUDA.format(name, int(nonce[:7], 16))
-    elif path.suffix == ".h":  # inside the include guard, as a file may include it twice
+    elif path.suffix == ".h":  # inside the include guard
         before, end, after = text.rpartition("#endif")
         text = before + _IN_C.format(name) + end + after
     else:
@@ -53,10 +53,10 @@ def invalidate_compile_steps(recipe: Path, nonce: str) -> None:
 
 
 def add_package(dockerfile: Path, package: str) -> None:
-    """Add a package to those that the stage `toolchain` installs.
+    """Add a package to the packages that the stage `toolchain` installs.
 
     Raises:
-        UserError: the stage installs nothing.
+        UserError: the stage installs no packages.
     """
     text = dockerfile.read_text()
     lines = text.splitlines()

@@ -1,4 +1,4 @@
-"""A figure that a bench measures."""
+"""The figures that the benchmarks print."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from statistics import median
 
 @dataclass(frozen=True)
 class Figure:
-    """A number, and the samples whose median it is."""
+    """A measured number; with samples, it is their median."""
 
     name: str
     value: float
@@ -15,16 +15,16 @@ class Figure:
     samples: Sequence[float] = field(default_factory=tuple)
 
     def __str__(self) -> str:
-        """Return one line, with the range of the samples."""
+        """Return the figure on one line, with the range of the samples."""
         spread = f" ({min(self.samples):.4g} to {max(self.samples):.4g})" if self.samples else ""
         return f"{self.name}: {self.value:.4g} {self.unit}".rstrip() + spread
 
 
-def middle(name: str, samples: Sequence[float], unit: str = "") -> Figure:
+def median_figure(name: str, samples: Sequence[float], unit: str = "") -> Figure:
     """Return the median of samples as a figure."""
     return Figure(name, median(samples), unit, tuple(samples))
 
 
 def ratio(name: str, numerators: Sequence[float], denominators: Sequence[float]) -> Figure:
-    """Return the median ratio of samples that were measured in pairs, one after the other."""
-    return middle(name, [a / b for a, b in zip(numerators, denominators, strict=True)])
+    """Return the median of the ratios of samples that were measured in pairs."""
+    return median_figure(name, [a / b for a, b in zip(numerators, denominators, strict=True)])

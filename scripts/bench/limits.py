@@ -1,8 +1,8 @@
-"""The lower bound of a rebuild: the work of compile steps that no cache can save.
+"""Measure the lower bound of a rebuild: the work in compile steps that no cache can avoid.
 
-The contender `limit` runs make and ninja through scripts/bench/clock.sh, which prints how long
-configure and the links took. It is built from the project's caches, so that compiling itself
-takes almost no time.
+The contender `limit` runs make and ninja through scripts/bench/clock.sh, which prints the duration
+of configure and of the links. It uses the caches of the project, so that compilation takes almost
+no time.
 """
 
 from scripts.bench.builds import SOURCES, image
@@ -14,7 +14,7 @@ from scripts.buildkit import records
 from scripts.core.console import UserError
 
 KINDS = ("configure", "link", "install")
-"""The kinds of work in a compile step that no cache can save."""
+"""The kinds of work in a compile step that no cache can avoid."""
 
 
 def measure(session: Session, target: str) -> None:
@@ -36,14 +36,14 @@ def measure(session: Session, target: str) -> None:
     if not all(f"{project}-{target}" in session.run.limits for project in SOURCES):
         raise UserError(
             "cannot measure the limit",
-            f"the compile steps of {target} did not print how long their links took",
+            f"the compile steps of {target} did not print the durations of their links",
             f"See scripts/bench/clock.sh and {outcome.log}.",
         )
     session.write()
 
 
 def add(run: Run) -> None:
-    """Add the limit to the results of each scenario that has one."""
+    """Add the limit to the results of each scenario for which it can be computed."""
     for name, row in run.by_scenario().items():
         scenario = SCENARIOS[name]
         steps = [run.limits.get(f"{project}-{scenario.target}") for project in scenario.compiles]

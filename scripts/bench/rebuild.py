@@ -1,8 +1,7 @@
-"""The rebuild bench: this project, the usual alternatives, and a lower bound.
+"""The rebuild bench compares the project with common alternatives and with a lower bound.
 
-Each contender is built again and again as its files change, taking turns with the others, so
-that whatever else the machine does affects all of them. Nothing of a run is left in the tags
-that people use.
+The contenders are built in turns after each change, so that other load on the machine affects all
+of them. A run does not change the tags of the project's images.
 """
 
 import argparse
@@ -22,7 +21,7 @@ from scripts.bench import (
 from scripts.bench import results as bench_results
 from scripts.bench import session as sessions
 from scripts.bench.contenders import CONTENDERS, PROJECT_CONTENDER, Contender
-from scripts.bench.figure import Figure, middle
+from scripts.bench.figure import Figure, median_figure
 from scripts.bench.results import Result
 from scripts.bench.scenarios import Scenario
 from scripts.bench.session import DIRECTORY, ROUNDS, Session
@@ -33,10 +32,10 @@ from scripts.engine import client
 from scripts.images import sizes
 
 
-def turns(
+def pending_builds(
     session: Session, chosen: Sequence[Scenario], competitors: Sequence[Contender]
 ) -> Iterator[tuple[Scenario, Contender, Result]]:
-    """Yield the builds that are still to be measured, the contenders taking turns."""
+    """Yield the builds that are not yet measured, with the contenders in turns."""
     rows = {
         scenario.name: [
             (contender, session.run.result(scenario.name, contender.name, scenario.target))
@@ -52,7 +51,7 @@ def turns(
 
 
 def sample(session: Session, scenario: Scenario, contender: Contender, result: Result) -> None:
-    """Measure one build, check its image, and write the result.
+    """Measure a build, check its image, and write the result.
 
     Raises:
         UserError: the build failed.
@@ -61,17 +60,17 @@ def sample(session: Session, scenario: Scenario, contender: Contender, result: R
     downloaded = bench_results.downloaded(outcome.log)
     result.add(outcome.seconds, records.stages(outcome.build), downloaded)
     markers = correctness.library_markers(builds.tag(contender, scenario.target))
-    wrong = correctness.stale(markers, scenario, state)
-    if contender is PROJECT_CONTENDER and not wrong:
-        wrong = correctness.compare_with_cold(scenario, result)
-    if wrong:
-        result.note = wrong
-        say(f"STALE: {scenario.name}, {contender.name}: {wrong}")
+    error = correctness.stale_library(markers, scenario, state)
+    if contender is PROJECT_CONTENDER and not error:
+        error = correctness.compare_with_cold(scenario, result)
+    if error:
+        result.note = error
+        say(f"STALE: {scenario.name}, {contender.name}: {error}")
     session.write()
 
 
 def measure(session: Session, chosen: Sequence[Scenario], competitors: Sequence[Contender]) -> None:
-    """Measure every build that is missing, writing each result at once.
+    """Measure the builds that have no result yet; write each result immediately.
 
     Raises:
         UserError: a build failed.
@@ -80,11 +79,11 @@ def measure(session: Session, chosen: Sequence[Scenario], competitors: Sequence[
     sizes.check_disk(client.free_bytes(client.require()), needed)
     builds.build_frontend(session)
     with ExitStack() as stack:
-        for scenario, contender, result in turns(session, chosen, competitors):
+        for scenario, contender, result in pending_builds(session, chosen, competitors):
             if contender.remote and not session.registry:
                 directory = DIRECTORY / "registry" / session.run.name
                 session.registry = stack.enter_context(registry.serve(directory))
-            done = sum(bool(other.seconds) for other in session.run.results)
+            done = sum(bool(measured.seconds) for measured in session.run.results)
             say(
                 f"rebuild: {done} of {len(session.run.results)} done; now {scenario.name} "
                 f"({scenario.title}), {contender.name}, build {len(result.seconds) + 1}"
@@ -103,10 +102,10 @@ def measure(session: Session, chosen: Sequence[Scenario], competitors: Sequence[
 
 
 def figures(options: argparse.Namespace) -> Iterator[Figure]:
-    """Yield the medians of a run once all of it is measured.
+    """Yield the medians of a run after all of its builds are measured.
 
     Raises:
-        UserError: an option is wrong, a build failed, or an image is stale.
+        UserError: an option is invalid, a build failed, or an image is stale.
     """
     if options.update_docs:
         update_docs()
@@ -119,8 +118,8 @@ def figures(options: argparse.Namespace) -> Iterator[Figure]:
     session = sessions.begin(
         resume=options.resume, quick=options.quick, cold_runs=options.cold_runs
     )
-    if left_out := [name for name in CONTENDERS if CONTENDERS[name] not in competitors]:
-        say(f"rebuild: not measured: {', '.join(left_out)}")
+    if omitted := [name for name in CONTENDERS if CONTENDERS[name] not in competitors]:
+        say(f"rebuild: not measured: {', '.join(omitted)}")
     try:
         measure(session, chosen, competitors)
     except KeyboardInterrupt:
@@ -129,15 +128,15 @@ def figures(options: argparse.Namespace) -> Iterator[Figure]:
     for result in session.run.results:
         if result.seconds:
             name = f"{result.scenario}, {result.target}, {result.contender}"
-            yield middle(name, result.seconds, "s")
-    for shown in (table.table, table.compiling):
-        printed = shown(session.run, scenarios.titles())
-        console.print(printed, markup=False, soft_wrap=True)
-    if wrong := [result for result in session.run.results if result.note]:
+            yield median_figure(name, result.seconds, "s")
+    for markdown in (table.table, table.compile_table):
+        text = markdown(session.run, scenarios.titles())
+        console.print(text, markup=False, soft_wrap=True)
+    if stale := [result for result in session.run.results if result.note]:
         raise UserError(
             "the bench built a stale image",
-            "\n".join(f"{one.scenario}, {one.contender}: {one.note}" for one in wrong),
-            f"Its images and caches are kept for inspection; the results are in {session.path}.",
+            "\n".join(f"{result.scenario}, {result.contender}: {result.note}" for result in stale),
+            f"Inspect the images and caches of the run; the results are in {session.path}.",
         )
     if not options.keep_state:
         session.run.closed = True
@@ -146,10 +145,10 @@ def figures(options: argparse.Namespace) -> Iterator[Figure]:
 
 
 def update_docs() -> None:
-    """Write the latest run into docs/; without one, draw the charts of the history again.
+    """Add the latest run to docs/; without a run, update the page and charts from the history.
 
     Raises:
-        UserError: nothing was measured, neither here nor in docs/.
+        UserError: there is neither a run on this machine nor a history in docs/.
     """
     if not bench_results.history() or list(DIRECTORY.glob(f"*{RUN}")):
         bench_results.store(bench_results.decode(sessions.newest().read_bytes()))

@@ -1,8 +1,8 @@
-"""A container registry on loopback, and a builder whose layers are stored only there.
+"""Run a container registry on loopback, and a builder that stores its layers only there.
 
-The engine's own builder cannot export all layers of a build to a registry, so that a separate
-BuildKit does it. Its cache is emptied before each build, like that of a fresh CI machine. Both
-programs end with the bench.
+The engine's builder cannot export all layers of a build to a registry, so a separate BuildKit is
+used. Its cache is emptied before each build, as on a fresh CI machine. The bench stops both
+programs when it ends.
 """
 
 import os
@@ -21,13 +21,13 @@ from scripts.core.console import UserError, say
 from scripts.core.paths import cache_dir
 
 BUILDKIT = "github.com/moby/buildkit/cmd/buildkitd@v0.13.2"
-"""The BuildKit release that is part of Debian's Docker Engine 26.1."""
+"""The BuildKit release in Debian's Docker Engine 26.1."""
 BUILDER = "vmaf-bench"
 BASES, LAYERS = "vmaf-bench-base", "vmaf-bench"
 """The repositories of base images and of cached layers."""
 BRANCH = "-branch"
-PATIENCE = 60
-"""Seconds that a program may take to start or to end."""
+TIMEOUT = 60
+"""The timeout in seconds for the start and the end of a program."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Registry:
 
     @property
     def builder(self) -> str:
-        """The option that makes a bake command use the builder."""
+        """The option that selects the builder for a bake command."""
         return f"--builder={BUILDER}"
 
     def base(self, name: str) -> str:
@@ -46,24 +46,24 @@ class Registry:
         return f"{self.address}/{BASES}:{name}"
 
     def tags(self, repository: str) -> set[str]:
-        """Return the tags of a repository; none if it does not exist."""
+        """Return the tags of a repository; an empty set if the repository does not exist."""
         with requests.Session() as session:
-            session.trust_env = False  # a proxy does not reach this machine's loopback
+            session.trust_env = False  # a proxy cannot connect to the loopback of this machine
             url = f"http://{self.address}/v2/{repository}/tags/list"
-            answer = session.get(url, timeout=PATIENCE)
+            answer = session.get(url, timeout=TIMEOUT)
             return set(answer.json()["tags"] or ()) if answer.ok else set()
 
     def arguments(self, target: str) -> list[str]:
         """Return the bake arguments that import and export the layers of a target.
 
-        They follow common CI practice: the first build is that of the main branch, and later
-        builds are those of a branch that reads both caches and writes its own. All builds
-        cannot write to one reference: BuildKit does not export a layer that it found in a
-        registry and did not have to pull, so that the reference would lose layers with each
-        build, until the toolchain is missing after an edit.
+        They follow common CI practice: the first build represents the main branch, and later
+        builds represent a branch, which reads both caches and writes its own. The builds cannot
+        share one reference: BuildKit does not export a layer that is in a registry and was not
+        pulled, so each build would remove layers from the reference, and after an edit the
+        toolchain would be missing.
         """
         stored, branch = self.tags(LAYERS), f"{target}{BRANCH}"
-        # The main branch's layers of another image contain the toolchain as well.
+        # The layers of other images on the main branch also contain the toolchain.
         others = sorted(tag for tag in stored - {target} if not tag.endswith(BRANCH))
         cache = f"type=registry,ref={self.address}/{LAYERS}"
         return [
@@ -86,10 +86,10 @@ class Registry:
 
 
 def programs() -> tuple[Path, Path]:
-    """Return the programs of the registry and of BuildKit, fetched if they are not installed.
+    """Return the programs of the registry and of BuildKit; download those that are not installed.
 
     Raises:
-        UserError: they cannot be fetched.
+        UserError: a program cannot be downloaded or compiled.
     """
     if os.geteuid():
         raise _error("it requires root")
@@ -103,7 +103,7 @@ def programs() -> tuple[Path, Path]:
 
 
 def _unpacked(package: str) -> Path:
-    """Return a program from a Debian package that is unpacked without being installed."""
+    """Return a program from a Debian package, which is unpacked but not installed."""
     directory = cache_dir(package)
     program = directory / "usr" / "bin" / package
     if not program.exists():
@@ -119,7 +119,7 @@ def _run(*command: str, cwd: Path | None = None, env: dict[str, str] | None = No
     """Run a program.
 
     Raises:
-        UserError: it is not installed, or it failed.
+        UserError: the program is not installed, or failed.
     """
     done = process.run(*command, cwd=cwd, env={**process.environment(), **(env or {})})
     if done.returncode:
@@ -140,7 +140,7 @@ def serve(directory: Path) -> Iterator[Registry]:
     """Run a registry and its builder, with their data in `directory`.
 
     Raises:
-        UserError: they cannot be fetched, or do not start.
+        UserError: a program cannot be downloaded, or does not start.
     """
     registry, buildkit = programs()
     ports = [free_port(), free_port()]
@@ -170,7 +170,7 @@ def serve(directory: Path) -> Iterator[Registry]:
 
 
 def free_port() -> int:
-    """Return a TCP port on loopback that no program listens on."""
+    """Return a TCP port on loopback that is free."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
@@ -179,7 +179,7 @@ def free_port() -> int:
 
 @contextmanager
 def daemon(command: Sequence[str], log: Path) -> Iterator[None]:
-    """Run a program in the background, with its output in a log; Ctrl-C does not reach it."""
+    """Run a program in the background, with its output in a log; Ctrl-C does not stop it."""
     child = process.start_daemon(
         *command, log=log, env={**os.environ, "OTEL_TRACES_EXPORTER": "none"}
     )
@@ -187,7 +187,7 @@ def daemon(command: Sequence[str], log: Path) -> Iterator[None]:
         yield
     finally:
         child.terminate()
-        child.wait(PATIENCE)
+        child.wait(TIMEOUT)
 
 
 def listens(port: int) -> bool:
@@ -200,11 +200,11 @@ def wait(port: int, log: Path) -> None:
     """Wait until a program listens on a port.
 
     Raises:
-        UserError: none does within `PATIENCE` seconds.
+        UserError: no program listens within `TIMEOUT` seconds.
     """
     until_it_listens = Retrying(
         retry=retry_if_result(lambda answer: not answer),
-        stop=stop_after_delay(PATIENCE),
+        stop=stop_after_delay(TIMEOUT),
         wait=wait_fixed(0.2),
     )
     try:

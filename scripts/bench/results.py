@@ -13,7 +13,7 @@ from scripts.buildkit.records import StageRecord
 from scripts.core.paths import PERFORMANCE
 
 PROJECT, LIMIT = "project", "limit"
-"""The contender that is this checkout, and the lower bound that no cache can beat."""
+"""The names of the contender that is this checkout, and of the lower bound."""
 
 _FETCHED = re.compile(r"Fetched ([\d.,]+) ([kMGT]?)B in ")
 _UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
@@ -26,15 +26,15 @@ class Result(msgspec.Struct):
     contender: str
     target: str
     seconds: list[float] = []
-    """The duration of each build, from the command to the finished image."""
+    """The duration of each build, from the command to the exported image."""
     hits: float | None = None
-    """The share of compiler calls that were cache hits in the last build, if there were any."""
+    """The hit rate of the compiler caches in the last build; None without lookups."""
     downloaded_bytes: int = 0
     """The largest number of bytes that apt fetched in a build, package indexes included."""
     digests_equal: bool | None = None
     """Whether the project's files equal those of a cold build; None if they were not compared."""
     note: str = ""
-    """What is wrong with the image; empty if nothing is."""
+    """The error in the image; empty if the image is correct."""
     stages: dict[str, list[float]] = {}
     """The seconds of each stage that was not cached, one value per build."""
 
@@ -56,14 +56,14 @@ class Result(msgspec.Struct):
         return median(self.seconds)
 
     @property
-    def compiling(self) -> float | None:
-        """The seconds of the libvmaf and FFmpeg steps, if both ran."""
+    def compile_seconds(self) -> float | None:
+        """The seconds of the libvmaf and FFmpeg steps; None unless both ran."""
         steps = [self.stages.get(f"{name}-{self.target}") for name in ("libvmaf", "ffmpeg")]
         return sum(median(step) for step in steps if step) if all(steps) else None
 
     @property
     def export(self) -> float:
-        """The seconds that writing the image took."""
+        """The seconds of the image export."""
         return median(self.stages.get(EXPORT, [0.0]))
 
 
@@ -79,17 +79,17 @@ class Run(msgspec.Struct):
     quick: bool = False
     results: list[Result] = []
     limits: dict[str, dict[str, float]] = {}
-    """The seconds that no cache can save, by compile stage and kind of work."""
+    """The seconds of work that no cache can avoid, by compile stage and kind of work."""
     closed: bool = False
     """Whether its cache mounts are removed, so that it cannot be resumed."""
 
     @property
     def name(self) -> str:
-        """The start as part of a file name; also part of its cache mounts' namespace."""
+        """The start of the run, for file names and for the namespace of its cache mounts."""
         return self.when.replace("-", "").replace(":", "").lower()
 
     def result(self, scenario: str, contender: str, target: str) -> Result:
-        """Return the result of a contender in a scenario; a new one has no builds yet."""
+        """Return the result of a contender in a scenario; add an empty one if there is none."""
         for result in self.results:
             if (result.scenario, result.contender) == (scenario, contender):
                 return result
@@ -107,7 +107,7 @@ class Run(msgspec.Struct):
 
 
 def encode(value: Run | list[Run]) -> bytes:
-    """Return a run, or several, as indented JSON; results without builds are left out."""
+    """Encode a run or a list of runs as indented JSON, without results that have no builds."""
     complete = (
         [_with_builds(run) for run in value] if isinstance(value, list) else _with_builds(value)
     )
@@ -120,7 +120,7 @@ def _with_builds(run: Run) -> Run:
 
 
 def decode(text: bytes) -> Run:
-    """Read a run.
+    """Decode a run.
 
     Raises:
         msgspec.DecodeError: the text is not a run.
@@ -140,9 +140,9 @@ def history() -> list[Run]:
 
 
 def store(run: Run) -> None:
-    """Add a run to the history, or replace an earlier state of it."""
-    runs = [other for other in history() if other.when != run.when] + [run]
-    runs.sort(key=lambda other: other.when)
+    """Add a run to the history, or replace its earlier state."""
+    runs = [stored for stored in history() if stored.when != run.when] + [run]
+    runs.sort(key=lambda stored: stored.when)
     PERFORMANCE.write_bytes(encode(runs))
 
 
@@ -154,8 +154,8 @@ def downloaded(log: Path) -> int:
     return int(total)
 
 
-def times(slow: Result | None, fast: Result | None) -> float | None:
-    """Return how many times faster one result is than the other, if both have builds."""
+def speedup(slow: Result | None, fast: Result | None) -> float | None:
+    """Return how many times faster `fast` is than `slow`; None if either is missing."""
     return slow.value / fast.value if slow and fast and fast.value else None
 
 
@@ -165,8 +165,8 @@ def rows(run: Run, titles: Mapping[str, str]) -> dict[str, dict[str, Result]]:
     return {name: results[name] for name in titles if name in results}
 
 
-def bounded(run: Run, titles: Mapping[str, str]) -> dict[str, dict[str, Result]]:
-    """Return the project's results and the limits, for the scenarios that have both."""
+def with_limit(run: Run, titles: Mapping[str, str]) -> dict[str, dict[str, Result]]:
+    """Return the results of the project and of the limit for the scenarios that have both."""
     pair = (PROJECT, LIMIT)
     return {
         name: {contender: row[contender] for contender in pair}

@@ -1,4 +1,4 @@
-"""The scenarios of the rebuild bench: what changes before an image is built again."""
+"""The scenarios of the rebuild bench: the changes after which an image is built again."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from scripts.core.console import UserError
 
 COLD = "cold"
-"""The scenario that all others follow."""
+"""The first scenario, in which nothing is cached."""
 
 
 @dataclass(frozen=True)
@@ -17,11 +17,11 @@ class Scenario:
     title: str
     target: str = "cpu"
     after: str = COLD
-    """The scenario that must have been built before; empty for none."""
+    """The scenario that must be built before this one; empty if there is none."""
     project: str = ""
     """The project whose source tree is edited: `libvmaf` or `ffmpeg`."""
     file: str = ""
-    """The file of that tree that is edited."""
+    """The file that is edited, relative to the source tree."""
     edited_libraries: tuple[str, ...] = ()
     """The libraries of the image that must contain the edit afterwards."""
     compiles: tuple[str, ...] = ()
@@ -29,7 +29,7 @@ class Scenario:
     quick: bool = False
     """Whether `--quick` includes it."""
     bounded: bool = False
-    """Whether a limit is computed for it: all of its work is in compile steps."""
+    """Whether a limit is computed, which requires that all work is in compile steps."""
     repeats: bool = True
     """Whether a second build does the same work as the first."""
 
@@ -99,15 +99,15 @@ def titles() -> dict[str, str]:
 
 
 def choose(names: Sequence[str], *, quick: bool) -> list[Scenario]:
-    """Return the named scenarios, or all, with the scenarios that they follow.
+    """Return the named scenarios, or all, with the scenarios that they depend on.
 
     Raises:
-        UserError: there is no scenario of that name.
+        UserError: there is no scenario with one of the names.
     """
     if unknown := [name for name in names if name not in SCENARIOS]:
         listing = "\n".join(f"  {name:<15} {title}" for name, title in titles().items())
         raise UserError("no such scenario", f"`{unknown[0]}`", f"The scenarios are:\n{listing}")
-    chosen = set(names or (one.name for one in SCENARIOS.values() if one.quick or not quick))
+    chosen = set(names or (name for name in SCENARIOS if SCENARIOS[name].quick or not quick))
     for name in reversed(SCENARIOS):
         if name in chosen:
             chosen.add(SCENARIOS[name].after)

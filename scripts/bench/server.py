@@ -1,7 +1,7 @@
-"""The server bench: throughput, memory, and behaviour under many clients.
+"""The server bench measures throughput, memory, and the load of many clients.
 
-The server runs in its container and is measured over loopback, with videos in a mounted
-directory or uploaded.
+The server runs in a container. The clients connect over loopback; the videos are in a mounted
+directory or are uploaded.
 """
 
 import os
@@ -18,27 +18,27 @@ from tempfile import TemporaryDirectory
 import requests
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from scripts.bench.figure import Figure, middle, ratio
+from scripts.bench.figure import Figure, median_figure, ratio
 from scripts.core import clips, process
 from scripts.core.console import UserError, say
 from scripts.images import catalogue
 
 ROUNDS = 5
 FRAMES = 150
-"""Frames of 1080p for the throughput: enough to make the start of a container negligible."""
+"""The 1080p frames of a throughput test, enough to make the start of a container negligible."""
 SHORT, LONG = 10, 1000
-"""Frames of 1080p for the memory."""
+"""The 1080p frames of the two memory tests."""
 CLIENTS, SECONDS = 200, 60
 READY_SECONDS = 60
-"""How long the server may take to become ready."""
+"""The timeout for the readiness of the server."""
 MIB = 2**20
 
 
 def docker(*arguments: str) -> str:
-    """Run the docker client and return what it prints.
+    """Run the docker client and return its output.
 
     Raises:
-        UserError: it failed.
+        UserError: the client failed.
     """
     done = process.run("docker", *arguments)
     if done.returncode:
@@ -52,7 +52,7 @@ def docker(*arguments: str) -> str:
 
 @contextmanager
 def container(image: str, *options: str, command: tuple[str, ...] = ()) -> Iterator[str]:
-    """Run an image in the background; yield the name of the container."""
+    """Run a container in the background; yield its name."""
     name = f"vmaf-bench-{uuid.uuid4().hex}"
     try:
         docker("run", "--detach", f"--name={name}", *options, image, *command)
@@ -63,7 +63,7 @@ def container(image: str, *options: str, command: tuple[str, ...] = ()) -> Itera
 
 @contextmanager
 def server(directory: Path, *options: str) -> Iterator[tuple[str, str]]:
-    """Run the server on a directory; yield its container and its address."""
+    """Run the server with a directory of videos; yield the names of its container and its URL."""
     with container(
         catalogue.images()["go-server"].tag,
         *("--read-only", "--volume=/tmp", "--publish=127.0.0.1::8080"),
@@ -83,17 +83,17 @@ def server(directory: Path, *options: str) -> Iterator[tuple[str, str]]:
 
 @contextmanager
 def program(directory: Path) -> Iterator[str]:
-    """Run a container of vmaf:cpu on a directory; yield its name, to run programs in it."""
+    """Run a container of vmaf:cpu with a directory of videos; yield its name for `docker exec`."""
     mount = f"--mount=type=bind,source={directory},target=/data"
     image = catalogue.images()["cpu"].tag
     with container(image, mount, "--entrypoint=sleep", command=("infinity",)) as name:
         yield name
 
 
-def make(cpu: str, frames: int, *, coded: bool = True) -> None:
-    """Write reference.y4m and distorted.y4m: the real clip, repeated and scaled to 1080p.
+def create_videos(cpu: str, frames: int, *, coded: bool = True) -> None:
+    """Write reference.y4m and distorted.y4m, from the real clip repeated and scaled to 1080p.
 
-    If `coded` is false, both are the same file, which halves the disk space.
+    If `coded` is false, both names are links to one file, which halves the disk space.
     """
     docker("exec", cpu, "rm", "-f", "distorted.y4m")
     quiet = ("exec", cpu, "ffmpeg", "-loglevel", "error", "-nostdin", "-y")
@@ -107,7 +107,7 @@ def make(cpu: str, frames: int, *, coded: bool = True) -> None:
     docker(*quiet, "-i", "coded.mkv", "-pix_fmt", "yuv420p", "distorted.y4m")
 
 
-def ask(url: str, threads: int) -> None:
+def request_score(url: str, threads: int) -> None:
     """Request a score of the videos in the directory."""
     body: dict[str, str | dict[str, int]] = {
         "reference": "reference.y4m",
@@ -118,7 +118,7 @@ def ask(url: str, threads: int) -> None:
 
 
 def seconds(start: float) -> float:
-    """Return the seconds since a time of `time.monotonic`."""
+    """Return the seconds since `start`, a value of `time.monotonic`."""
     return time.monotonic() - start
 
 
@@ -126,7 +126,7 @@ def throughput(directory: Path) -> Iterator[Figure]:
     """Yield the frames per second of the server and of the vmaf program, and their ratio."""
     threads = os.cpu_count() or 1
     with program(directory) as cpu, server(directory) as (_, url):
-        make(cpu, FRAMES)
+        create_videos(cpu, FRAMES)
         pair = ("--reference", "reference.y4m", "--distorted", "distorted.y4m")
         of_server, of_program = [], []
         for number in range(ROUNDS):
@@ -138,22 +138,22 @@ def throughput(directory: Path) -> Iterator[Figure]:
             )
             of_program.append(FRAMES / seconds(start))
             start = time.monotonic()
-            ask(url, threads)
+            request_score(url, threads)
             of_server.append(FRAMES / seconds(start))
-    yield middle(f"server, 1080p, {threads} threads", of_server, "frames/s")
-    yield middle(f"vmaf program, 1080p, {threads} threads", of_program, "frames/s")
+    yield median_figure(f"server, 1080p, {threads} threads", of_server, "frames/s")
+    yield median_figure(f"vmaf program, 1080p, {threads} threads", of_program, "frames/s")
     yield ratio("server to program", of_server, of_program)
 
 
 def memory(name: str, field: str) -> float:
-    """Return a memory figure of the server in MiB: VmHWM is its peak resident set size."""
+    """Return a field of the server's /proc/1/status in MiB, such as VmHWM, the peak RSS."""
     status = docker("exec", name, "cat", "/proc/1/status")
     (line,) = (line for line in status.splitlines() if line.startswith(f"{field}:"))
     return int(line.split()[1]) / 1024
 
 
 def upload(url: str, directory: Path) -> None:
-    """Upload both videos, reading their files while sending."""
+    """Upload both videos, and read their files during the upload."""
 
     def body() -> Iterator[bytes]:
         for part in ("reference", "distorted"):
@@ -171,24 +171,24 @@ def upload(url: str, directory: Path) -> None:
     answer.raise_for_status()
 
 
-def memories(directory: Path) -> Iterator[Figure]:
-    """Yield the server's peak memory for a short and a long video, by path and by upload."""
+def memory_usage(directory: Path) -> Iterator[Figure]:
+    """Yield the peak memory of the server for a short and a long video, by path and by upload."""
     for frames in (SHORT, LONG):
         say(f"server: memory, {frames} frames")
         with program(directory) as cpu:
-            make(cpu, frames, coded=False)
-        for way in ("path", "upload"):
+            create_videos(cpu, frames, coded=False)
+        for method in ("path", "upload"):
             with server(directory) as (name, url):
-                if way == "path":
-                    ask(url, 1)
+                if method == "path":
+                    request_score(url, 1)
                 else:
                     upload(url, directory)
-                most = memory(name, "VmHWM")
-            yield Figure(f"memory, 1080p, {frames} frames by {way}", most, "MiB")
+                peak = memory(name, "VmHWM")
+            yield Figure(f"memory, 1080p, {frames} frames by {method}", peak, "MiB")
 
 
 def load(directory: Path) -> Iterator[Figure]:
-    """Yield the answers that many clients get, and the server's resources before and after."""
+    """Yield the counts of responses to many clients, and the server's use of resources."""
     video = clips.y4m()
     answers: Counter[str] = Counter()
     lock = threading.Lock()
@@ -208,7 +208,7 @@ def load(directory: Path) -> Iterator[Figure]:
                         answers[status] += 1
                     time.sleep(wait)
 
-        def crowd(duration: float) -> None:
+        def run_clients(duration: float) -> None:
             with ThreadPoolExecutor(CLIENTS) as pool:
                 end = time.monotonic() + duration
                 list(pool.map(client, [end] * CLIENTS))
@@ -222,21 +222,21 @@ def load(directory: Path) -> Iterator[Figure]:
             goroutines = float(status["go_goroutines"])
             return memory(name, "VmRSS"), goroutines, float(status["process_open_fds"])
 
-        crowd(5)  # memory that the server keeps after its first requests is not a leak
+        run_clients(5)  # memory that stays allocated after the first requests is not a leak
         time.sleep(10)
         before = resources()
         answers.clear()
         say(f"server: {CLIENTS} clients for {SECONDS} s")
-        crowd(SECONDS)
+        run_clients(SECONDS)
         time.sleep(10)
         after = resources()
     for status, count in sorted(answers.items()):
         yield Figure(f"load, {CLIENTS} clients, {SECONDS} s: answered {status}", count)
-    for what, unit, one, other in zip(
+    for resource, unit, start, end in zip(
         ("memory", "goroutines", "open files"), ("MiB", "", ""), before, after, strict=True
     ):
-        yield Figure(f"load: {what} before", one, unit)
-        yield Figure(f"load: {what} after", other, unit)
+        yield Figure(f"load: {resource} before", start, unit)
+        yield Figure(f"load: {resource} after", end, unit)
 
 
 def figures() -> Iterator[Figure]:
@@ -247,4 +247,4 @@ def figures() -> Iterator[Figure]:
         (directory / "clip.mp4").write_bytes(clips.real_clip().read_bytes())
         yield from throughput(directory)
         yield from load(directory)
-        yield from memories(directory)
+        yield from memory_usage(directory)

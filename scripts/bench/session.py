@@ -1,4 +1,4 @@
-"""A run of the rebuild bench under way: its results so far, and where they are written."""
+"""The current run of the rebuild bench: its results so far, and the file that stores them."""
 
 import os
 import platform
@@ -21,19 +21,19 @@ from scripts.images import bases
 
 DIRECTORY = RECORDS / "bench"
 ROUNDS = 3
-"""How often a short build is measured."""
+"""The number of measurements of a short build."""
 SHORT, SHORT_WHEN_QUICK = 60.0, 10.0
-"""Builds that take fewer seconds are repeated."""
+"""The seconds below which a build is short, in a full and in a quick run."""
 
 
 @dataclass(frozen=True)
 class State:
-    """The inputs of one build that keep it apart from all others."""
+    """The inputs that make a build unique."""
 
     nonce: str
-    """Part of every edit; new for each build."""
+    """A new random value for each build, which is part of every edit."""
     base: str
-    """The content of a file in the base image."""
+    """The content of the marker file in the base image."""
     namespace: str
     """The namespace of the cache mounts."""
     repeat: int = 0
@@ -41,40 +41,40 @@ class State:
 
 @dataclass
 class Session:
-    """A run of the bench under way."""
+    """The current run of the bench."""
 
     run: Run
     path: Path
     base_source: str
-    """Where the base image is from: `registry` or `bootstrap`."""
+    """The source of the base image: `registry` or `bootstrap`."""
     cold_runs: int = 1
-    """How often the first build is measured, each time with a new base and new cache mounts."""
+    """The number of cold builds, each with a new base and new cache mounts."""
     registry: Registry | None = None
-    """Runs while a contender needs it."""
+    """The registry, which runs for remote contenders only."""
 
     def write(self) -> None:
-        """Write the results so far; an interrupted write leaves the earlier file."""
+        """Write the results so far, atomically."""
         part = self.path.with_suffix(".part")
         part.write_bytes(results.encode(self.run))
         part.replace(self.path)
 
     def state(self, contender: Contender, repeat: int = 0) -> State:
-        """Return a new state for a contender, with the base and cache mounts it always has."""
+        """Return a new state for a contender, with its base and its cache mounts."""
         owner = PROJECT if contender.name == LIMIT else contender.name
-        apart = f"bench-{self.run.name}-{owner}"
-        return State(uuid.uuid4().hex[:12], apart, apart, repeat)
+        unique = f"bench-{self.run.name}-{owner}"
+        return State(uuid.uuid4().hex[:12], unique, unique, repeat)
 
     def requested(self, result: Result) -> int:
-        """Return how often a scenario is to be built."""
+        """Return the number of builds to measure for a result."""
         if result.scenario == COLD:
             return self.cold_runs
         short = SHORT_WHEN_QUICK if self.run.quick else SHORT
-        again = result.seconds and result.seconds[0] < short
-        return ROUNDS if again and SCENARIOS[result.scenario].repeats else 1
+        is_short = result.seconds and result.seconds[0] < short
+        return ROUNDS if is_short and SCENARIOS[result.scenario].repeats else 1
 
 
 def machine() -> dict[str, Any]:
-    """Describe what of this machine determines the durations."""
+    """Describe the properties of this machine that affect the durations."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     engine = client.require()
     return {
@@ -90,15 +90,15 @@ def begin(*, resume: bool, quick: bool, cold_runs: int = 1) -> Session:
     """Start a new run, or continue the newest one.
 
     Raises:
-        UserError: there is no run to continue, or its files or caches are gone.
+        UserError: there is no run to continue, or its files changed or its caches were removed.
     """
     base_source = bases.choose()
     if base_source == "bootstrap":
         bases.bootstrap()
     if not resume:
         when = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-        described = {**machine(), "bases": base_source}
-        run = Run(when, git.revision(), described, contenders.digest(), quick)
+        properties = {**machine(), "bases": base_source}
+        run = Run(when, git.revision(), properties, contenders.digest(), quick)
         return Session(run, DIRECTORY / f"{run.name}{RUN}", base_source, cold_runs)
     path = newest()
     run = results.decode(path.read_bytes())
@@ -123,7 +123,7 @@ def newest() -> Path:
     """Return the file of the latest run.
 
     Raises:
-        UserError: there is none.
+        UserError: there is no run.
     """
     if paths := sorted(DIRECTORY.glob(f"*{RUN}")):
         return paths[-1]

@@ -1,9 +1,9 @@
-"""The tables of a run, and the generated part of docs/performance.md."""
+"""Generate the tables of a run and the generated part of docs/performance.md."""
 
 from collections.abc import Mapping, Sequence
 
 from scripts.bench import charts
-from scripts.bench.results import LIMIT, PROJECT, Result, Run, bounded, history, rows, times
+from scripts.bench.results import LIMIT, PROJECT, Result, Run, history, rows, speedup, with_limit
 from scripts.core.paths import ROOT
 
 PAGE = ROOT / "docs" / "performance.md"
@@ -20,27 +20,27 @@ def _bytes(count: int) -> str:
 def table(run: Run, titles: Mapping[str, str]) -> str:
     """Return the project's results as a Markdown table.
 
-    The other contenders that were measured are listed in one column, each with its duration
-    and how many times longer it took than the project.
+    One column lists the other contenders, each with its duration and its ratio to the project's
+    duration.
     """
     headings = [
         *("what changed", "image", PROJECT, LIMIT, f"{PROJECT} / {LIMIT}", "others"),
         *("fetched by apt", "hits"),
     ]
     lines = [f"| {' | '.join(headings)} |", "|---|---|--:|--:|--:|---|--:|--:|"]
-    for name, row in rows(run, titles).items():
+    for scenario, row in rows(run, titles).items():
         project, limit = row.get(PROJECT), row.get(LIMIT)
         others = [
-            f"{other} {charts.seconds(row[other])}, {charts.ratio(times(row[other], project))}"
-            for other in ORDER
-            if other in row and other not in {PROJECT, LIMIT}
+            f"{name} {charts.seconds(row[name])}, {charts.ratio(speedup(row[name], project))}"
+            for name in ORDER
+            if name in row and name not in {PROJECT, LIMIT}
         ]
         cells = [
-            titles.get(name, name),
+            titles.get(scenario, scenario),
             next(iter(row.values())).target,
             charts.seconds(project),
             charts.seconds(limit),
-            charts.ratio(times(project, limit)),
+            charts.ratio(speedup(project, limit)),
             "; ".join(others),
             _bytes(project.downloaded_bytes) if project else "",
             f"{project.hits * 100:.0f} %" if project and project.hits is not None else "",
@@ -49,10 +49,10 @@ def table(run: Run, titles: Mapping[str, str]) -> str:
     return "\n".join(lines)
 
 
-def compiling(run: Run, titles: Mapping[str, str]) -> str:
-    """Return the seconds of the libvmaf and FFmpeg steps alone as a Markdown table.
+def compile_table(run: Run, titles: Mapping[str, str]) -> str:
+    """Return the durations of the libvmaf and FFmpeg steps as a Markdown table.
 
-    Each ratio compares with the first build of the same contender.
+    The ratios compare with the first build of the same contender.
     """
     results = rows(run, titles)
     shown = [name for name in ORDER if any(name in row for row in results.values())]
@@ -61,7 +61,8 @@ def compiling(run: Run, titles: Mapping[str, str]) -> str:
     lines = [f"| {heading} | image | {' | '.join(shown)} |", "|---|---|" + "--:|" * len(shown)]
     for name, row in results.items():
         cells = [
-            _compile_cell(name, row.get(one), results.get("cold", {}).get(one)) for one in shown
+            _compile_cell(name, row.get(contender), results.get("cold", {}).get(contender))
+            for contender in shown
         ]
         if any(cells):
             target = next(iter(row.values())).target
@@ -70,8 +71,8 @@ def compiling(run: Run, titles: Mapping[str, str]) -> str:
 
 
 def _compile_cell(scenario: str, result: Result | None, first: Result | None) -> str:
-    seconds = result.compiling if result else None
-    cold = first.compiling if first else None
+    seconds = result.compile_seconds if result else None
+    cold = first.compile_seconds if first else None
     if not seconds:
         return ""
     factor = f", {charts.ratio(cold / seconds)}" if cold and scenario != "cold" else ""
@@ -79,7 +80,7 @@ def _compile_cell(scenario: str, result: Result | None, first: Result | None) ->
 
 
 def summary(run: Run) -> str:
-    """Return when and where a run was made, and how many images were compared."""
+    """Return the date and machine of a run, and the number of images that were compared."""
     compared = [result for result in run.results if result.digests_equal is not None]
     equal = sum(bool(result.digests_equal) for result in compared)
     machine = run.machine
@@ -91,14 +92,14 @@ def summary(run: Run) -> str:
 
 
 def generated(run: Run, titles: Mapping[str, str]) -> str:
-    """Return the text between the markers of the page."""
+    """Return the generated text of docs/performance.md."""
     pictures = [
         f"![{alt}]({charts.CHARTS[name].name})"
         for name, alt in (
             ("rebuild", "Seconds that each contender takes to rebuild"),
             (LIMIT, "Where the time of the project's rebuilds goes, compared with the limit"),
         )
-        if name == "rebuild" or bounded(run, titles)
+        if name == "rebuild" or with_limit(run, titles)
     ]
     return "\n\n".join([summary(run), table(run, titles), *pictures])
 
@@ -111,14 +112,14 @@ def page(text: str, content: str) -> str:
 
 
 def newest(runs: Sequence[Run]) -> Run:
-    """Return the newest run; quick runs, which have few scenarios, only if there is no other."""
+    """Return the newest run; a quick run only if there is no complete run."""
     return ([run for run in runs if not run.quick] or list(runs))[-1]
 
 
 def update(titles: Mapping[str, str]) -> None:
-    """Write the newest complete run of the history into the page and its charts."""
+    """Update the page and its charts with the newest complete run of the history."""
     run = newest(history())
     PAGE.write_text(page(PAGE.read_text(), generated(run, titles)))
-    charts.bars(rows(run, titles), titles, ORDER)
-    if pairs := bounded(run, titles):
-        charts.parts(pairs, titles)
+    charts.draw_rebuilds(rows(run, titles), titles, ORDER)
+    if pairs := with_limit(run, titles):
+        charts.draw_limits(pairs, titles)

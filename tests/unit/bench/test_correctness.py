@@ -25,7 +25,7 @@ MINE, OTHER = "vmaf_bench_0123456789ab", "vmaf_bench_ffffffffffff"
 def test_stale_library_is_described(present: set[str], scenario: str, message: str) -> None:
     """A library of a bench build without the edit, or with an earlier one, is stale."""
     markers = {"libvmaf": present, "libavfilter": set[str]()}
-    described = correctness.stale(markers, SCENARIOS[scenario], STATE)
+    described = correctness.stale_library(markers, SCENARIOS[scenario], STATE)
     assert message in described
     assert bool(described) == bool(message)
 
@@ -34,7 +34,7 @@ def test_image_is_compared_with_the_cold_build(monkeypatch: pytest.MonkeyPatch) 
     """An image with another digest than the cold build is compared with it file by file."""
     different: list[str] = []
     monkeypatch.setattr(correctness, "differences", lambda _one, _other: different)
-    monkeypatch.setattr(correctness, "identity", lambda image: image)
+    monkeypatch.setattr(correctness, "image_id", lambda image: image)
     result = Result("base", "project", "cpu")
     assert not correctness.compare_with_cold(SCENARIOS["base"], result)
     assert result.digests_equal is True
@@ -45,7 +45,7 @@ def test_image_is_compared_with_the_cold_build(monkeypatch: pytest.MonkeyPatch) 
 
 def test_equal_digests_need_no_comparison(monkeypatch: pytest.MonkeyPatch) -> None:
     """Images with the same digest are equal without listing their files."""
-    monkeypatch.setattr(correctness, "identity", lambda _image: "sha256:1")
+    monkeypatch.setattr(correctness, "image_id", lambda _image: "sha256:1")
     result = Result("unchanged", "project", "cpu")
     assert not correctness.compare_with_cold(SCENARIOS["unchanged"], result)
     assert result.digests_equal is True
@@ -61,7 +61,7 @@ def test_edited_image_is_not_compared() -> None:
 def test_second_cold_build_is_compared_with_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first cold build keeps its tag, and a second cold build is compared with it."""
     monkeypatch.setattr(correctness, "differences", lambda _one, _other: ["/usr/local/bin/vmaf"])
-    monkeypatch.setattr(correctness, "identity", lambda image: image)
+    monkeypatch.setattr(correctness, "image_id", lambda image: image)
     tagged: list[tuple[str, ...]] = []
     monkeypatch.setattr(process, "run", lambda *command, **_: tagged.append(command))
     result = Result("cold", "project", "cpu", [500.0])

@@ -30,7 +30,7 @@ def order(bench: Session, seconds: dict[str, float]) -> list[tuple[str, str]]:
     """Run the scenarios cold and unchanged; return the builds in their order."""
     built = []
     chosen = [SCENARIOS["cold"], SCENARIOS["unchanged"]]
-    for scenario, contender, result in rebuild.turns(bench, chosen, PAIR):
+    for scenario, contender, result in rebuild.pending_builds(bench, chosen, PAIR):
         project = contender is PROJECT_CONTENDER
         result.seconds.append(seconds[scenario.name if project else "slow"])
         built.append((scenario.name, contender.name))

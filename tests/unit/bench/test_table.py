@@ -42,7 +42,7 @@ def test_compile_steps_have_a_table_of_their_own() -> None:
     run.results[1].stages = {"libvmaf-cpu": [4.0]}
     again = {"libvmaf-cpu": [1.0], "ffmpeg-cpu": [23.0, 24.0, 25.0]}
     run.results.append(Result("recompile", "project", "cpu", [30.0], stages=again))
-    assert table.compiling(run, {**TITLES, "recompile": "both"}).splitlines()[2:] == [
+    assert table.compile_table(run, {**TITLES, "recompile": "both"}).splitlines()[2:] == [
         "| first build | cpu |  | 500.0 s |",
         "| both | cpu |  | 25.0 s, 20x |",
     ]
