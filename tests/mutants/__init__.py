@@ -1,1 +1,1 @@
-"""Faulty images and faulty files, which the properties and the policy's rules must catch."""
+"""Mutants: images and files with a fault that a property or a rule of the policy must report."""

@@ -1,4 +1,4 @@
-"""The table of `nox -s mutants`: each property or rule, its mutant, and the message."""
+"""Print the table of `nox -s mutants`: each property or rule, its mutant, and the message."""
 
 import pytest
 from rich.table import Table
@@ -8,7 +8,7 @@ from scripts.core.console import console
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option of the session."""
+    """Add the option `--table`."""
     parser.getgroup("images").addoption("--table", action="store_true", help="show each mutant")
 
 
@@ -25,6 +25,6 @@ def pytest_terminal_summary(
                 table.add_row(*map(str, caught))
             elif outcome == "failed" and "mutant" in report.nodeid:
                 table.add_row(report.nodeid.partition("::")[2], "", Text("not caught", "red"))
-    # Messages contain brackets, which would be markup.
+    # Messages contain brackets, which rich would parse as markup.
     out = type(console)(highlight=False, markup=False, width=console.width)
     out.print(table)

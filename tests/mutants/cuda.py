@@ -2,7 +2,7 @@
 
 from tests.images import test_cuda
 from tests.mutants import patches
-from tests.mutants.mutant import Mutant, as_root, crash, plant, wrap
+from tests.mutants.mutant import Mutant, add_file, as_root, crash, wrap
 
 MUTANTS = (
     Mutant(
@@ -31,7 +31,7 @@ MUTANTS = (
         "driver-in-a-layer",
         test_cuda.test_layers_contain_no_driver,
         r"layer \d+ \(COPY .*\) carries /usr/local/lib/libcuda\.so\.1",
-        plant("/usr/local/lib/libcuda.so.1"),
+        add_file("/usr/local/lib/libcuda.so.1"),
         base="cuda12",
     ),
     Mutant(

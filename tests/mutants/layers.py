@@ -6,30 +6,30 @@ from collections.abc import Sequence
 from scripts.contents.unwanted import BUILDS, CACHES, DEVELOPMENT, SECRETS, TOOLS, Leftover
 from tests.images import test_layers
 from tests.images.test_layers import BUNDLE
-from tests.mutants.mutant import Mutant, as_root, plant
+from tests.mutants.mutant import Mutant, add_file, as_root
 from tests.support.properties import Property
 
 
-def of_each(leftovers: Sequence[Leftover], test: Property) -> Sequence[Mutant]:
-    """Return a mutant for each row of a table of leftovers: its example, in a layer."""
+def leftover_mutants(leftovers: Sequence[Leftover], test: Property) -> Sequence[Mutant]:
+    """Return a mutant for each kind of leftover, which adds its example in a layer."""
     return [
         Mutant(
             re.sub(r"\W+", "-", leftover.kind.replace("'", "")).strip("-").lower() + "-in-a-layer",
             test,
             r"layer \d+ \(COPY .*\) carries " + re.escape(f"{leftover.example}: {leftover.kind}"),
-            plant(leftover.example),
+            add_file(leftover.example),
         )
         for leftover in leftovers
     ]
 
 
 MUTANTS = (
-    *of_each(CACHES, test_layers.test_layers_contain_no_cache),
+    *leftover_mutants(CACHES, test_layers.test_layers_contain_no_cache),
     Mutant(
         "apt-download-deleted-in-a-later-layer",
         test_layers.test_layers_contain_no_cache,
         r"layer \d+ \(COPY .* carries /var/cache/apt/archives/deleted\.deb",
-        plant("/var/cache/apt/archives/deleted.deb")
+        add_file("/var/cache/apt/archives/deleted.deb")
         + "\n"
         + as_root("rm /var/cache/apt/archives/deleted.deb"),
     ),
@@ -46,10 +46,10 @@ MUTANTS = (
         r"bytes, accepted were [\d,]+: `nox -s inspect -- cpu` shows what grew",
         as_root("head -c 12M /dev/urandom >/usr/local/share/large"),
     ),
-    *of_each(BUILDS, test_layers.test_layers_contain_no_build_tree),
-    *of_each(TOOLS, test_layers.test_layers_contain_no_build_tool),
-    *of_each(DEVELOPMENT, test_layers.test_layers_contain_no_development_file),
-    *of_each(SECRETS, test_layers.test_layers_contain_no_secret),
+    *leftover_mutants(BUILDS, test_layers.test_layers_contain_no_build_tree),
+    *leftover_mutants(TOOLS, test_layers.test_layers_contain_no_build_tool),
+    *leftover_mutants(DEVELOPMENT, test_layers.test_layers_contain_no_development_file),
+    *leftover_mutants(SECRETS, test_layers.test_layers_contain_no_secret),
     Mutant(
         "token-as-build-argument",
         test_layers.test_history_contains_no_secret,

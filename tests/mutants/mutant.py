@@ -1,7 +1,6 @@
-"""A mutant: an image with one fault, and the property that must fail on it.
+"""Mutants of images: each has one fault, and a property that must fail on it.
 
-Each mutant is a few lines of Dockerfile on top of an image that is built, so building all of
-them takes seconds.
+A mutant adds a few lines of Dockerfile to an existing image, so all mutants are built in seconds.
 """
 
 import inspect
@@ -32,24 +31,24 @@ GENERIC_FAILURES = (
     *(f"`x` ended with {code}:\n" for code in (1, 2, 125, 126, 127)),
     " ".join(map(str, range(10_000))),
 )
-"""Failures that any test may have, whatever is wrong with the image."""
+"""Messages of failures that do not depend on the fault."""
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """One faulty image and the property that must fail on it."""
+    """An image with one fault, and the property that must fail on it."""
 
     name: str
     """The fault, in a few words joined by hyphens."""
     test: Property
     expected_failure: str
-    """A regular expression that the failure's message must match, and that names the fault."""
+    """A regular expression that matches the message of the failure and names the fault."""
     dockerfile: str = ""
-    """The lines after FROM."""
+    """The lines of the Dockerfile after FROM."""
     base: str = "cpu"
-    """The image of the bake file that the mutant is derived from."""
+    """The image of the bake file that the mutant is based on."""
     patches: Mapping[str, Patch] = field(default_factory=dict)
-    """Files of the base to change, by path, and the change."""
+    """Changes to files of the base, by path."""
     params: Mapping[str, Any] = field(default_factory=dict)
     """The arguments of a parametrised property."""
 
@@ -60,7 +59,7 @@ class Mutant:
 
 
 def based_on(base: str, *mutants: Mutant) -> tuple[Mutant, ...]:
-    """Return the mutants, derived from this image of the bake file."""
+    """Return the mutants with another base, an image of the bake file."""
     return tuple(replace(mutant, base=base) for mutant in mutants)
 
 
@@ -70,7 +69,7 @@ def matches(expected_failure: str, message: str) -> bool:
 
 
 def matching_lines(expected_failure: str, message: str) -> str:
-    """Return the lines of a message, usually one, that the expected failure matches."""
+    """Return the lines of a message that the expected failure matches, usually one line."""
     match = re.search(expected_failure, message)
     first, last = match.span() if match else (0, 0)
     before, after = message[:first], message[last:]
@@ -78,11 +77,10 @@ def matching_lines(expected_failure: str, message: str) -> str:
 
 
 def unspecific_matches(expected_failure: str, test: Property) -> Iterator[str]:
-    """Yield the texts, present in any failure of a test, that the expected failure matches.
+    """Yield the texts that any failure of a test may contain and the expected failure matches.
 
-    Such an expected failure does not name the fault: it would accept a failure for another
-    reason. The texts are failures that any test may have, and the source of the test, which
-    pytest prints with the failure: its name, its docstring, its assertions.
+    Such an expected failure does not name the fault and would accept other failures. The texts are
+    `GENERIC_FAILURES`, and the source of the test, which pytest prints with the failure.
     """
     for text in (*GENERIC_FAILURES, *inspect.getsource(test).splitlines()):
         if matches(expected_failure, text):
@@ -90,26 +88,26 @@ def unspecific_matches(expected_failure: str, test: Property) -> Iterator[str]:
 
 
 def as_root(script: str) -> str:
-    """Run a script as root; the image's user stays the same."""
+    """Return the lines that run a script as root and restore the user of the image."""
     return f"USER root\nRUN {script}\nUSER vmaf"
 
 
-def plant(path: str) -> str:
-    """Add a file in a layer."""
+def add_file(path: str) -> str:
+    """Return the lines that add a file in a layer."""
     return f"COPY <<end {path}\nplanted\nend"
 
 
 def script(path: str, text: str) -> str:
-    """Put a shell script at a path."""
+    """Return the lines that add a shell script."""
     return f"COPY --chmod=755 <<'script' {path}\n#!/bin/sh\n{text}\nscript"
 
 
 def wrap(program: str, text: str) -> str:
-    """Replace a program of the project by a script. The program remains beside it as `.real`."""
+    """Return the lines that rename a program to `.real` and install a script in its place."""
     path = f"/usr/local/bin/{program}"
     return as_root(f"mv {path} {path}.real") + "\n" + script(path, text)
 
 
 def crash(program: str) -> str:
-    """Replace a program of the project by one that ends as if by a segmentation fault."""
+    """Return the lines that replace a program with one that exits as after a segmentation fault."""
     return wrap(program, "exit 139")

@@ -2,7 +2,7 @@
 
 from tests.images import test_oneapi
 from tests.mutants import patches
-from tests.mutants.mutant import Mutant, as_root, based_on, crash, plant, script
+from tests.mutants.mutant import Mutant, add_file, as_root, based_on, crash, script
 from tests.support import smoke
 from tests.support.subject import LOCKED_DOWN, VERSIONS
 
@@ -53,7 +53,7 @@ MUTANTS = based_on(
         "pip-in-a-layer",
         test_oneapi.test_layers_contain_no_python,
         r"layer \d+ \(COPY .*\) carries /opt/intel/oneapi/bin/pip3",
-        plant("/opt/intel/oneapi/bin/pip3"),
+        add_file("/opt/intel/oneapi/bin/pip3"),
     ),
     Mutant(
         "sycl-runtime-of-2025",

@@ -1,4 +1,4 @@
-"""Small faults in ELF files, made without a compiler."""
+"""Add faults to binary files, without a compiler."""
 
 import gzip
 import struct
@@ -12,7 +12,7 @@ from scripts.contents.gpu_code import FATBIN_MAGIC
 from tests.support.fatbin import fatbin
 
 Patch = Callable[[bytes], bytes]
-"""Returns the faulty version of a file's content."""
+"""A function that adds a fault to the content of a file."""
 
 # Offsets and values of the ELF format, for 64 bits and little-endian.
 _TYPE_OFFSET = 16  # e_type in the header
@@ -24,7 +24,7 @@ _TAG_RUNPATH = 29  # DT_RUNPATH
 _BIND_NOW = {"DT_FLAGS": 8, "DT_FLAGS_1": 1}  # DF_BIND_NOW and DF_1_NOW
 _TEXT_RELOCATIONS = 4  # DF_TEXTREL in DT_FLAGS
 
-# Where NVIDIA's fat binary format has the compute capability of its first kernel.
+# The offset of the compute capability of the first kernel in a fat binary.
 _FATBIN_HEADER_SIZE = 16
 _CAPABILITY_OFFSET = 28
 
@@ -42,7 +42,7 @@ def rename(old: str, new: str) -> Patch:
 
 
 def _write(content: bytes, form: str, offset: int, value: int) -> bytes:
-    """Return the content with a number, packed in a `struct` format, written at an offset."""
+    """Return the content with a number at an offset, packed in a `struct` format."""
     patched = bytearray(content)
     struct.pack_into(form, patched, offset, value)
     return bytes(patched)
@@ -55,12 +55,12 @@ def with_libdevice(content: bytes) -> bytes:
 
 
 def with_filter(ptx: str) -> Patch:
-    """Return a patch that adds the PTX of a CUDA filter, compressed as FFmpeg's is."""
+    """Return a patch that adds the PTX of a CUDA filter, compressed by gzip as in FFmpeg."""
     return lambda content: content + gzip.compress(ptx.encode())
 
 
 def fixed_address(content: bytes) -> bytes:
-    """Turn a position-independent file into one for a fixed address."""
+    """Change the type of a position-independent program to a program for a fixed address."""
     return _write(content, "<H", _TYPE_OFFSET, _TYPE_EXECUTABLE)
 
 
@@ -97,7 +97,7 @@ def text_relocations(content: bytes) -> bytes:
 
 
 def relative_runpath(content: bytes) -> bytes:
-    """Turn the entry for debuggers into a RUNPATH that has a needed library's name as its path."""
+    """Replace the DT_DEBUG entry with a RUNPATH, whose path is the name of a needed library."""
     offset, _ = _dynamic(content, "DT_DEBUG")
     _, name = _dynamic(content, "DT_NEEDED")
     return _write(_write(content, "<Q", offset, _TAG_RUNPATH), "<Q", offset + 8, name)

@@ -1,4 +1,4 @@
-"""For each rule of the policy, small edits of the project's files that only this rule reports."""
+"""Mutants of the policy: edits of the project's files, each of which only one rule reports."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ MAIN = "docker/Dockerfile.production-gpu"
 
 @dataclass(frozen=True)
 class Edit:
-    """One file with a fault, and the rule that must report it."""
+    """An edit that adds a fault to a file, and the rule that must report the fault."""
 
     rule: str
     name: str
@@ -19,12 +19,12 @@ class Edit:
     """The part of the finding's message that names the fault."""
     file: str = MAIN
     patches: Mapping[str, str] = field(default_factory=dict)
-    """Text of the file that occurs once, and what replaces it."""
+    """Replacements of text that occurs exactly once in the file."""
     added: str = ""
     """Lines to append to the file."""
 
     def apply(self, text: str) -> str:
-        """Return the contents of the file with the fault."""
+        """Return the content of the file with the fault."""
         for old, new in self.patches.items():
             text = replace_once(text, old, new)
         return text + self.added
@@ -38,7 +38,7 @@ def cache(name: str, target: str, *options: str) -> str:
 
 
 def recipe(path: str) -> str:
-    """Return the mount of a recipe."""
+    """Return the bind mount of a recipe."""
     name = path.rpartition("/")[2]
     return f"--mount=type=bind,source=docker/recipes/{path},target=/run/recipes/{name}"
 
@@ -49,7 +49,7 @@ def stage(*lines: str, base: str = "toolchain") -> str:
 
 
 def run(*arguments: str) -> str:
-    """Return a RUN of mounts and a command."""
+    """Return a RUN instruction with mounts and a command."""
     return f"RUN {' '.join(arguments)}"
 
 
@@ -398,7 +398,7 @@ ARGUMENTS = (
         "`ARG SOURCE_DATE_EPOCH` is in",
         added=stage("ARG SOURCE_DATE_EPOCH", "RUN echo $SOURCE_DATE_EPOCH"),
     ),
-    # The appended USER is the last instruction of an image.
+    # The last stage of the file is an image, so the appended USER is its last USER.
     Edit("user-numeric", "root", "`USER root` is not", added="USER root\n"),
     Edit("user-numeric", "named", "`USER vmaf` is not", added="USER vmaf\n"),
     Edit(

@@ -5,7 +5,11 @@ from tests.mutants.mutant import Mutant, as_root, wrap
 
 
 def changed_scores(perl: str) -> str:
-    """Make vmaf report other scores than it computes, which a Perl expression has as $2."""
+    """Return the lines that make vmaf report changed scores.
+
+    Args:
+        perl: a Perl expression for the reported score; $2 is the computed score.
+    """
     edit = f"""perl -pi -e 's/("vmaf": )([\\d.]+)/$1.({perl})/e' score.json"""
     return wrap("vmaf", f'vmaf.real "$@" && {edit}')
 

@@ -25,10 +25,10 @@ MUTANTS: Sequence[Mutant] = [
 ]
 
 BATCH = 20
-"""Targets of one bake: BuildKit loses some of them if it builds a hundred at a time."""
+"""The number of targets in a bake command; with a hundred, BuildKit does not build all of them."""
 
 Failures = defaultdict[Property, list[tuple[Mutant, str]]]
-"""The failures of this run: for each property, its mutants and their messages."""
+"""The failures in this run: for each property, its mutants and their messages."""
 
 
 class WithoutPrograms(Subject):
@@ -60,18 +60,18 @@ def write_context(mutant: Mutant, store: Store, tag: str, context: Path) -> None
 
 
 def batches(names: Iterable[str], size: int) -> Iterator[Sequence[str]]:
-    """Yield the names in lists of at most `size`."""
-    rest = list(names)
-    while rest:
-        yield rest[:size]
-        rest = rest[size:]
+    """Split the names into lists of at most `size` names."""
+    remaining = list(names)
+    while remaining:
+        yield remaining[:size]
+        remaining = remaining[size:]
 
 
 def bake(targets: Mapping[str, object]) -> str:
     """Build targets whose Dockerfiles are in their contexts; return the error message, if any.
 
-    A `dockerfile-inline` would be left in the temporary directory by buildx. A race inside
-    BuildKit is no error of the targets, so the build is repeated.
+    The targets have no `dockerfile-inline`, as buildx would leave a file in the temporary
+    directory. The build is repeated after a race in BuildKit.
     """
     text = json.dumps({"target": targets})
     for _ in range(3):
@@ -90,7 +90,7 @@ def mutants(
     store: Store,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Store]:
-    """Return the images of all mutants that this run needs, built together."""
+    """Build the mutants that this run needs; yield their images, and remove them afterwards."""
     tags = image_tags(pytestconfig)
     calls = [getattr(item, "callspec", None) for item in request.session.items]
     needed: dict[str, Mutant] = {
@@ -122,13 +122,13 @@ def failures() -> Failures:
 
 
 def gpu_marks(mutant: Mutant) -> list[pytest.Mark]:
-    """Return the marks that skip the property, and so its mutant, on a machine without a GPU."""
+    """Return the marks of the property that skip its mutants on a machine without a GPU."""
     marks: list[pytest.Mark] = getattr(mutant.test, "pytestmark", [])
     return [mark for mark in marks if mark.name == "gpu"]
 
 
 def message_of(test: Property, image: Subject, arguments: Mapping[str, Any]) -> str | None:
-    """Return the message with which a property fails on an image, or None if it holds."""
+    """Return the message of a property that fails on an image, or None if it passes."""
     try:
         test(image=image, **arguments)
     except AssertionError as error:
@@ -137,7 +137,7 @@ def message_of(test: Property, image: Subject, arguments: Mapping[str, Any]) -> 
 
 
 def unrelated_message(test: Property, image: Subject, arguments: Mapping[str, Any]) -> str | None:
-    """Return the message of a property where no program starts, or None if it runs none."""
+    """Return the message of a property if no program starts; None if it runs no program."""
     broken = WithoutPrograms(image.image, image.tag, image.store)
     arguments = {
         **arguments,
@@ -159,8 +159,8 @@ def test_property_fails_on_mutant(
 ) -> None:
     """Each property fails on its mutants, with a message that names the mutant's fault.
 
-    The message of no other fault may match: neither those of the property's other mutants,
-    nor the message where no program starts.
+    The expected failure must not match the messages of the property's other mutants, or the message
+    if no program starts.
     """
     base = catalogue.images()[mutant.base]
     tag = image_tags(pytestconfig)[base.name]
@@ -172,7 +172,7 @@ def test_property_fails_on_mutant(
     names = set(inspect.signature(mutant.test).parameters) - {"image", *mutant.params}
     arguments = {**mutant.params, **{name: request.getfixturevalue(name) for name in names}}
     message = message_of(mutant.test, image, arguments)
-    assert message is not None, "the property holds on the mutant"
+    assert message is not None, "the property passes on the mutant"
     assert matches(mutant.expected_failure, message), message
     unrelated = unrelated_message(mutant.test, image, arguments)
     if unrelated is not None:
@@ -187,21 +187,21 @@ def test_property_fails_on_mutant(
 
 
 def test_every_property_has_a_mutant() -> None:
-    """Every property of an image has a mutant, as one that nothing breaks may be unable to fail."""
-    broken = {mutant.test for mutant in MUTANTS}
-    lacking = [name for name, test in properties.every().items() if test not in broken]
+    """Every property of an image has a mutant, because a property without one may never fail."""
+    covered = {mutant.test for mutant in MUTANTS}
+    lacking = [name for name, test in properties.all_properties().items() if test not in covered]
     assert not lacking
 
 
 def test_mutant_names_are_unique() -> None:
-    """No two mutants of images have the same name, which is also the name of their image."""
+    """The names of image mutants, which are also the names of their images, are unique."""
     repeated = [name for name, count in Counter(m.name for m in MUTANTS).items() if count > 1]
     assert not repeated
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_expected_failure_is_specific(mutant: Mutant) -> None:
-    """No mutant expects a text that is in every failure of its property."""
+    """No mutant has an expected failure that matches any failure of its property."""
     assert not list(unspecific_matches(mutant.expected_failure, mutant.test))
 
 
@@ -223,12 +223,12 @@ def test_expected_failure_is_specific(mutant: Mutant) -> None:
     ],
 )
 def test_unspecific_expected_failure_is_refused(expected_failure: str) -> None:
-    """A mutant may not expect a text that is in any failure: a name, a source line, a number."""
+    """An expected failure that matches any failure of the property is rejected."""
     test = {
         "/data": "test_working_directory_is_data",
         "ffprobe": "test_ffprobe_reports_the_size_of_a_clip",
     }.get(expected_failure, "test_user_is_vmaf")
-    assert list(unspecific_matches(expected_failure, properties.every()[test]))
+    assert list(unspecific_matches(expected_failure, properties.all_properties()[test]))
 
 
 def test_bake_leaves_no_temporary_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Each rule of the policy reports its mutants, and no other rule does."""
+"""Each rule of the policy reports its mutants, and no other rule reports them."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -21,7 +21,7 @@ by_edit = pytest.mark.parametrize(
 
 @cache
 def messages(edit_id: int) -> Sequence[Finding]:
-    """Return the findings without an exemption in the project with an edit of `EDITS`."""
+    """Apply an edit of `EDITS` to the project; return the findings that have no exemption."""
     edit = EDITS[edit_id]
     text = project.of_repository().texts.get(edit.file, "")
     findings = check(project.of_repository({edit.file: edit.apply(text)}))
@@ -35,36 +35,40 @@ def test_rule_reports_its_mutant(
     """Only the rule of a policy mutant reports it, and one of its findings names the fault."""
     findings = messages(EDITS.index(edit))
     assert {finding.rule for finding in findings} == {edit.rule}
-    matches = [one.message for one in findings if edit.expected_failure in one.message]
-    assert matches, [finding.message for finding in findings]
+    texts = [finding.message for finding in findings]
+    matches = [text for text in texts if edit.expected_failure in text]
+    assert matches, texts
     record_property("caught", (edit.rule, f"{edit.name} ({edit.file})", matches[0]))
 
 
 @by_edit
 def test_expected_failure_names_the_fault(edit: Edit) -> None:
-    """The message that a policy mutant expects is in no message about another fault.
+    """The expected failure of a policy mutant does not occur in messages about other faults.
 
-    A message of another fault, or the text of the rule, would be accepted for another reason.
+    It also does not occur in the text of the rule, which is part of every message.
     """
     assert edit.expected_failure
     rule = RULES[edit.rule]
     texts = {rule.id: f"{rule.id}: {rule.requirement} {rule.reason}"}
     for number, other in enumerate(EDITS):
         if other.expected_failure != edit.expected_failure:
-            texts[f"{other.rule}-{other.name}"] = "\n".join(one.message for one in messages(number))
+            texts[f"{other.rule}-{other.name}"] = "\n".join(
+                finding.message for finding in messages(number)
+            )
     assert [name for name, text in texts.items() if edit.expected_failure in text] == []
 
 
 def test_unedited_files_have_no_finding() -> None:
-    """The project's files have no finding of the policy before a mutant edits them."""
-    assert [one for one in check(project.of_repository()) if not one.allowed] == []
+    """The policy has no finding in the project's files before a mutant edits them."""
+    findings = check(project.of_repository())
+    assert [finding for finding in findings if not finding.allowed] == []
 
 
 def test_every_rule_has_a_mutant() -> None:
-    """Every rule of the policy has a mutant, as a rule that never reports may be unable to."""
+    """Every rule of the policy has a mutant, because a rule without one may never report."""
     assert set(RULES) == {edit.rule for edit in EDITS}
 
 
 def test_mutants_of_a_rule_have_different_names() -> None:
-    """The mutants of a policy rule have different names, for different rows in the table."""
+    """The mutants of a policy rule have different names, so that their rows in the table differ."""
     assert max(Counter((edit.rule, edit.name) for edit in EDITS).values()) == 1

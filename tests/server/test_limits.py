@@ -45,8 +45,8 @@ def test_queue_refuses_a_request_when_it_is_full(image: Subject) -> None:
                 third = server.upload(VIDEO, VIDEO)
                 problem(third, 429, "queue-full")
                 assert int(third.headers["Retry-After"]) >= 1
-                second.go_on.set()
-                first.go_on.set()
+                second.resume.set()
+                first.resume.set()
                 assert first.answer.result().ok
                 assert second.answer.result().ok
         assert outcomes(server, "refused") == 1
@@ -168,7 +168,7 @@ def test_server_finishes_running_requests_on_sigterm(image: Subject) -> None:
             server.signal("TERM")
             eventually(lambda: refused(server), True)  # noqa: FBT003
             assert server.state("Running") == "true"
-            slow.go_on.set()
+            slow.resume.set()
             assert slow.answer.result().ok
         eventually(lambda: server.state("Running"), "false")
         assert server.state("ExitCode") == "0", server.log
@@ -192,7 +192,7 @@ def test_server_cuts_off_requests_at_the_drain_timeout(image: Subject) -> None:
             eventually(lambda: running(server), 1)
             server.signal(signal.SIGTERM.name.removeprefix("SIG"))
             eventually(lambda: server.state("Running"), "false")
-            slow.go_on.set()
+            slow.resume.set()
             assert slow.answer.exception() or not slow.answer.result().ok
         assert server.state("ExitCode") == "1", server.log
 

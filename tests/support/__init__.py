@@ -1,1 +1,1 @@
-"""What tests share: images under test, servers, containers, archives and records."""
+"""Helpers that tests share: images under test, servers, containers, archives and records."""

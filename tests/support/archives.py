@@ -1,4 +1,4 @@
-"""Saved images for tests, written as `docker save` writes them."""
+"""Write small saved images for tests, in the format of `docker save`."""
 
 import io
 import json
@@ -22,9 +22,13 @@ def layer(
     *,
     hard: Mapping[str, str] = MappingProxyType({}),
 ) -> bytes:
-    """Return a layer: text is a link's target, bytes a file's content, a final slash a directory.
+    """Return a layer with the given files, as a tar archive.
 
-    What `hard` names is a hard link to its value instead.
+    Args:
+        files: by path; bytes are the content of a file, and text is the target of a symbolic
+            link. A path that ends with a slash is a directory.
+        modes: the modes of files and directories, if not the default.
+        hard: the paths of `files` that are hard links, with their targets.
     """
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as tar:
@@ -53,7 +57,7 @@ def save(
     oci: bool = True,
     tag: str | None = TAG,
 ) -> Path:
-    """Write an archive as `docker save` does: the OCI layout, or the one before Docker 25."""
+    """Write an archive as `docker save` does, in the OCI layout or the layout before Docker 25."""
     steps = [{"created_by": "FROM base"}, {"created_by": "ENV A=1", "empty_layer": True}]
     steps += [{"created_by": f"RUN  step {number}"} for number in range(1, len(layers))]
     config = json.dumps({"history": steps if history else []}).encode()
@@ -70,7 +74,7 @@ def save(
 
 
 @contextmanager
-def image_of(directory: Path, *layers: bytes) -> Iterator[SavedImage]:
-    """Yield the image of these layers, read from an archive."""
+def open_image(directory: Path, *layers: bytes) -> Iterator[SavedImage]:
+    """Write an archive with these layers, and yield its image."""
     with Archive(save(directory, layers)) as archive:
         yield archive.image(TAG)

@@ -1,4 +1,4 @@
-"""What `docker buildx bake --print` prints for a small bake file."""
+"""The output of `docker buildx bake --print` for a small bake file."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +7,7 @@ from scripts.images.catalogue import Image
 
 
 def target(name: str, provides: str, parent: str = "") -> Mapping[str, Any]:
-    """Return a target as `bake --print` shows it."""
+    """Return a target in the format of `bake --print`."""
     labels = {
         "org.opencontainers.image.description": f"the {name} image",
         "vmaf.backends": "cpu cuda",
@@ -32,7 +32,7 @@ PRINTED = {
 
 
 def small_image(name: str) -> Image:
-    """Return an image with a capability of its own."""
+    """Return an image with a capability that no other image has."""
     labels = {"org.opencontainers.image.description": f"the {name} one", "vmaf.backends": "cpu"}
     provides = frozenset({"vmaf", f"only-{name}"})
     return Image(name, f"vmaf:{name}", "Dockerfile", f"final-{name}", labels, provides)

@@ -1,8 +1,7 @@
 """A headless browser for tests of HTML pages.
 
-Chromium comes from the Debian mirror, like everything else here, because Playwright's own
-downloads are not reachable from every machine. It runs in a container on the host's
-network, where it reaches the server's loopback port.
+Chromium comes from the Debian mirror, because some machines cannot download Playwright's browsers.
+It runs in a container with the host's network, to connect to the server's port on loopback.
 """
 
 import re
@@ -49,7 +48,7 @@ def browsing(image: Subject) -> Iterator[Browser]:
     reraise=True,
 )
 def _address(container: str) -> str:
-    """Wait until the browser is up, and return the address that Playwright connects to."""
+    """Wait until the browser listens; return the address for Playwright."""
     log = docker("logs", container).stderr
     listening = re.search(r"DevTools listening on ws://([\w.:]+)/", log)
     assert listening, f"the browser did not start in {START_SECONDS} s:\n{log}"

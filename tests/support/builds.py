@@ -1,4 +1,4 @@
-"""Records of builds for tests."""
+"""Create records of builds for tests."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,7 +19,7 @@ BUILDER = Builder("default", "default", "engine-1", STARTED - timedelta(days=1))
 
 
 def read_fixture(name: str) -> Build:
-    """Read the output of buildx in a fixture to its end."""
+    """Parse the buildx output in a fixture."""
     build = Build()
     for line in (FIXTURES / name).read_text().splitlines():
         build.feed(line)
@@ -28,12 +28,12 @@ def read_fixture(name: str) -> Build:
 
 
 def outcome(name: str, code: int = 0) -> Outcome:
-    """Return a fixture as a build that ended."""
+    """Return the outcome of the build in a fixture."""
     return Outcome(read_fixture(name), code, STARTED, 5.5, Path("x.log"))
 
 
 def record(name: str = "shared.jsonl", code: int = 0) -> BuildRecord:
-    """Return the record of a fixture."""
+    """Return the record of the build in a fixture."""
     return records.record(
         outcome(name, code),
         targets=["a", "c"],
@@ -57,7 +57,7 @@ def measured(
     outcome: Literal["built", "failed"] = "built",
     namespace: str = "main",
 ) -> BuildRecord:
-    """Return a record of one stage with these counts, `second` seconds after `STARTED`."""
+    """Return a record with one stage and these counts, `second` seconds after `STARTED`."""
     return replace(
         record(),
         started=STARTED + timedelta(seconds=second),

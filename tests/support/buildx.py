@@ -1,4 +1,4 @@
-"""The docker client's buildx: whether it is installed, and its bake files."""
+"""Helpers for tests that run buildx."""
 
 import os
 from pathlib import Path
@@ -16,9 +16,9 @@ needs_buildx = pytest.mark.skipif(
 
 
 def bake_options(directory: Path) -> list[str]:
-    """Return the bake files of this machine as options; its own one is in the directory.
+    """Return the `--file` options for bake; write the overlay for this machine to the directory.
 
-    They include the substitutes for the base images if no registry answers.
+    The bake files replace the base images if no registry is reachable.
     """
     source = bases.choose()
     machine = write_overlay(directory, environment=os.environ, base_source=source)

@@ -1,6 +1,6 @@
-"""Copies of the images under test with a Debian package added, for tests that need it.
+"""Build images with a Debian package on top of the images under test.
 
-The package is one more layer, installed the way that a user of the image would install it.
+The package is installed in an additional layer, in the same way as users install it.
 """
 
 import os
@@ -29,7 +29,7 @@ USER vmaf
 UNREACHABLE = re.compile(
     r"(?:Could not (?:connect|resolve)|Temporary failure resolving|E: Failed to fetch).*"
 )
-"""apt's message when it reaches no Debian mirror and its cache mount lacks a package."""
+"""The errors of apt if no Debian mirror is reachable and its cache mount lacks a package."""
 
 
 def _apt() -> Path:
@@ -39,10 +39,10 @@ def _apt() -> Path:
 
 
 class Derived:
-    """Builds images that have a package, and removes them in the end."""
+    """Builds images with an additional package, and removes them when it is closed."""
 
     def __init__(self, package: str) -> None:
-        """Take the name of the package."""
+        """Set the name of the package."""
         self.package = package
         self._derived: dict[str, Subject] = {}
 

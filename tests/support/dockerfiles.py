@@ -1,4 +1,4 @@
-"""Dockerfiles that tests write."""
+"""Check Dockerfiles that tests write."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ from scripts.policy.rule import Finding
 
 
 def foreign_project(directory: Path, text: str, files: Mapping[str, str] | None = None) -> Project:
-    """Write a Dockerfile and files beside it, and read it as one of another project."""
+    """Write a Dockerfile and other files; parse them as files of another project."""
     for path, content in {"Dockerfile": text, **(files or {})}.items():
         (directory / path).parent.mkdir(parents=True, exist_ok=True)
         (directory / path).write_text(content)

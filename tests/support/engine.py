@@ -1,4 +1,4 @@
-"""A machine for the tests of the engine: shell scripts replace docker, dockerd and apt."""
+"""Fixtures for tests of the engine, in which shell scripts replace docker, dockerd and apt."""
 
 import gc
 import json
@@ -24,12 +24,12 @@ INFO: Mapping[str, Any] = {
     "KernelVersion": "6.1",
     "ClientInfo": {"Plugins": [{"Name": "compose"}, {"Name": "buildx", "Version": "0.13.1+ds1"}]},
 }
-"""What `docker info` prints for `ENGINE`."""
+"""The output of `docker info` for `ENGINE`."""
 
 Programs = Callable[[str, str], None]
-"""Writes a shell script that replaces the program of that name."""
+"""A function that writes a shell script to replace the program with that name."""
 Calls = Callable[[], list[str]]
-"""Returns the command lines of apt-get so far."""
+"""A function that returns the command lines of apt-get so far."""
 
 
 def host(
@@ -40,7 +40,7 @@ def host(
     root: bool = True,
     systemd: bool = False,
 ) -> Host:
-    """Return a machine, by default Debian bookworm without systemd, with the tests as root."""
+    """Return a host: by default Debian bookworm without systemd, with root permissions."""
     release = {"ID": ident, "ID_LIKE": like, "VERSION_CODENAME": "bookworm"}
     return Host(system, root, release, systemd)
 
@@ -53,7 +53,7 @@ case "$1" in
   *) echo 28.2.2 ;;
 esac
 """
-"""The docker client. The file `up` makes an engine answer, as `info.json` describes it."""
+"""The docker client. If the file `up` exists, `docker info` prints `info.json`."""
 DOCKERD = """
 [ "$1" = --version ] && echo Docker version 26.1.5 && exit
 if [ -e "$4" ] && kill -0 "$(cat "$4")"; then echo that process is still running; exit 1; fi
@@ -62,7 +62,7 @@ trap 'rm "$SANDBOX/up"; exit' TERM
 touch "$SANDBOX/up"
 while :; do sleep 0.05; done
 """
-"""A daemon: it answers until SIGTERM, and does not start over the pid file of a process."""
+"""The daemon. It runs until SIGTERM, and does not start if its pid file names a process."""
 APT_GET = """
 echo "$@" >> "$SANDBOX/calls"
 case "$*" in
@@ -72,7 +72,7 @@ case "$*" in
   *" install "*) echo output of apt; [ ! -e "$SANDBOX/broken" ] || exit 100 ;;
 esac
 """
-"""apt-get. The file `libc` makes it replace the C library, the file `broken` makes it fail."""
+"""apt-get. If the file `libc` exists, it replaces the C library; if `broken` exists, it fails."""
 
 BOOKWORM_POLICY = """\
 docker.io:
@@ -85,7 +85,7 @@ docker-buildx:
   Candidate: (none)
   Version table:
 """
-"""What `apt-cache policy` prints on bookworm."""
+"""The output of `apt-cache policy` on bookworm."""
 STANZAS = """\
 # http://old.example.org/debian
 Types: deb
@@ -119,15 +119,17 @@ http://deb.example.org/debian/|bookworm-updates|Debian|main|/etc/apt/debian.sour
 http://plain.example.org/sec/|bookworm-security|Debian|main|/etc/apt/sources.list:2
 http://vendor.example.org/apt/|bookworm|Vendor|main|/etc/apt/vendor.list:1
 """
-"""What `apt-get indextargets` prints with these files."""
+"""The output of `apt-get indextargets` with these files."""
 
-outlives = pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")
-"""For tests whose daemon outlives the Popen object that started it, as it shall."""
+daemon_outlives_test = pytest.mark.filterwarnings(
+    "ignore:subprocess .* is still running:ResourceWarning"
+)
+"""The mark of tests in which the daemon outlives the Popen object that started it."""
 
 
 @pytest.fixture
 def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Move every path of the engine's modules into a directory, where no engine answers."""
+    """Move all paths of the engine's modules to a directory in which no engine runs."""
     for module in (daemon, debian):
         monkeypatch.setattr(module, "STATE", tmp_path / "state")
     for module, names in ((daemon, ("PID_FILE", "CONFIG", "LOG")), (debian, ("APT_LOG",))):
@@ -143,7 +145,7 @@ def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def programs(sandbox: Path, monkeypatch: pytest.MonkeyPatch) -> Programs:
-    """Return a function that puts shell scripts first on PATH."""
+    """Return a function that writes shell scripts to the first directory of PATH."""
     directory = sandbox / "bin"
     directory.mkdir()
     monkeypatch.setenv("PATH", f"{directory}:{os.environ['PATH']}")
@@ -159,7 +161,7 @@ def programs(sandbox: Path, monkeypatch: pytest.MonkeyPatch) -> Programs:
 
 @pytest.fixture
 def docker(sandbox: Path, programs: Programs) -> Iterator[None]:
-    """Replace docker and dockerd; stop a daemon that runs after the test."""
+    """Replace docker and dockerd; stop the daemon after the test."""
     info = {**INFO, "DockerRootDir": str(sandbox / "data"), "Name": platform.node()}
     info["KernelVersion"] = platform.release()
     (sandbox / "info.json").write_text(json.dumps(info))
@@ -167,12 +169,12 @@ def docker(sandbox: Path, programs: Programs) -> Iterator[None]:
     programs("dockerd", DOCKERD)
     yield
     daemon.stop()
-    gc.collect()  # the Popen of a daemon that runs, while `outlives` ignores its warning
+    gc.collect()  # collects the Popen of a running daemon while its warning is ignored
 
 
 @pytest.fixture
 def apt_calls(sandbox: Path, programs: Programs) -> Calls:
-    """Replace apt by the apt of bookworm."""
+    """Replace apt with the apt of bookworm."""
     (sandbox / "debian.sources").write_text(STANZAS)
     (sandbox / "targets").write_text(TARGETS.replace("/etc/apt", str(sandbox)))
     (sandbox / "sources.list").write_text(LINES)

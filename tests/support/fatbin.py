@@ -1,4 +1,4 @@
-"""Containers of CUDA kernels as nvcc writes them."""
+"""Write fat binaries of CUDA kernels, in the format of nvcc."""
 
 import struct
 
@@ -6,11 +6,11 @@ from scripts.contents.gpu_code import FATBIN_MAGIC
 
 
 def fatbin(*codes: tuple[int, int], data: bytes = b"kernel", flags: int = 0) -> bytes:
-    """Return a CUDA container with an entry for each kind and architecture.
+    """Return a fat binary with an entry for each kind and architecture.
 
     Args:
         codes: the kind, 1 for PTX and 2 for machine code, and the architecture of each entry.
-        data: the code of each entry, compressed as the flags say.
+        data: the code of each entry, compressed according to the flags.
         flags: 0x2000 for LZ4, 0x8000 for Zstandard.
     """
     entries = b""

@@ -1,4 +1,4 @@
-"""Pairs of videos in a directory, which the server under test has as its data root."""
+"""The videos in the data root of the server under test."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ class Footage:
 
     directory: Path
     pairs: tuple[tuple[str, str], ...]
-    """The file names of each reference and its distorted version."""
+    """The file names of the reference and the distorted video of each pair."""
 
     def read(self, name: str) -> bytes:
-        """Return a video's content."""
+        """Return the content of a video."""
         return (self.directory / name).read_bytes()
 
 

@@ -1,4 +1,4 @@
-"""Multipart forms put together by hand: malformed or slow, as no client library sends them."""
+"""Send malformed or slow multipart forms, which client libraries do not support."""
 
 import threading
 from collections.abc import Iterable, Iterator
@@ -8,12 +8,12 @@ from contextlib import contextmanager
 import requests
 
 from scripts.core import clips
-from tests.support.serving import PATIENCE, SCORE, Server
+from tests.support.serving import SCORE, TIMEOUT, Server
 
 VIDEO = clips.y4m()
 """A valid video."""
 FRAME = len(b"FRAME\n") + clips.WIDTH * clips.HEIGHT * 3 // 2
-"""The size of one of its frames, in bytes, with the frame's header."""
+"""The size of a frame of `VIDEO` in bytes, including the frame header."""
 
 FORM = {"Content-Type": "multipart/form-data; boundary=b"}
 BOUNDARY = b"--b\r\n"
@@ -28,11 +28,11 @@ def part(name: str, content: bytes = VIDEO) -> bytes:
 
 def post(server: Server, body: bytes | Iterable[bytes]) -> requests.Response:
     """Send a form. An iterable of pieces is sent in chunks, without Content-Length."""
-    return requests.post(server.url + SCORE, data=body, headers=FORM, timeout=PATIENCE)
+    return requests.post(server.url + SCORE, data=body, headers=FORM, timeout=TIMEOUT)
 
 
 def problem(answer: requests.Response, status: int, name: str) -> str:
-    """Check that an answer is the problem document `name`, and return its detail."""
+    """Check that a response is the problem document `name`; return its detail."""
     assert answer.status_code == status, answer.text
     assert answer.headers["Content-Type"] == "application/problem+json"
     document = answer.json()
@@ -44,29 +44,29 @@ def problem(answer: requests.Response, status: int, name: str) -> str:
     return detail
 
 
-class Slow:
-    """An upload that pauses in its second video until `go_on` is set."""
+class SlowUpload:
+    """An upload that pauses in the second video until `resume` is set."""
 
     def __init__(self) -> None:
-        """Create the event; `uploading` sets the answer."""
-        self.go_on = threading.Event()
+        """Create the event; `uploading` sets `answer`."""
+        self.resume = threading.Event()
         self.answer: Future[requests.Response]
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield the form in two pieces."""
         form = part("reference") + part("distorted") + END
         yield form[: -2 * FRAME]
-        self.go_on.wait()
+        self.resume.wait()
         yield form[-2 * FRAME :]
 
 
 @contextmanager
-def uploading(server: Server) -> Iterator[Slow]:
-    """Send a slow upload from another thread; it is finished when the context ends."""
-    slow = Slow()
+def uploading(server: Server) -> Iterator[SlowUpload]:
+    """Send a slow upload in another thread; the end of the context finishes the upload."""
+    slow = SlowUpload()
     with ThreadPoolExecutor(1) as pool:
         slow.answer = pool.submit(post, server, slow)
         try:
             yield slow
         finally:
-            slow.go_on.set()
+            slow.resume.set()

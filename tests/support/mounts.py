@@ -1,4 +1,4 @@
-"""Cache mounts and records of builds for tests."""
+"""Create cache mounts and records of builds for tests."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -29,7 +29,7 @@ DECLARED = (
 
 
 def stage(name: str, seconds: float, identifier: str, measurements: Measurements) -> StageRecord:
-    """Return a stage with one step that mounts a cache and was not cached."""
+    """Return a stage with a step that mounts a cache and that was not cached."""
     text = f"RUN --mount=type=cache,id={identifier},target=/x,sharing=locked make"
     steps = {f"1/1 {text}": StepRecord(seconds, cached=False)}
     return StageRecord(name, [], seconds, cached=False, measurements=measurements, steps=steps)

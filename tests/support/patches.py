@@ -1,4 +1,4 @@
-"""Edits of text files for mutants."""
+"""Edit text files for mutants."""
 
 
 def replace_once(text: str, old: str, new: str) -> str:

@@ -1,4 +1,4 @@
-"""The properties of images: the test functions of tests/images, and their list for the docs."""
+"""List the properties of images, which are the test functions of tests/images."""
 
 import inspect
 import textwrap
@@ -14,11 +14,11 @@ from scripts.core.paths import ROOT
 Property = Callable[..., None]
 IMAGES = ROOT / "tests" / "images"
 SUBJECTS = sorted(path.stem.removeprefix("test_") for path in IMAGES.glob("test_*.py"))
-"""The subjects that have a file of properties, such as `cuda` for test_cuda.py."""
+"""The subjects of the property files, such as `cuda` for test_cuda.py."""
 
 
-def of_subject(subject: str) -> Mapping[str, Property]:
-    """Return the properties of one subject by name, in the order of the file."""
+def subject_properties(subject: str) -> Mapping[str, Property]:
+    """Return the properties of a subject by name, in the order of the file."""
     module = _module(subject)
     return {
         name: function
@@ -27,9 +27,9 @@ def of_subject(subject: str) -> Mapping[str, Property]:
     }
 
 
-def every() -> Mapping[str, Property]:
+def all_properties() -> Mapping[str, Property]:
     """Return the properties of all subjects by name."""
-    return dict(chain.from_iterable(of_subject(subject).items() for subject in SUBJECTS))
+    return dict(chain.from_iterable(subject_properties(subject).items() for subject in SUBJECTS))
 
 
 def _module(subject: str) -> ModuleType:
@@ -43,39 +43,39 @@ def _marks(subject: str, test: Property) -> Iterator[pytest.Mark]:
 
 
 def _needs(subject: str, test: Property) -> frozenset[str]:
-    """Return the capabilities, and the vendor's GPU, that a property needs."""
+    """Return the capabilities and the GPUs that a property needs."""
     marks = list(_marks(subject, test))
     capabilities = {f"`{name}`" for mark in marks if mark.name == "needs" for name in mark.args}
     gpus = {f"{(mark.args or ('nvidia',))[0]} GPU" for mark in marks if mark.name == "gpu"}
     return frozenset(capabilities | gpus)
 
 
-def _listed(needs: frozenset[str]) -> str:
+def _needs_note(needs: frozenset[str]) -> str:
     return f" ({', '.join(sorted(needs))})" if needs else ""
 
 
-def _summary(thing: object) -> str:
+def _summary(documented: object) -> str:
     """Return the first paragraph of a docstring, on one line."""
-    text = inspect.getdoc(thing) or ""
+    text = inspect.getdoc(documented) or ""
     return " ".join(text.partition("\n\n")[0].split())
 
 
 def markdown_list() -> str:
-    """Return a list of all properties, a section for each file, for docs/verify.md.
+    """Return the list of all properties in docs/verify.md, with a section for each file.
 
-    Each item has the test's name without `test_`, what its images need, and the first
-    paragraph of its docstring. The heading has the needs that all items of a file share.
+    An item has the name of the test without `test_`, the needs of the test, and the first paragraph
+    of its docstring. The heading has the needs that all tests of the file share.
     """
     return "\n\n".join(map(_section, SUBJECTS))
 
 
 def _section(subject: str) -> str:
-    tests = of_subject(subject)
+    tests = subject_properties(subject)
     shared = frozenset.intersection(*(_needs(subject, test) for test in tests.values()))
     title = _summary(_module(subject)).rstrip(".")
     items = [
         textwrap.fill(
-            f"- `{name.removeprefix('test_')}`{_listed(_needs(subject, test) - shared)}: "
+            f"- `{name.removeprefix('test_')}`{_needs_note(_needs(subject, test) - shared)}: "
             f"{_summary(test)}",
             width=99,
             subsequent_indent="  ",
@@ -83,4 +83,4 @@ def _section(subject: str) -> str:
         )
         for name, test in tests.items()
     ]
-    return "\n".join([f"### {title}: `test_{subject}.py`{_listed(shared)}", "", *items])
+    return "\n".join([f"### {title}: `test_{subject}.py`{_needs_note(shared)}", "", *items])

@@ -1,4 +1,4 @@
-"""A server image at work: a container of it, with its ports on this machine's loopback."""
+"""Run a container of the server image, with its ports published on loopback."""
 
 import json
 import socket
@@ -14,12 +14,12 @@ import tenacity
 from tests.support.subject import ProgramResult, Subject, docker
 
 LOCKED_DOWN = ("--read-only", "--tmpfs=/tmp", "--cap-drop=ALL", "--security-opt=no-new-privileges")
-"""The options of `docker run` that docs/server.md recommends. Every test runs with them."""
+"""The options of `docker run` that docs/server.md recommends; all tests use them."""
 
 HTTP, GRPC = 8080, 9090
 SCORE = "/v1/score"
-PATIENCE = 30
-"""Seconds that the server may take to become ready, to answer or to end."""
+TIMEOUT = 30
+"""The timeout in seconds for the server to become ready, to respond or to exit."""
 
 
 @dataclass(frozen=True)
@@ -28,25 +28,25 @@ class Server:
 
     container: str
     url: str
-    """Its HTTP address, such as `http://127.0.0.1:32768`."""
+    """The HTTP address, such as `http://127.0.0.1:32768`."""
     grpc: str
-    """Its gRPC address, such as `127.0.0.1:32769`."""
+    """The gRPC address, such as `127.0.0.1:32769`."""
 
     def get(self, path: str, **query: str) -> requests.Response:
         """Send a GET request."""
-        return requests.get(self.url + path, params=query, timeout=PATIENCE)
+        return requests.get(self.url + path, params=query, timeout=TIMEOUT)
 
     def upload(
         self, reference: bytes, distorted: bytes, *, options: object = None, **query: str
     ) -> requests.Response:
-        """Upload two videos to be scored."""
+        """Upload two videos and request their score."""
         parts: list[tuple[str, tuple[str | None, str | bytes]]]
         parts = [] if options is None else [("options", (None, json.dumps(options)))]
         parts += [("reference", ("r.y4m", reference)), ("distorted", ("d.y4m", distorted))]
-        return requests.post(self.url + SCORE, files=parts, params=query, timeout=PATIENCE)
+        return requests.post(self.url + SCORE, files=parts, params=query, timeout=TIMEOUT)
 
     def score(self, reference: bytes, distorted: bytes) -> float:
-        """Return the mean score of two videos by the default model."""
+        """Return the mean score of two videos with the default model."""
         answer = self.upload(reference, distorted)
         assert answer.ok, f"the server answered {answer.status_code}: {answer.text}"
         score: float = answer.json()["models"][0]["pooled"]["mean"]
@@ -64,17 +64,17 @@ class Server:
         return total
 
     def connect(self) -> socket.socket:
-        """Open a connection to its HTTP port."""
+        """Open a connection to the HTTP port."""
         host, _, port = self.url.removeprefix("http://").partition(":")
-        return socket.create_connection((host, int(port)), PATIENCE)
+        return socket.create_connection((host, int(port)), TIMEOUT)
 
     def signal(self, name: str) -> None:
-        """Send it a signal, such as `TERM`."""
+        """Send a signal to the server, such as `TERM`."""
         docker("kill", f"--signal={name}", self.container)
 
     @property
     def log(self) -> str:
-        """What it has written to stderr so far."""
+        """The output on stderr so far."""
         return docker("logs", self.container).stderr
 
     def state(self, key: str) -> str:
@@ -83,32 +83,32 @@ class Server:
         return shown.stdout.strip()
 
     def execute(self, *command: str) -> ProgramResult:
-        """Run another program in its container."""
+        """Run another program in the container of the server."""
         done = docker("exec", self.container, *command)
         return ProgramResult(" ".join(command), done.returncode, done.stdout, done.stderr)
 
     def stop(self) -> int:
-        """Stop it as `docker stop` does, and return its exit code."""
+        """Run `docker stop`, and return the exit code of the server."""
         docker("stop", "--time=10", self.container)
         return int(self.state("ExitCode"))
 
 
 def _retrying(*exceptions: type[Exception]) -> tenacity.Retrying:
-    """Return a loop that repeats its body while it raises one of the exceptions."""
+    """Return a loop that repeats its body as long as it raises one of the exceptions."""
     return tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(exceptions),
-        stop=tenacity.stop_after_delay(PATIENCE),
+        stop=tenacity.stop_after_delay(TIMEOUT),
         wait=tenacity.wait_fixed(0.05),
         reraise=True,
     )
 
 
 def eventually(read: Callable[[], object], expected: object) -> None:
-    """Wait until `read` returns the expected value; fail the test if it never does."""
+    """Wait until `read` returns the expected value; fail the test after the timeout."""
     for attempt in _retrying(AssertionError):
         with attempt:
             value = read()
-            assert value == expected, f"after {PATIENCE} s: {value!r}, expected {expected!r}"
+            assert value == expected, f"after {TIMEOUT} s: {value!r}, expected {expected!r}"
 
 
 @contextmanager
@@ -118,13 +118,13 @@ def serving(
     options: Iterable[str] = (),
     directory: Path | None = None,
 ) -> Iterator[Server]:
-    """Run a server until the test is done with it.
+    """Run a server for the duration of the context.
 
     Args:
         image: the image to run.
-        arguments: the server's own options.
-        options: for `docker run`, such as `--env=VMAF_...`.
-        directory: mounted read-only as the server's data root.
+        arguments: the arguments of the server.
+        options: options for `docker run`, such as `--env=VMAF_...`.
+        directory: the data root of the server, which is mounted read-only.
     """
     name = f"vmaf-verify-{uuid.uuid4().hex}"
     command = ["run", "--detach", f"--name={name}", *LOCKED_DOWN, *options]
@@ -143,7 +143,7 @@ def serving(
 
 
 def _check_ready(server: Server) -> None:
-    """Raise RequestException if the server does not answer or is not ready."""
+    """Raise RequestException if the server does not respond or is not ready."""
     assert server.state("Running") == "true", f"the server ended: {server.log}"
     answer = server.get("/readyz")
     if not answer.ok:
@@ -155,5 +155,5 @@ def _await_ready(server: Server) -> None:
     try:
         _retrying(requests.RequestException)(_check_ready, server)
     except requests.RequestException as error:
-        message = f"the server was not ready in {PATIENCE} s: {error}\n{server.log}"
+        message = f"the server was not ready in {TIMEOUT} s: {error}\n{server.log}"
         raise AssertionError(message) from error

@@ -1,4 +1,4 @@
-"""The smoke programs that the oneAPI and ROCm images carry (docker/smoke)."""
+"""The smoke programs in the oneAPI and ROCm images (docker/smoke)."""
 
 from scripts.core.paths import ROOT
 from tests.support.subject import PREFIX

@@ -1,4 +1,4 @@
-"""The images under test, and everything that a test may query about one."""
+"""The images under test, with their configuration, files and programs."""
 
 import json
 import subprocess
@@ -20,10 +20,10 @@ from scripts.images import catalogue
 from scripts.images.catalogue import Image
 
 PREFIX = "/usr/local/"
-"""Where everything that the project builds is installed."""
+"""The prefix of all installations that the project builds."""
 VERSIONS = PREFIX + "share/vmaf/versions.json"
 CUDA = PREFIX + "cuda/"
-"""NVIDIA's tools, which are below PREFIX and are not built by the project."""
+"""The directory of NVIDIA's tools; it is below PREFIX, but the project does not build them."""
 COMPOSE = ROOT / "dev" / "compose.yaml"
 LOCKED_DOWN = (
     "--read-only",
@@ -31,16 +31,16 @@ LOCKED_DOWN = (
     "--cap-drop=ALL",
     "--security-opt=no-new-privileges",
 )
-"""Options of `docker run` for a container that may write nowhere and reach nothing."""
+"""Options of `docker run` for a read-only container without network or capabilities."""
 VIDEO = ("-f", "lavfi", "-i", "testsrc2=d=0.4:s=320x192:r=25")
-"""FFmpeg's input options for ten generated frames."""
+"""The input options of FFmpeg for ten generated frames."""
 LIBVMAF_PATCH = "libvmaf.patch"
-"""The project's patch of libvmaf. versions.json names it where libvmaf was built with it."""
+"""The project's patch of libvmaf. versions.json names it if libvmaf was built with it."""
 
 
 @dataclass(frozen=True)
 class ProgramResult:
-    """The exit status and the output of a program that ran in a container."""
+    """The exit status and output of a program that ran in a container."""
 
     command: str
     code: int
@@ -51,16 +51,16 @@ class ProgramResult:
     def signal(self) -> int:
         """The signal that ended the program, or 0.
 
-        A shell and docker report such a program with 128 and the signal's number.
+        The exit status of docker and of a shell is 128 plus the number of the signal.
         """
         return self.code - 128 if 128 < self.code < 128 + 32 else 0
 
     def __str__(self) -> str:
-        """Show the command, its exit status and the output that explains it."""
+        """Return the command, its exit status, and stderr or, if that is empty, stdout."""
         return f"`{self.command}` ended with {self.code}:\n{self.stderr or self.stdout}"
 
     def assert_refused(self, message: str) -> None:
-        """Check that the program ended by itself, with an error and a message on stderr."""
+        """Check that the program failed without a signal, with a message on stderr."""
         assert self.code, f"a success, although it cannot work here: {self}"
         assert not self.signal, f"killed by signal {self.signal}: {self}"
         assert message in self.stderr, f"no {message!r} in the message: {self}"
@@ -72,35 +72,35 @@ def docker(
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Run the docker client, on the engine that its user has chosen."""
+    """Run the docker client with the engine of its current context."""
     return process.run("docker", *arguments, timeout=timeout, cwd=cwd, env=env)
 
 
 def image_tags(config: pytest.Config) -> Mapping[str, str]:
-    """Return the tag under which each image is tested, `--as` considered."""
+    """Return the tag to test of each image; the option `--as` replaces the default tags."""
     tags = {image.name: image.tag for image in catalogue.images().values()}
     return tags | dict(pair.split("=", 1) for pair in config.getoption("as_images"))
 
 
 def has_project_patch(manifest: Mapping[str, Any]) -> bool:
-    """Return whether versions.json says that libvmaf was built with the project's patch.
+    """Return whether libvmaf was built with the project's patch, according to versions.json.
 
-    The crate that carries libvmaf is patched. A tree given with `--libvmaf` is built as it is,
-    and its source is `directory NAME` or `git URL COMMIT`.
+    The default source, a crate, is patched. A source tree override (`--libvmaf`) is not; its source
+    is `directory NAME` or `git URL COMMIT`.
     """
     source: str = manifest["libvmaf"]["source"]
     return source.startswith("crate ") and LIBVMAF_PATCH in source.split()
 
 
 class Store:
-    """The images under test. They are saved together, as they share most of their layers."""
+    """The images under test, which are saved to one archive because they share most layers."""
 
     def __init__(self, images: Mapping[str, Image], directory: Path) -> None:
-        """Take the images by the tag that each is tested under.
+        """Create a subject for each image.
 
         Args:
-            images: the images of the bake file, by tag.
-            directory: where the archive is written.
+            images: the images of the bake file, by the tag to test.
+            directory: the directory of the archive.
         """
         self.subjects = {tag: Subject(image, tag, self) for tag, image in images.items()}
         self._directory = directory
@@ -119,7 +119,7 @@ class Store:
 
     @cached_property
     def archive(self) -> Archive:
-        """The images as `docker save` writes them."""
+        """The archive of all images, from `docker save`."""
         path = self._directory / "images.tar"
         saved = docker("save", f"--output={path}", *self.subjects, timeout=600)
         assert saved.returncode == 0, saved.stderr
@@ -127,7 +127,7 @@ class Store:
 
 
 class Subject:
-    """One image under test. Everything that takes time is computed once, on first use."""
+    """An image under test. Expensive properties are computed once, on first use."""
 
     def __init__(self, image: Image, tag: str, store: Store) -> None:
         """Test the image tagged `tag` as the image `image` of the bake file."""
@@ -141,69 +141,69 @@ class Subject:
             docker("rm", "--force", self._container)
 
     def derived(self, tag: str) -> Self:
-        """Return the image tagged `tag`, which was built on top of this one."""
+        """Return the subject of the image tagged `tag`, which is based on this image."""
         return type(self)(self.image, tag, self.store)
 
-    # Its configuration
+    # Configuration
 
     @cached_property
     def config(self) -> Mapping[str, Any]:
-        """Its configuration: User, Env, Labels, Entrypoint..."""
+        """The configuration of the image: User, Env, Labels, Entrypoint..."""
         shown = docker("image", "inspect", "--format", "{{json .Config}}", self.tag)
         config: Mapping[str, Any] = json.loads(shown.stdout)
         return config
 
     @cached_property
     def size(self) -> int:
-        """Bytes on the engine's disk."""
+        """The size on the engine's disk in bytes."""
         return int(docker("image", "inspect", "--format", "{{.Size}}", self.tag).stdout)
 
     @property
     def labels(self) -> Mapping[str, str]:
-        """Its labels."""
+        """The labels of the image."""
         return self.config.get("Labels") or {}
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """The environment variables that it sets."""
+        """The environment variables that the image sets."""
         return dict(pair.split("=", 1) for pair in self.config.get("Env") or ())
 
     @cached_property
     def manifest(self) -> Mapping[str, Any]:
-        """Its versions.json: the components that it was built from."""
+        """The content of versions.json, which lists the components of the image."""
         manifest: Mapping[str, Any] = json.loads(self.read(VERSIONS))
         return manifest
 
-    # Its files, read without running it
+    # Files, which are read without running the image
 
     @cached_property
     def saved(self) -> SavedImage:
-        """Its layers and its merged file system."""
+        """The saved image, with its layers and its merged file system."""
         return self.store.archive.image(self.tag)
 
     @property
     def layers(self) -> Sequence[Layer]:
-        """Its layers, the base first."""
+        """The layers of the image, the base first."""
         return self.saved.layers
 
     def exists(self, path: str) -> bool:
-        """Return whether `path` is in the image, symbolic links followed."""
+        """Return whether a path exists in the image, with symbolic links resolved."""
         return self.saved.resolve(path) in self.saved.merged
 
     def read(self, path: str) -> bytes:
-        """Return a file's content, symbolic links followed."""
+        """Return the content of a file, with symbolic links resolved."""
         return self.saved.read(path)
 
     @cached_property
     def elves(self) -> Sequence[elf.Elf]:
-        """Every program and shared library in it."""
+        """All programs and shared libraries of the image."""
         return list(self._elves("/"))
 
     @cached_property
     def project_elves(self) -> Sequence[elf.Elf]:
         """The programs and libraries that the project built.
 
-        An image without any fails, so that no property holds for lack of a file.
+        Fail the test if there is none, so that no property passes without a file to check.
         """
         built = [file for file in self._elves(PREFIX) if not file.path.startswith(CUDA)]
         assert built, f"{self.tag} has no program and no library under {PREFIX}"
@@ -219,25 +219,25 @@ class Subject:
 
     @cached_property
     def sbom(self) -> str:
-        """Its SBOM, not yet checked against the schema."""
+        """The SBOM of the image, which is not validated."""
         return sbom.document(self.tag, inventory.read(self.saved))
 
     @property
     def components(self) -> Sequence[Mapping[str, Any]]:
-        """The components of its SBOM."""
+        """The components in the SBOM of the image."""
         components: Sequence[Mapping[str, Any]] = json.loads(self.sbom)["components"]
         return components
 
     @property
     def nonfree(self) -> set[str]:
-        """The names of its nonfree components."""
+        """The names of the nonfree components of the image."""
         return {
             component["name"]
             for component in self.components
-            if any(said["name"] == sbom.NONFREE for said in component["properties"])
+            if any(entry["name"] == sbom.NONFREE for entry in component["properties"])
         }
 
-    # Its programs
+    # Programs
 
     def run(
         self,
@@ -251,10 +251,10 @@ class Subject:
         """Run the image's entry point, or `program`, in a new container.
 
         Args:
-            arguments: its arguments.
+            arguments: the arguments of the program.
             program: the program to run instead of the entry point.
-            options: for `docker run`, such as `--read-only`.
-            directory: mounted as the image's working directory.
+            options: options for `docker run`, such as `--read-only`.
+            directory: a directory to mount as the working directory of the image.
             succeeds: fail the test if the program fails.
             timeout: seconds after which the test fails.
         """
@@ -279,7 +279,7 @@ class Subject:
         directory: Path | None = None,
         succeeds: bool = True,
     ) -> ProgramResult:
-        """Run its ffmpeg, which prints only errors."""
+        """Run ffmpeg in the image; it prints only errors."""
         quiet = ("-hide_banner", "-nostdin", "-loglevel", "error", "-y")
         return self.run(
             *(*quiet, *arguments),
@@ -297,7 +297,7 @@ class Subject:
         *arguments: str,
         options: Iterable[str] = (),
     ) -> Sequence[float]:
-        """Return the VMAF score of every frame, by its vmaf program and its default model."""
+        """Return the VMAF score of each frame, from the vmaf program with the default model."""
         pair = (f"--reference={reference}", f"--distorted={distorted}")
         self.run(
             *(*pair, "--json", "--output=score.json", *arguments),

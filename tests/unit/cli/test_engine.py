@@ -11,10 +11,10 @@ from scripts.cli.__main__ import main
 from scripts.core.console import UserError
 from scripts.engine import client, daemon
 from scripts.engine import host as hosts
-from tests.support.engine import Calls, host, outlives
+from tests.support.engine import Calls, daemon_outlives_test, host
 
 
-@outlives
+@daemon_outlives_test
 @pytest.mark.usefixtures("docker")
 def test_engine_is_started_described_and_stopped(
     sandbox: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

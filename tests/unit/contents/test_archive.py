@@ -20,7 +20,7 @@ from scripts.contents.unwanted import (
 )
 from scripts.core import process
 from scripts.core.console import UserError
-from tests.support.archives import TAG, Files, image_of, layer, save
+from tests.support.archives import TAG, Files, layer, open_image, save
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def saved(tmp_path: Path) -> Iterator[Callable[..., SavedImage]]:
     with ExitStack() as stack:
 
         def make(*layers: Files) -> SavedImage:
-            return stack.enter_context(image_of(tmp_path, *map(layer, layers)))
+            return stack.enter_context(open_image(tmp_path, *map(layer, layers)))
 
         yield make
 
@@ -53,7 +53,7 @@ def test_layers_without_history_are_unknown(tmp_path: Path) -> None:
 
 def test_compressed_layer_is_read(tmp_path: Path) -> None:
     """A compressed layer is read, as other tools than Docker's overlay2 store save it."""
-    with image_of(tmp_path, gzip.compress(layer({"a": b"content"}))) as image:
+    with open_image(tmp_path, gzip.compress(layer({"a": b"content"}))) as image:
         assert image.read("/a") == b"content"
 
 
@@ -61,7 +61,7 @@ def test_compressed_layer_is_read(tmp_path: Path) -> None:
 def test_large_file_is_read_in_overlapping_pieces(tmp_path: Path, *, compressed: bool) -> None:
     """The pieces of a large file overlap, so that no text is cut in two."""
     made = layer({"small": b"other", "large": b"0123456789"})
-    with image_of(tmp_path, gzip.compress(made) if compressed else made) as image:
+    with open_image(tmp_path, gzip.compress(made) if compressed else made) as image:
         where, entry = image.merged["/large"]
         assert list(image.chunks(where, entry, 4, 2)) == [b"0123", b"234567", b"6789"]
         assert list(image.chunks(where, entry, 4, 0)) == [b"0123", b"4567", b"89"]

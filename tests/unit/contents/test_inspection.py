@@ -9,12 +9,12 @@ from scripts.contents import inspection
 from scripts.core import process
 from scripts.core.console import UserError
 from scripts.images import catalogue
-from tests.support.archives import TAG, image_of, layer
+from tests.support.archives import TAG, layer, open_image
 
 
 def inspected(directory: Path, *layers: bytes) -> inspection.Report:
     """Return the report on an image of these layers."""
-    with image_of(directory, *layers) as image:
+    with open_image(directory, *layers) as image:
         return inspection.report(TAG, 1000, image)
 
 

@@ -16,7 +16,7 @@ from scripts.contents.listing import Difference, Entry, differences
 from scripts.core.console import UserError
 from scripts.engine import client
 from scripts.images import catalogue
-from tests.support.archives import Files, image_of, layer
+from tests.support.archives import Files, layer, open_image
 
 List = Callable[..., dict[str, Entry]]
 
@@ -38,7 +38,7 @@ def listed(tmp_path: Path) -> List:
     """Return a function that lists an image of these layers."""
 
     def make(*layers: bytes) -> dict[str, Entry]:
-        with image_of(tmp_path, *layers) as image:
+        with open_image(tmp_path, *layers) as image:
             return listing.read(image)
 
     return make
@@ -195,7 +195,7 @@ def engine_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     @contextmanager
     def saved_image(tag: str) -> Iterator[tuple[int, SavedImage]]:
-        with image_of(tmp_path, images[tag]) as image:
+        with open_image(tmp_path, images[tag]) as image:
             yield 1, image
 
     monkeypatch.setattr(listing, "saved_image", saved_image)

@@ -16,7 +16,7 @@ from scripts.contents.inventory import NOT_MACHINE_READABLE, NOT_STATED, Item, g
 from scripts.core.console import UserError
 from scripts.engine import client
 from scripts.images import catalogue
-from tests.support.archives import TAG, Files, image_of, layer
+from tests.support.archives import TAG, Files, layer, open_image
 from tests.support.fatbin import fatbin
 
 DIGEST = "ab" * 32
@@ -74,7 +74,7 @@ def read(tmp_path: Path) -> Callable[[Files], dict[str, Item]]:
     """Return a function that reads the components of an image with these files, by name."""
 
     def items(files: Files) -> dict[str, Item]:
-        with image_of(tmp_path, layer(files)) as image:
+        with open_image(tmp_path, layer(files)) as image:
             return {item.name: item for item in inventory.read(image)}
 
     return items
@@ -328,7 +328,7 @@ def engine_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[
     def offer(files: Files) -> None:
         @contextmanager
         def saved_image(_: str) -> Iterator[tuple[int, SavedImage]]:
-            with image_of(tmp_path, layer(files)) as image:
+            with open_image(tmp_path, layer(files)) as image:
                 yield 1, image
 
         monkeypatch.setattr(sbom_verb, "saved_image", saved_image)

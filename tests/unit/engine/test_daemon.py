@@ -13,7 +13,7 @@ from scripts.core.console import UserError
 from scripts.engine import client, daemon
 from scripts.engine.client import Engine
 from scripts.engine.host import Host
-from tests.support.engine import NO_ANSWER, Programs, host, outlives
+from tests.support.engine import NO_ANSWER, Programs, daemon_outlives_test, host
 
 GIB = 2**30
 POLICY_OF_7_GIB = {
@@ -165,7 +165,7 @@ def test_read_pid_recognises_a_reused_pid(sandbox: Path, monkeypatch: pytest.Mon
 # Start
 
 
-@outlives
+@daemon_outlives_test
 @pytest.mark.usefixtures("docker")
 def test_start_ignores_pid_files_of_other_programs() -> None:
     """Pid files whose numbers are now those of other programs do not hinder a daemon's start."""
@@ -179,7 +179,7 @@ def test_start_ignores_pid_files_of_other_programs() -> None:
     assert json.loads(daemon.CONFIG.read_text())["data-root"] == "/from/host"
 
 
-@outlives
+@daemon_outlives_test
 @pytest.mark.usefixtures("docker")
 def test_start_waits_for_a_daemon_that_is_starting(sandbox: Path, programs: Programs) -> None:
     """A daemon that is starting is waited for, and no second one is started."""
@@ -209,7 +209,7 @@ def test_daemon_that_ends_shows_its_log(programs: Programs) -> None:
     assert "chatter" not in caught.value.todo
 
 
-@outlives
+@daemon_outlives_test
 @pytest.mark.usefixtures("docker")
 def test_daemon_that_does_not_answer_shows_its_log(
     programs: Programs, monkeypatch: pytest.MonkeyPatch
@@ -248,7 +248,7 @@ def test_systemd_starts_the_service_of_the_system(sandbox: Path, programs: Progr
 # Stop
 
 
-@outlives
+@daemon_outlives_test
 @pytest.mark.usefixtures("docker")
 def test_stop_reports_a_daemon_that_does_not_end(
     programs: Programs, monkeypatch: pytest.MonkeyPatch, sandbox: Path
