@@ -28,7 +28,7 @@ from scripts.images import bases, build
 from scripts.images.overlay import overlay as machine_overlay
 
 TAGS = "vmaf-bench"
-"""The repository of the contenders' images; the project's images are in another one."""
+"""The repository of the contenders' images, which is not used for the project's images."""
 BASE_MARKER = "etc/vmaf-bench"
 """The file that makes a base image unique."""
 SOURCES = {"libvmaf": "libvmaf-source", "ffmpeg": "ffmpeg-source"}

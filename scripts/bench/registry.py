@@ -86,7 +86,7 @@ class Registry:
 
 
 def programs() -> tuple[Path, Path]:
-    """Return the programs of the registry and of BuildKit; download those that are not installed.
+    """Return the programs of the registry and of BuildKit; download any that is not installed.
 
     Raises:
         UserError: a program cannot be downloaded or compiled.

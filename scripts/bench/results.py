@@ -32,7 +32,7 @@ class Result(msgspec.Struct):
     downloaded_bytes: int = 0
     """The largest number of bytes that apt fetched in a build, package indexes included."""
     digests_equal: bool | None = None
-    """Whether the project's files equal those of a cold build; None if they were not compared."""
+    """Whether the project's files are the same as in a cold build; None if not compared."""
     note: str = ""
     """The error in the image; empty if the image is correct."""
     stages: dict[str, list[float]] = {}

@@ -106,7 +106,7 @@ def _mmdebstrap(path: Path) -> None:
     part.unlink(missing_ok=True)
     reason = made.stderr.strip()[-500:] or f"mmdebstrap exited with status {made.returncode}"
     if path.exists():
-        say(f"bases: using the root file system made earlier, as a new one failed: {reason}")
+        say(f"bases: using the existing root file system, as mmdebstrap failed: {reason}")
         return
     raise UserError(
         "cannot bootstrap the base image",

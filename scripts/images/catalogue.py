@@ -21,12 +21,12 @@ class Image:
     tag: str
     """The tag of the built image, such as `vmaf:cpu`."""
     dockerfile: str
-    """Its Dockerfile, relative to the checkout."""
+    """The path of the Dockerfile, relative to the checkout."""
     stage: str
     """The stage of the Dockerfile."""
     labels: Mapping[str, str]
     provides: frozenset[str]
-    """Its capabilities, including those of its parents."""
+    """The capabilities of the image, including all capabilities of its parents."""
 
     @property
     def description(self) -> str:

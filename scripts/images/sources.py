@@ -126,10 +126,10 @@ def _ffmpeg_parts(tree: Path) -> dict[str, Path]:
     Raises:
         UserError: the tree is not FFmpeg's, or was configured in place.
     """
-    what = f"cannot build --ffmpeg {tree}"
+    problem = f"cannot build --ffmpeg {tree}"
     if not (tree / "configure").is_file() or not (tree / "libavfilter").is_dir():
         raise UserError(
-            what,
+            problem,
             "it has no configure and libavfilter/"
             if tree.is_dir()
             else "there is no such directory",
@@ -137,7 +137,7 @@ def _ffmpeg_parts(tree: Path) -> dict[str, Path]:
         )
     if (tree / "config.h").exists():
         raise UserError(
-            what,
+            problem,
             "it was configured in place, so FFmpeg cannot be built in another directory",
             "Run `make distclean` in it, or use a clean checkout.",
         )

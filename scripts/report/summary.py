@@ -18,7 +18,7 @@ EMPTY = 0.02
 
 @dataclass(frozen=True)
 class HitRateDrop:
-    """A drop of a stage's hit rate in ccache below that of an earlier build."""
+    """A drop of the ccache hit rate of a stage, compared with earlier builds."""
 
     stage: str
     before: float

@@ -33,6 +33,6 @@ PRINTED = {
 
 def small_image(name: str) -> Image:
     """Return an image with a capability that no other image has."""
-    labels = {"org.opencontainers.image.description": f"the {name} one", "vmaf.backends": "cpu"}
+    labels = {"org.opencontainers.image.description": f"the {name} image", "vmaf.backends": "cpu"}
     provides = frozenset({"vmaf", f"only-{name}"})
     return Image(name, f"vmaf:{name}", "Dockerfile", f"final-{name}", labels, provides)
