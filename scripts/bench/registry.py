@@ -26,7 +26,7 @@ BUILDER = "vmaf-bench"
 BASES, LAYERS = "vmaf-bench-base", "vmaf-bench"
 """The repositories of base images and of cached layers."""
 BRANCH = "-branch"
-TIMEOUT = 60
+TIMEOUT_SECONDS = 60
 """The timeout in seconds for the start and the end of a program."""
 
 
@@ -50,7 +50,7 @@ class Registry:
         with requests.Session() as session:
             session.trust_env = False  # a proxy cannot connect to the loopback of this machine
             url = f"http://{self.address}/v2/{repository}/tags/list"
-            answer = session.get(url, timeout=TIMEOUT)
+            answer = session.get(url, timeout=TIMEOUT_SECONDS)
             return set(answer.json()["tags"] or ()) if answer.ok else set()
 
     def arguments(self, target: str) -> list[str]:
@@ -187,7 +187,7 @@ def daemon(command: Sequence[str], log: Path) -> Iterator[None]:
         yield
     finally:
         child.terminate()
-        child.wait(TIMEOUT)
+        child.wait(TIMEOUT_SECONDS)
 
 
 def listens(port: int) -> bool:
@@ -200,11 +200,11 @@ def wait(port: int, log: Path) -> None:
     """Wait until a program listens on a port.
 
     Raises:
-        UserError: no program listens within `TIMEOUT` seconds.
+        UserError: no program listens within `TIMEOUT_SECONDS` seconds.
     """
     until_it_listens = Retrying(
         retry=retry_if_result(lambda answer: not answer),
-        stop=stop_after_delay(TIMEOUT),
+        stop=stop_after_delay(TIMEOUT_SECONDS),
         wait=wait_fixed(0.2),
     )
     try:

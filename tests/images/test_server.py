@@ -7,7 +7,7 @@ from contextlib import suppress
 import pytest
 
 from scripts.core import clips
-from tests.support.serving import GRPC, HTTP, TIMEOUT, serving
+from tests.support.serving import GRPC, HTTP, TIMEOUT_SECONDS, serving
 from tests.support.subject import PREFIX, Subject
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
@@ -65,7 +65,7 @@ def test_server_listens_on_the_declared_ports(image: Subject) -> None:
     with serving(image) as server:
         host, _, port = server.grpc.partition(":")
         answer = b""
-        with socket.create_connection((host, int(port)), TIMEOUT) as connection:
+        with socket.create_connection((host, int(port)), TIMEOUT_SECONDS) as connection:
             connection.sendall(PREFACE)
             with suppress(ConnectionError):
                 answer = connection.recv(9)

@@ -12,7 +12,7 @@ import requests
 
 from tests.support.footage import Footage
 from tests.support.forms import BOUNDARY, END, FORM, FRAME, VIDEO, part, problem
-from tests.support.serving import SCORE, TIMEOUT, Server
+from tests.support.serving import SCORE, TIMEOUT_SECONDS, Server
 
 pytestmark = pytest.mark.needs("server")
 
@@ -75,7 +75,7 @@ def test_server_refuses_an_invalid_file(server: Server, footage: Footage) -> Non
     """The server refuses an invalid video under the data root."""
     (footage.directory / "truncated.y4m").write_bytes(VIDEO[:-1])
     body = {"reference": "reference.y4m", "distorted": "truncated.y4m"}
-    problem(requests.post(server.url + SCORE, json=body, timeout=TIMEOUT), 422, "bad-video")
+    problem(requests.post(server.url + SCORE, json=body, timeout=TIMEOUT_SECONDS), 422, "bad-video")
 
 
 def test_stream_ends_with_a_late_error(server: Server) -> None:
@@ -141,7 +141,7 @@ def test_server_refuses_a_path_outside_the_data_root(
         _link(footage.directory / link, target)
     _pipe(footage.directory / "pipe")
     body = {"reference": "reference.y4m", "distorted": path}
-    answer = requests.post(server.url + SCORE, json=body, timeout=TIMEOUT)
+    answer = requests.post(server.url + SCORE, json=body, timeout=TIMEOUT_SECONDS)
     assert "root:" not in problem(answer, status, name)
 
 
@@ -219,7 +219,7 @@ def test_server_refuses_an_invalid_body(server: Server, name: str) -> None:
     """The server refuses an invalid body, query or path with the status of its fault."""
     body = BODIES[name]
     answer = requests.post(
-        server.url + body.path, data=body.data, headers=body.headers, timeout=TIMEOUT
+        server.url + body.path, data=body.data, headers=body.headers, timeout=TIMEOUT_SECONDS
     )
     problem(answer, body.status, body.name)
 
@@ -227,7 +227,7 @@ def test_server_refuses_an_invalid_body(server: Server, name: str) -> None:
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH", "TRACE"])
 def test_server_refuses_a_wrong_method(server: Server, method: str) -> None:
     """A request with a wrong method gets status 405, and the header Allow lists the right one."""
-    answer = requests.request(method, server.url + SCORE, timeout=TIMEOUT)
+    answer = requests.request(method, server.url + SCORE, timeout=TIMEOUT_SECONDS)
     problem(answer, 405, "method-not-allowed")
     assert "POST" in answer.headers["Allow"]
 

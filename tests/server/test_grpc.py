@@ -12,7 +12,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
 
 from scripts.core import clips
 from tests.support.footage import Footage, planes
-from tests.support.serving import TIMEOUT, Server, eventually, serving
+from tests.support.serving import TIMEOUT_SECONDS, Server, eventually, serving
 from tests.support.subject import Subject
 
 pytestmark = pytest.mark.needs("server")
@@ -42,7 +42,7 @@ class Client:
 
     def stream(self, *messages: Any) -> list[Any]:
         """Send messages in a stream, and return the responses."""
-        return list(self.scoring.ScoreStream(iter(messages), timeout=TIMEOUT))
+        return list(self.scoring.ScoreStream(iter(messages), timeout=TIMEOUT_SECONDS))
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_health_reports_serving(channel: grpc.Channel) -> None:
     health = health_pb2_grpc.HealthStub(channel)
     for service in ("", "vmaf.v1.Scoring"):
         request = health_pb2.HealthCheckRequest(service=service)
-        assert health.Check(request, timeout=TIMEOUT).status == SERVING
+        assert health.Check(request, timeout=TIMEOUT_SECONDS).status == SERVING
 
 
 def test_reflection_describes_the_service(channel: grpc.Channel) -> None:
@@ -71,7 +71,7 @@ def test_reflection_describes_the_service(channel: grpc.Channel) -> None:
 def test_models_match_the_http_interface(client: Client, server: Server) -> None:
     """The gRPC and HTTP interfaces list the same models and features."""
     by_http = server.get("/v1/models").json()
-    by_grpc = client.scoring.ListModels(client.protos.ListModelsRequest(), timeout=TIMEOUT)
+    by_grpc = client.scoring.ListModels(client.protos.ListModelsRequest(), timeout=TIMEOUT_SECONDS)
     assert by_grpc.default_model == by_http["default"]
     assert [model.name for model in by_grpc.models] == [
         model["name"] for model in by_http["models"]
@@ -83,7 +83,7 @@ def test_grpc_scores_files(client: Client, server: Server, footage: Footage) -> 
     """Files under the data root get the same score over gRPC as over HTTP."""
     reference, distorted = footage.pairs[0]
     request = client.protos.ScoreRequest(reference=reference, distorted=distorted)
-    (model,) = client.scoring.Score(request, timeout=TIMEOUT).models
+    (model,) = client.scoring.Score(request, timeout=TIMEOUT_SECONDS).models
     expected = server.score(footage.read(reference), footage.read(distorted))
     assert model.pooled.mean == pytest.approx(expected, abs=1e-9)
 
@@ -112,7 +112,7 @@ def test_grpc_refuses_an_invalid_path(client: Client, path: str, code: grpc.Stat
     """A gRPC request with an invalid path is refused with the status code of its problem."""
     request = client.protos.ScoreRequest(reference="reference.y4m", distorted=path)
     with refused(code):
-        client.scoring.Score(request, timeout=TIMEOUT)
+        client.scoring.Score(request, timeout=TIMEOUT_SECONDS)
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_grpc_stream_holds_a_slot_until_it_ends(image: Subject, api: Any) -> Non
             while True:
                 yield client.pair(FRAMES[0], FRAMES[0])
 
-        call = client.scoring.ScoreStream(endless(), timeout=TIMEOUT)
+        call = client.scoring.ScoreStream(endless(), timeout=TIMEOUT_SECONDS)
         eventually(lambda: server.metric("vmaf_scorings_running"), 1)
         with refused(grpc.StatusCode.RESOURCE_EXHAUSTED):
             client.stream(client.config(), client.pair(FRAMES[0], FRAMES[0]))

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import requests
 
 from scripts.core import clips
-from tests.support.serving import SCORE, TIMEOUT, Server
+from tests.support.serving import SCORE, TIMEOUT_SECONDS, Server
 
 VIDEO = clips.y4m()
 """A valid video."""
@@ -28,7 +28,7 @@ def part(name: str, content: bytes = VIDEO) -> bytes:
 
 def post(server: Server, body: bytes | Iterable[bytes]) -> requests.Response:
     """Send a form. An iterable of pieces is sent in chunks, without Content-Length."""
-    return requests.post(server.url + SCORE, data=body, headers=FORM, timeout=TIMEOUT)
+    return requests.post(server.url + SCORE, data=body, headers=FORM, timeout=TIMEOUT_SECONDS)
 
 
 def problem(answer: requests.Response, status: int, name: str) -> str:

@@ -18,7 +18,7 @@ LOCKED_DOWN = ("--read-only", "--tmpfs=/tmp", "--cap-drop=ALL", "--security-opt=
 
 HTTP, GRPC = 8080, 9090
 SCORE = "/v1/score"
-TIMEOUT = 30
+TIMEOUT_SECONDS = 30
 """The timeout in seconds for the server to become ready, to respond or to exit."""
 
 
@@ -34,7 +34,7 @@ class Server:
 
     def get(self, path: str, **query: str) -> requests.Response:
         """Send a GET request."""
-        return requests.get(self.url + path, params=query, timeout=TIMEOUT)
+        return requests.get(self.url + path, params=query, timeout=TIMEOUT_SECONDS)
 
     def upload(
         self, reference: bytes, distorted: bytes, *, options: object = None, **query: str
@@ -43,7 +43,7 @@ class Server:
         parts: list[tuple[str, tuple[str | None, str | bytes]]]
         parts = [] if options is None else [("options", (None, json.dumps(options)))]
         parts += [("reference", ("r.y4m", reference)), ("distorted", ("d.y4m", distorted))]
-        return requests.post(self.url + SCORE, files=parts, params=query, timeout=TIMEOUT)
+        return requests.post(self.url + SCORE, files=parts, params=query, timeout=TIMEOUT_SECONDS)
 
     def score(self, reference: bytes, distorted: bytes) -> float:
         """Return the mean score of two videos with the default model."""
@@ -66,7 +66,7 @@ class Server:
     def connect(self) -> socket.socket:
         """Open a connection to the HTTP port."""
         host, _, port = self.url.removeprefix("http://").partition(":")
-        return socket.create_connection((host, int(port)), TIMEOUT)
+        return socket.create_connection((host, int(port)), TIMEOUT_SECONDS)
 
     def signal(self, name: str) -> None:
         """Send a signal to the server, such as `TERM`."""
@@ -97,7 +97,7 @@ def _retrying(*exceptions: type[Exception]) -> tenacity.Retrying:
     """Return a loop that repeats its body as long as it raises one of the exceptions."""
     return tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(exceptions),
-        stop=tenacity.stop_after_delay(TIMEOUT),
+        stop=tenacity.stop_after_delay(TIMEOUT_SECONDS),
         wait=tenacity.wait_fixed(0.05),
         reraise=True,
     )
@@ -108,7 +108,7 @@ def eventually(read: Callable[[], object], expected: object) -> None:
     for attempt in _retrying(AssertionError):
         with attempt:
             value = read()
-            assert value == expected, f"after {TIMEOUT} s: {value!r}, expected {expected!r}"
+            assert value == expected, f"after {TIMEOUT_SECONDS} s: {value!r}, expected {expected!r}"
 
 
 @contextmanager
@@ -155,5 +155,5 @@ def _await_ready(server: Server) -> None:
     try:
         _retrying(requests.RequestException)(_check_ready, server)
     except requests.RequestException as error:
-        message = f"the server was not ready in {TIMEOUT} s: {error}\n{server.log}"
+        message = f"the server was not ready in {TIMEOUT_SECONDS} s: {error}\n{server.log}"
         raise AssertionError(message) from error

@@ -106,7 +106,7 @@ def test_silent_daemon_is_an_error_with_its_log(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A background program that never listens on its port is an error that shows its log."""
-    monkeypatch.setattr(registry, "TIMEOUT", 0)
+    monkeypatch.setattr(registry, "TIMEOUT_SECONDS", 0)
     (tmp_path / "log").write_text("no such address\n")
     with pytest.raises(UserError, match="no such address"):
         registry.wait(registry.free_port(), tmp_path / "log")
