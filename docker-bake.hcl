@@ -16,9 +16,9 @@ variable "LIBVMAF_VERSION" {
   default = "3.2.0"
 }
 
-// The licences of vmaf:cuda12. The build sessions set the variable for a --libvmaf tree, whose kernels
+// The licences of vmaf:cuda12 and vmaf:cuda13. The build sessions set the variable for a --libvmaf tree, whose kernels
 // may contain NVIDIA's libdevice; docs/licences.md says what that means.
-variable "CUDA12_LICENSES" {
+variable "CUDA_LICENSES" {
   default = "GPL-3.0-or-later AND BSD-2-Clause-Patent"
 }
 
@@ -38,7 +38,7 @@ variable "VMAF_GID" {
 
 group "default" {
   targets = [
-    "cpu", "cuda12", "rocm6", "oneapi2026", "vulkan", "all-backends", "dev", "go-server",
+    "cpu", "cuda12", "cuda13", "rocm6", "oneapi2026", "vulkan", "all-backends", "dev", "go-server",
   ]
 }
 
@@ -78,10 +78,32 @@ target "cuda12" {
   labels = {
     "org.opencontainers.image.title"       = "vmaf:cuda12"
     "org.opencontainers.image.description" = "libvmaf and FFmpeg with CUDA 12, NVENC and NVDEC"
-    "org.opencontainers.image.licenses"    = CUDA12_LICENSES
+    "org.opencontainers.image.licenses"    = CUDA_LICENSES
     "vmaf.backends"                        = "cpu cuda"
     "vmaf.parent"                          = "cpu"
     "vmaf.provides"                        = "cuda"
+  }
+}
+
+target "cuda13" {
+  inherits   = ["_production"]
+  dockerfile = "docker/Dockerfile.cuda13"
+  target     = "final-cuda13"
+  contexts = {
+    toolchain        = "target:toolchain"
+    toolchain-cuda12 = "target:toolchain-cuda12"
+    libvmaf-source   = "target:libvmaf-source"
+    ffmpeg-cuda12    = "target:ffmpeg-cuda12"
+    runtime          = "target:runtime"
+  }
+  tags = ["vmaf:cuda13"]
+  labels = {
+    "org.opencontainers.image.title"       = "vmaf:cuda13"
+    "org.opencontainers.image.description" = "libvmaf and FFmpeg with CUDA 13, NVENC and NVDEC"
+    "org.opencontainers.image.licenses"    = CUDA_LICENSES
+    "vmaf.backends"                        = "cpu cuda"
+    "vmaf.parent"                          = "cuda12"
+    "vmaf.provides"                        = "blackwell"
   }
 }
 
@@ -207,7 +229,8 @@ target "_stage" {
   target   = stage
   matrix = {
     stage = [
-      "bundle-all-backends", "bundle-dev", "cuda-devel", "toolchain-all", "toolchain-hip",
+      "bundle-all-backends", "bundle-dev", "cuda-devel", "ffmpeg-cuda12", "toolchain-all",
+      "toolchain-cuda12", "toolchain-hip",
     ]
   }
 }

@@ -15,6 +15,7 @@ nox.options.sessions = ["lint", "unit"]
 IMAGES = {
     "cpu": "libvmaf and FFmpeg for any machine (--libvmaf, --ffmpeg)",
     "cuda12": "with CUDA 12, NVENC and NVDEC (--libvmaf, --ffmpeg)",
+    "cuda13": "with CUDA 13, for Turing to Blackwell (--libvmaf, --ffmpeg)",
     "rocm6": "with HIP 6, VA-API and OpenCL; libvmaf on the CPU (--libvmaf, --ffmpeg)",
     "vulkan": "with Vulkan filters and libplacebo (--libvmaf, --ffmpeg)",
     "oneapi2026": "with SYCL, QSV, VA-API and OpenCL (--libvmaf, --ffmpeg)",
