@@ -99,7 +99,7 @@ MUTANTS = (
     Mutant(
         "gpu-check-without-advice",
         test_cuda.test_gpu_check_reports_a_missing_driver,
-        "no 'docker run --gpus all' in the message",
+        "no 'docker run --gpus all' in the message: `gpu-check` ended with 3:",
         wrap("gpu-check", "gpu-check.real 2>/dev/null"),
         base="cuda12",
     ),
