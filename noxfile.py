@@ -9,7 +9,7 @@ import nox
 nox.needs_version = ">=2025.10.14"
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.reuse_existing_virtualenvs = True
-nox.options.stop_on_first_error = True  # no build where the engine failed to start
+nox.options.stop_on_first_error = True  # do not build if the engine does not start
 nox.options.sessions = ["lint", "unit"]
 
 IMAGES = {
@@ -32,16 +32,16 @@ def _run(session: nox.Session, group: str, verb: str, *arguments: str) -> None:
     session.install(*nox.project.dependency_groups(PYPROJECT, group))
     session.run(
         *("python", "-m", "scripts.cli", verb, *arguments, *session.posargs),
-        # All sessions of a command line get the same options, and accept those of the others.
+        # All sessions of a command line receive the same options and accept each other's.
         env={"VMAF_NOX_SESSIONS": " ".join(_sessions(session))},
-        # Ctrl-C is passed on to BuildKit, which needs a moment to end its steps cleanly.
+        # On Ctrl-C, scripts.cli stops the build, and BuildKit takes some time to end its steps.
         interrupt_timeout=60,
         terminate_timeout=60,
     )
 
 
 def _sessions(session: nox.Session) -> list[str]:
-    """Return all sessions of the command line; nox has no public name for them."""
+    """Return all sessions of the command line; nox has no public API for them."""
     runner = getattr(session, "_runner", None)
     names = getattr(getattr(runner, "global_config", None), "sessions", None)
     return list(names or [session.name])
