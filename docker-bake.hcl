@@ -3,7 +3,7 @@
 //
 // The tests check an image against its labels:
 //   vmaf.backends   libvmaf's compute backends
-//   vmaf.parent     the image whose capabilities it inherits, and with them its tests
+//   vmaf.parent     the image that it extends; its capabilities and their tests are inherited
 //   vmaf.provides   the capabilities it adds; each test names the capabilities it needs
 //   vmaf.entry      the program that `docker run` passes its arguments to
 

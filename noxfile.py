@@ -1,7 +1,7 @@
 """The user interface of vmaf-images: `nox -l` lists the sessions.
 
-Options follow `--`; `nox -s SESSION -- --help` lists those of a session. Each session installs
-a dependency group of pyproject.toml and runs one verb of scripts/cli.
+Options follow `--`; `nox -s SESSION -- --help` lists the options of a session. Each session
+installs a dependency group of pyproject.toml and runs one verb of scripts/cli.
 """
 
 import nox

@@ -37,7 +37,7 @@ def show(report: Report) -> None:
 
 
 def run(options: Namespace) -> int:
-    """Print a report for each image; make the sizes the baselines where requested.
+    """Print a report for each image; make the sizes the baselines if requested.
 
     Raises:
         UserError: no image is named, an image does not exist, or `--accept-size` was given with a

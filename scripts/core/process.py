@@ -145,7 +145,7 @@ def _finish(
     command: Sequence[str],
     cwd: Path | None,
     env: Mapping[str, str] | None,
-    **options: Any,  # noqa: ANN401 (the options of subprocess.run, whose types depend on each other)
+    **options: Any,  # noqa: ANN401 (the options of subprocess.run)
 ) -> CompletedProcess[Any]:
     """Run a program to its end; return a result also if it is absent or takes too long."""
     try:

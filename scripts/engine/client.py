@@ -38,7 +38,7 @@ class Engine:
     driver: str
     """Its storage driver: `overlay2`."""
     local: bool
-    """Whether it runs on this machine and in this container, where `data_root` can be read."""
+    """Whether it runs on this machine and in this container, so that `data_root` is readable."""
 
     def __str__(self) -> str:
         """Return the versions, the storage driver and the data root, for bug reports."""
@@ -113,7 +113,7 @@ def no_engine(why: str) -> NoEngineError:
     if "permission denied" in why:
         todo = "Run as root, or join the group `docker` and log in again."
     else:
-        todo = f"Run `nox -s engine`, which starts an engine where it can. Needed: {NEEDS}."
+        todo = f"Run `nox -s engine`, which starts an engine if possible. Needed: {NEEDS}."
     return NoEngineError("no Docker Engine answers", why, todo)
 
 

@@ -1,6 +1,6 @@
 """Start and stop a Docker daemon, and configure its garbage collection.
 
-A daemon is started only where no engine answers, and only that daemon is ever stopped.
+A daemon is started only if no engine answers. No other daemon is ever stopped.
 `nox -s engine` uses this module; docs/engine.md documents it.
 """
 
@@ -57,7 +57,7 @@ def provide(no_answer: NoEngineError, host: Host, data_root: Path | None) -> Eng
         data_root: the directory for the data of the daemon; None for the host's setting.
 
     Raises:
-        UserError: an engine cannot be installed or started here, or that failed.
+        UserError: an engine cannot be installed or started here.
     """
     check_startable(host, client.endpoint(), no_answer)
     packages = debian.missing_packages(
@@ -121,7 +121,7 @@ def start_service() -> Engine:
     """Start the system's docker service with the system's configuration.
 
     Raises:
-        UserError: it does not start.
+        UserError: the service does not start.
     """
     say("starting the docker service with systemd")
     hint = "`journalctl -u docker` shows the reason."
@@ -135,7 +135,7 @@ def start(data_root: Path | None) -> Engine:
     """Start dockerd, detached from the terminal.
 
     Raises:
-        UserError: it ended or does not answer; the message shows its log.
+        UserError: the daemon ended or does not answer; the message contains the end of its log.
     """
     for pid in (daemon_pid(), read_pid(HOST_PID_FILE, "dockerd")):
         if pid is not None:
@@ -288,7 +288,7 @@ def read_config(path: Path) -> dict[str, Any]:
     """Return the configuration file of a daemon, empty if it is absent.
 
     Raises:
-        UserError: it cannot be read.
+        UserError: the file cannot be read.
     """
     try:
         content: dict[str, Any] = json.loads(path.read_text())

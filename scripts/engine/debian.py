@@ -47,8 +47,8 @@ def missing_packages(dockerd: str, client: str, buildx: str) -> list[str]:
 
     Args:
         dockerd: the output of `dockerd --version`; empty if it is not installed.
-        client: the output of `docker --version`, likewise.
-        buildx: the output of `docker buildx version`, likewise.
+        client: the output of `docker --version`; empty if it is not installed.
+        buildx: the output of `docker buildx version`; empty if it is not installed.
     """
     packages = []
     if major_minor(dockerd) < MINIMUM_ENGINE:
@@ -228,7 +228,7 @@ def _apt_get(*arguments: str, options: Iterable[str] = (), cwd: Path | None = No
     """Run apt-get with its output in `APT_LOG`.
 
     Raises:
-        UserError: it failed; the message ends with the last lines of the log.
+        UserError: apt-get failed; the message ends with the last lines of the log.
     """
     options = ["DPkg::Lock::Timeout=300", "Dpkg::Use-Pty=0", *options]
     with console.status(f"apt-get {arguments[0]}"):

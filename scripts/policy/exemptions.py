@@ -34,7 +34,7 @@ def of_dockerfile(dockerfile: Dockerfile) -> Iterator[Exemption]:
     Raises:
         UserError: an exemption has no reason.
     """
-    spans = [(each.line, each.last_line) for each in dockerfile.instructions]
+    spans = [(instruction.line, instruction.last_line) for instruction in dockerfile.instructions]
     for line, rules, reason in _comments(dockerfile.text, dockerfile.path):
         first, last = next((span for span in spans if span[1] >= line), (line, line))
         lines = range(1 if first == spans[0][0] else first, last + 1)

@@ -96,7 +96,7 @@ def user_numeric(project: Project) -> Iterator[Fault]:
     """An image ends with `USER UID:GID`, both numbers."""
     for image, reference in project.images.items():
         stages = [stage for _, stage in project.chain(reference)]
-        instructions = [each for stage in stages for each in stage.instructions]
+        instructions = [instruction for stage in stages for instruction in stage.instructions]
         users = [instruction for instruction in instructions if instruction.name == "USER"]
         user = state(instructions)[1]
         if not users:
