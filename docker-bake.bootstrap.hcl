@@ -1,6 +1,6 @@
-// Overlay for machines where no container registry answers: the base image and the syntax frontend
-// are built from Debian packages and a Go module. The build sessions select it in that case, or
-// with VMAF_BASES=bootstrap.
+// Overlay for machines without access to a container registry: the base image and the syntax
+// frontend are built from Debian packages and a Go module. The build sessions select it if no
+// registry answers, or with VMAF_BASES=bootstrap.
 
 target "_common" {
   contexts = {

@@ -3,7 +3,7 @@
 //
 // The tests check an image against its labels:
 //   vmaf.backends   libvmaf's compute backends
-//   vmaf.parent     the image whose capabilities it inherits, and with them its tests
+//   vmaf.parent     the image that it extends; its capabilities and their tests are inherited
 //   vmaf.provides   the capabilities it adds; each test names the capabilities it needs
 //   vmaf.entry      the program that `docker run` passes its arguments to
 
@@ -16,14 +16,14 @@ variable "LIBVMAF_VERSION" {
   default = "3.2.0"
 }
 
-// The licences of vmaf:cuda12. The build sessions set the variable for a --libvmaf tree, whose kernels
-// may contain NVIDIA's libdevice; docs/licences.md says what that means.
-variable "CUDA12_LICENSES" {
+// The licences of vmaf:cuda12 and vmaf:cuda13. The build sessions set it for a --libvmaf tree, whose
+// kernels may contain NVIDIA's libdevice; see docs/licences.md.
+variable "CUDA_LICENSES" {
   default = "GPL-3.0-or-later AND BSD-2-Clause-Patent"
 }
 
-// 0 compiles FFmpeg with the complete config.h everywhere; docs/caching.md says when to do that.
-// It has no default, as an argument that is set is part of the cache keys.
+// 0 compiles all files of FFmpeg with the complete config.h; docs/caching.md describes the option.
+// It has no default, because a build argument that is set is part of the cache keys.
 variable "VMAF_SPLIT_CONFIG" {
   default = null
 }
@@ -38,7 +38,7 @@ variable "VMAF_GID" {
 
 group "default" {
   targets = [
-    "cpu", "cuda12", "rocm6", "oneapi2026", "vulkan", "all-backends", "dev", "go-server",
+    "cpu", "cuda12", "cuda13", "rocm6", "oneapi2026", "vulkan", "all-backends", "dev", "go-server",
   ]
 }
 
@@ -78,10 +78,32 @@ target "cuda12" {
   labels = {
     "org.opencontainers.image.title"       = "vmaf:cuda12"
     "org.opencontainers.image.description" = "libvmaf and FFmpeg with CUDA 12, NVENC and NVDEC"
-    "org.opencontainers.image.licenses"    = CUDA12_LICENSES
+    "org.opencontainers.image.licenses"    = CUDA_LICENSES
     "vmaf.backends"                        = "cpu cuda"
     "vmaf.parent"                          = "cpu"
     "vmaf.provides"                        = "cuda"
+  }
+}
+
+target "cuda13" {
+  inherits   = ["_production"]
+  dockerfile = "docker/Dockerfile.cuda13"
+  target     = "final-cuda13"
+  contexts = {
+    toolchain        = "target:toolchain"
+    toolchain-cuda12 = "target:toolchain-cuda12"
+    libvmaf-source   = "target:libvmaf-source"
+    ffmpeg-cuda12    = "target:ffmpeg-cuda12"
+    runtime          = "target:runtime"
+  }
+  tags = ["vmaf:cuda13"]
+  labels = {
+    "org.opencontainers.image.title"       = "vmaf:cuda13"
+    "org.opencontainers.image.description" = "libvmaf and FFmpeg with CUDA 13, NVENC and NVDEC"
+    "org.opencontainers.image.licenses"    = CUDA_LICENSES
+    "vmaf.backends"                        = "cpu cuda"
+    "vmaf.parent"                          = "cuda12"
+    "vmaf.provides"                        = "blackwell"
   }
 }
 
@@ -157,7 +179,7 @@ target "dev" {
     bundle-dev    = "target:bundle-dev"
     toolchain-all = "target:toolchain-all"
   }
-  // docs/dev.md says when to set these
+  // docs/dev.md describes these arguments
   args = {
     VMAF_UID = VMAF_UID
     VMAF_GID = VMAF_GID
@@ -200,14 +222,15 @@ target "go-server" {
 }
 
 // Stages of the main Dockerfile that other Dockerfiles use as named contexts. They share the
-// layers of the images, with overlays, too.
+// layers of the images, also with overlays.
 target "_stage" {
   name     = stage
   inherits = ["_production"]
   target   = stage
   matrix = {
     stage = [
-      "bundle-all-backends", "bundle-dev", "cuda-devel", "toolchain-all", "toolchain-hip",
+      "bundle-all-backends", "bundle-dev", "cuda-devel", "ffmpeg-cuda12", "toolchain-all",
+      "toolchain-cuda12", "toolchain-hip",
     ]
   }
 }
@@ -228,8 +251,8 @@ target "_base_stage" {
   }
 }
 
-// libvmaf with the GPU backends of forks. scripts/images/build.py replaces libvmaf-rocm6
-// and libvmaf-oneapi2026 by these if the --libvmaf tree offers the backend.
+// libvmaf with the GPU backends of forks. scripts/images/build.py replaces libvmaf-rocm6 and
+// libvmaf-oneapi2026 with these targets if the --libvmaf tree has the backend.
 target "_fork" {
   inherits   = ["_common"]
   dockerfile = "docker/Dockerfile.vendor"
@@ -250,7 +273,8 @@ target "libvmaf-sycl" {
   contexts = { toolchain-oneapi2026 = "target:toolchain-oneapi2026" }
 }
 
-// Upstream's tests, which build on the caches and leave no image. `nox -s upstream-tests`.
+// The tests of libvmaf and FFmpeg, for `nox -s upstream-tests`. They use the caches of the images
+// and produce no image.
 group "upstream-tests" {
   targets = ["libvmaf-tests", "ffmpeg-tests"]
 }
@@ -272,7 +296,7 @@ target "ffmpeg-tests" {
   target   = "ffmpeg-tests"
 }
 
-// The server's own tests. `nox -s server-tests`.
+// The tests of the server, for `nox -s server-tests`.
 group "server-tests" {
   targets = ["go-tests"]
 }

@@ -1,6 +1,6 @@
 // Overlay: SDKs from the vendors' own images instead of Debian's packages or wheels.
-// `VMAF_BASES=vendor` selects it; it needs a registry. docs/sources.md says what each image
-// replaces and what was tried.
+// `VMAF_BASES=vendor` selects it; it needs a registry. docs/sources.md lists the images
+// and what they replace.
 
 // The same release of nvcc as Debian's, as other releases support other GPUs.
 variable "CUDA_DEVEL" {
@@ -19,11 +19,11 @@ variable "ONEAPI_DEVEL" {
 
 target "_production" {
   // Debian's glibc and CUDA 12 declare some functions differently, which is an error only in
-  // headers that are not system headers. So nvcc's become system headers.
+  // headers that are not system headers. This option makes nvcc's headers system headers.
   args = { NVCC_APPEND_FLAGS = "-isystem /usr/local/cuda/include" }
 }
 
-// A target has the replacements that it uses, as each of them pulls an image of some gigabytes.
+// Each target replaces only the SDKs that it uses, because a replacement pulls several gigabytes.
 target "cuda12" {
   contexts = { cuda-devel = "target:cuda-from-vendor" }
 }

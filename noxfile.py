@@ -1,7 +1,7 @@
 """The user interface of vmaf-images: `nox -l` lists the sessions.
 
-Options follow `--`; `nox -s SESSION -- --help` lists those of a session. Each session installs
-a dependency group of pyproject.toml and runs one verb of scripts/cli.
+Options follow `--`; `nox -s SESSION -- --help` lists the options of a session. Each session
+installs a dependency group of pyproject.toml and runs one verb of scripts/cli.
 """
 
 import nox
@@ -9,12 +9,13 @@ import nox
 nox.needs_version = ">=2025.10.14"
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.reuse_existing_virtualenvs = True
-nox.options.stop_on_first_error = True  # no build where the engine failed to start
+nox.options.stop_on_first_error = True  # do not build if the engine does not start
 nox.options.sessions = ["lint", "unit"]
 
 IMAGES = {
     "cpu": "libvmaf and FFmpeg for any machine (--libvmaf, --ffmpeg)",
     "cuda12": "with CUDA 12, NVENC and NVDEC (--libvmaf, --ffmpeg)",
+    "cuda13": "with CUDA 13, for Turing to Blackwell (--libvmaf, --ffmpeg)",
     "rocm6": "with HIP 6, VA-API and OpenCL; libvmaf on the CPU (--libvmaf, --ffmpeg)",
     "vulkan": "with Vulkan filters and libplacebo (--libvmaf, --ffmpeg)",
     "oneapi2026": "with SYCL, QSV, VA-API and OpenCL (--libvmaf, --ffmpeg)",
@@ -31,16 +32,16 @@ def _run(session: nox.Session, group: str, verb: str, *arguments: str) -> None:
     session.install(*nox.project.dependency_groups(PYPROJECT, group))
     session.run(
         *("python", "-m", "scripts.cli", verb, *arguments, *session.posargs),
-        # All sessions of a command line get the same options, and accept those of the others.
+        # All sessions of a command line receive the same options and accept each other's.
         env={"VMAF_NOX_SESSIONS": " ".join(_sessions(session))},
-        # Ctrl-C is passed on to BuildKit, which needs a moment to end its steps cleanly.
+        # On Ctrl-C, scripts.cli stops the build, and BuildKit takes some time to end its steps.
         interrupt_timeout=60,
         terminate_timeout=60,
     )
 
 
 def _sessions(session: nox.Session) -> list[str]:
-    """Return all sessions of the command line; nox has no public name for them."""
+    """Return all sessions of the command line; nox has no public API for them."""
     runner = getattr(session, "_runner", None)
     names = getattr(getattr(runner, "global_config", None), "sessions", None)
     return list(names or [session.name])

@@ -1,4 +1,4 @@
-"""The choice of images: a test that takes `image` runs once for each chosen image."""
+"""Fixtures for images: a test with the fixture `image` runs once per chosen image."""
 
 import uuid
 from collections import Counter
@@ -17,22 +17,22 @@ from tests.support.lavapipe import Lavapipe
 from tests.support.subject import COMPOSE, Store, Subject, docker, image_tags
 
 NVIDIA_DEVICE = Path("/dev/nvidiactl")
-"""Exists where NVIDIA's driver is loaded."""
+"""A device that exists if NVIDIA's driver is loaded."""
 
 RENDERERS = Path("/sys/class/drm")
-"""Where the kernel lists the GPUs of other vendors, each with its vendor's PCI number."""
+"""The directory in which the kernel lists GPUs, each with the PCI id of its vendor."""
 
 PCI_VENDORS = {"amd": "0x1002", "intel": "0x8086"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the options that choose images; `nox -s verify-images` passes its user's on."""
+    """Add the options that choose images; `nox -s verify-images` sets them."""
     group = parser.getgroup("images")
     group.addoption("--image", action="append", default=[], help="a bake name; default: all")
     group.addoption(
         "--as", action="append", default=[], dest="as_images", help="NAME=TAG: test TAG as NAME"
     )
-    group.addoption("--require", choices=["all"], help="an image that is not built is a failure")
+    group.addoption("--require", choices=["all"], help="fail if an image is not built")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -128,9 +128,9 @@ def clip() -> Path:
 def libvmaf(
     tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> Path:
-    """Return libvmaf's source, out of the build's cache, in a directory that anyone may write."""
+    """Return a world-writable directory with libvmaf's source, from the build cache."""
     options = bake_options(tmp_path_factory.mktemp("overlay"))
-    # The overlay's substitutes for the base images are not to be loaded into the engine.
+    # Do not load the overlay's substitutes for the base images into the engine.
     monkeypatch.setenv("BUILDX_NO_DEFAULT_LOAD", "1")
     output = f"--set=libvmaf-source.output=type=local,dest={tmp_path}"
     built = docker("buildx", "bake", *options, output, "libvmaf-source", cwd=ROOT)
@@ -144,7 +144,7 @@ def libvmaf(
 
 @pytest.fixture
 def compose() -> Iterator[str]:
-    """Return the name of a new compose project; its containers and volume are removed later."""
+    """Return the name of a new compose project; remove its containers and volume later."""
     if docker("compose", "version").returncode:
         pytest.skip("the docker client has no compose plugin: nox -s engine")
     project = f"vmaf-verify-{uuid.uuid4().hex[:12]}"

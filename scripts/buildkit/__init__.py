@@ -1,1 +1,1 @@
-"""What BuildKit reports of a build: progress, records of builds, and failures."""
+"""Progress, records and failures of builds, from the output of BuildKit."""

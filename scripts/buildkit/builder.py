@@ -8,24 +8,24 @@ from msgspec import Struct
 from scripts.core import process
 
 COMPILER_CACHE = "/ccache"
-"""Where the Dockerfiles mount the cache of the compilers."""
+"""The directory at which the Dockerfiles mount the compiler cache."""
 
 
 class Builder(Struct, frozen=True):
-    """A builder of buildx, and the state of its compiler cache."""
+    """A buildx builder and its compiler cache."""
 
     name: str = ""
     endpoint: str = ""
     state: str = ""
-    """An identifier that is new whenever the builder's data is; empty if it is unknown."""
+    """An identifier that changes if the builder loses its data; empty if it is unknown."""
     cache_created: datetime | None = None
-    """When the builder created the cache mount of the compilers; None if that is unknown."""
+    """The time at which the builder created the compiler cache; None if it is unknown."""
 
 
 def identify(namespace: str = "") -> Builder:
     """Return the builder that buildx uses, after a build in a namespace of cache mounts.
 
-    What cannot be found out is left empty: this is never a reason for a build to fail.
+    Fields that cannot be determined are empty, so that a build does not fail because of them.
     """
     inspected = process.output("docker", "buildx", "inspect")
     fields = re.findall(r"^\s*([\w.-]+):[ \t]+(\S.*)$", inspected, re.MULTILINE)
@@ -48,10 +48,10 @@ def identify(namespace: str = "") -> Builder:
 
 
 def cache_created(listing: str, namespace: str) -> datetime | None:
-    """Return when the compiler cache was created, from `docker buildx du --verbose`.
+    """Return the creation time of the compiler cache, from `docker buildx du --verbose`.
 
     Cache mounts of other namespaces are skipped. If there are several, such as one per
-    architecture, the oldest counts.
+    architecture, the time of the oldest is returned.
     """
     created = []
     for entry in re.split(r"^(?=ID:\s)", listing, flags=re.MULTILINE):

@@ -17,12 +17,13 @@ _HINTS = {
 _SHELL_ERROR = re.compile(r"(/[^\s:]+): (?:line )?(\d+): (?:\S+\.sh: )?([^:]+)")
 """An error of dash or bash, such as `/run/recipes/ffmpeg.sh: 41: foo: not found`.
 
-Both name the script that was started, but the line is one of the sourced file that is at fault.
+Both shells print the name of the script that was started. If the error is in a file that the
+script sources, the line number is still the line in that file.
 """
 
 
 def failure(outcome: Outcome) -> UserError:
-    """Return the error for a failed build: the stage, the place, the last output, what to do."""
+    """Return the error for a failed build: its stage, location, last output and next steps."""
     build, step, source = outcome.build, outcome.build.failed, outcome.build.source
     todo = [f"The full log is {outcome.log}."]
     if step:
@@ -32,16 +33,16 @@ def failure(outcome: Outcome) -> UserError:
         todo.append("Fix this and build again: finished steps stay cached.")
     else:
         what, tail = "the build failed", []
-        silent = f"buildx exited with status {outcome.returncode}, without output"
-        reason = build.text[-1] if build.text else silent
+        no_output = f"buildx exited with status {outcome.returncode}, without output"
+        reason = build.text[-1] if build.text else no_output
         todo.append("`nox -s engine -- --status` shows whether an engine answers.")
-    todo += [hint for sign, hint in _HINTS.items() if any(sign in line for line in [reason, *tail])]
-    why = [reason, *_places(step, source), *(f"  | {line}" for line in tail[-_LAST_LINES:])]
+    todo += [hint for text, hint in _HINTS.items() if any(text in line for line in [reason, *tail])]
+    why = [reason, *_locations(step, source), *(f"  | {line}" for line in tail[-_LAST_LINES:])]
     return UserError(what, "\n".join(why), "\n".join(todo))
 
 
-def _places(step: Step | None, source: Source | None) -> list[str]:
-    """Return where a build failed: the line of the Dockerfile, and the recipe or instruction."""
+def _locations(step: Step | None, source: Source | None) -> list[str]:
+    """Return the line of the Dockerfile that failed, and the recipe or instruction."""
     dockerfile = f"at {_dockerfile(source.file)}:{source.line}" if source else ""
     if step:
         recipes = _recipes(step)
@@ -53,7 +54,7 @@ def _places(step: Step | None, source: Source | None) -> list[str]:
 
 
 def _dockerfile(name: str) -> Path | str:
-    """Return the path of a Dockerfile in the checkout; buildx 0.13 leaves out its directory."""
+    """Return the path of a Dockerfile in the checkout, as buildx 0.13 omits its directory."""
     paths = list(ROOT.glob(name))
     for directory in ("docker", "dev"):
         paths += (ROOT / directory).rglob(name)
@@ -64,10 +65,10 @@ def _recipes(step: Step) -> dict[str, str]:
     """Return the recipes that a step runs, relative to the checkout, by path in the container."""
     binds = dict(_binds(step.text))
     recipes = {}
-    for word in MOUNT.sub("", step.text).split():
-        target = next((path for path in binds if f"{word}/".startswith(f"{path}/")), None)
-        if target and word.endswith((".sh", ".py")):
-            recipes[word] = f"{binds[target]}{word.removeprefix(target)}"
+    for argument in MOUNT.sub("", step.text).split():
+        target = next((path for path in binds if f"{argument}/".startswith(f"{path}/")), None)
+        if target and argument.endswith((".sh", ".py")):
+            recipes[argument] = f"{binds[target]}{argument.removeprefix(target)}"
     return recipes
 
 
@@ -84,10 +85,10 @@ def _recipe_line(step: Step, recipes: Mapping[str, str]) -> str:
     for line in reversed(step.tail):
         error = _SHELL_ERROR.match(line)
         if error and error[1] in recipes:
-            number, culprit = int(error[2]), error[3].split()[-1]
+            number, program = int(error[2]), error[3].split()[-1]
             mounted = [source for _, source in _binds(step.text)]
             for path in dict.fromkeys([recipes[error[1]], *mounted]):
-                if culprit in _line(ROOT / path, number):
+                if program in _line(ROOT / path, number):
                     return f"in {path}:{number}"
             return f"in {recipes[error[1]]}"
     return f"in {' or '.join(dict.fromkeys(recipes.values()))}"

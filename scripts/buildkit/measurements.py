@@ -1,4 +1,4 @@
-"""The measurements that recipes print, and their meaning.
+"""The measurements that recipes print.
 
 A recipe, the script that a `RUN` instruction runs, reports on its step by lines such as
 
@@ -6,10 +6,10 @@ A recipe, the script that a `RUN` instruction runs, reports on its step by lines
 
 The keys are the fields of `Measurements`; the values have the fields of the class named there. A
 field that is left out is 0. If a step prints a key twice, the last line counts. The measurements
-of a stage are the sums over its steps. A line that does not fit becomes a warning of the build.
+of a stage are the sums over its steps. A malformed line becomes a warning of the build.
 
-A long step also prints how many objects it has compiled so far, and how many there will be if it
-can tell. The last line counts:
+A long step also prints the number of objects that it has compiled so far, and the total if it is
+known. The last line counts:
 
     #progress {"objects": 812}
     #progress {"objects": 812, "total": 2355}
@@ -21,23 +21,23 @@ import msgspec
 from msgspec import Meta, Struct
 
 MEASURE, PROGRESS = "#measure ", "#progress "
-"""How the lines begin."""
+"""The prefixes of the lines."""
 COMPILER_CACHES = ("ccache", "depcache")
-"""The measurements that have lookups, in the order of the tables."""
+"""The keys of the measurements that have lookups, in the order of the tables."""
 
 Count = Annotated[int, Meta(ge=0, le=2**53)]
 Seconds = Annotated[float, Meta(ge=0)]
 
 
 class Lookups(NamedTuple):
-    """The lookups that a compiler made in a cache."""
+    """The number of lookups in a compiler cache."""
 
     hits: int
     total: int
 
 
 class Ccache(Struct):
-    """The lookups of ccache in a step, under the names that ccache has for them."""
+    """The lookups of ccache in a step; the fields have the names of ccache's statistics."""
 
     direct_cache_hit: Count = 0
     preprocessed_cache_hit: Count = 0
@@ -51,7 +51,7 @@ class Ccache(Struct):
 
 
 class Depcache(Struct, omit_defaults=True):
-    """The calls of the compilers that ccache does not support (docker/compiler-cache)."""
+    """The calls of compilers that ccache does not support (docker/compiler-cache)."""
 
     hit: Count = 0
     miss: Count = 0
@@ -83,7 +83,7 @@ class Tests(Struct):
 
 
 class Apt(Struct):
-    """The bytes of the packages that apt installed. They are read from apt's own output."""
+    """The bytes of the packages that a step installed, according to the output of apt."""
 
     needed: Count = 0
     fetched: Count = 0
@@ -100,7 +100,7 @@ class Limit(Struct):
 
 
 class Measurements(Struct, omit_defaults=True):
-    """The measurements of a step or stage; None for those that were not made."""
+    """The measurements of a step or stage; a field is None if its measurement is missing."""
 
     ccache: Ccache | None = None
     depcache: Depcache | None = None
@@ -115,14 +115,14 @@ class Measurements(Struct, omit_defaults=True):
         return {name: cache.lookups for name, cache in caches.items() if cache and cache.lookups[1]}
 
     def updated(self, later: "Measurements") -> "Measurements":
-        """Return these measurements, replaced by the later ones where they have the same key."""
+        """Return these measurements, with the values of later ones that have the same keys."""
         fields = ((name, getattr(later, name)) for name in self.__struct_fields__)
-        return msgspec.structs.replace(self, **{name: one for name, one in fields if one})
+        return msgspec.structs.replace(self, **{name: value for name, value in fields if value})
 
     def __add__(self, other: "Measurements") -> "Measurements":
         """Return the sums over two steps."""
         names = self.__struct_fields__
-        return Measurements(*(_total(getattr(self, name), getattr(other, name)) for name in names))
+        return Measurements(*(_sum(getattr(self, name), getattr(other, name)) for name in names))
 
 
 class Progress(Struct):
@@ -132,19 +132,19 @@ class Progress(Struct):
     total: Count = 0
 
 
-def _total(one: Any, other: Any) -> Any:  # noqa: ANN401 (two of the classes above, or None)
+def _sum(left: Any, right: Any) -> Any:  # noqa: ANN401 (two of the classes above, or None)
     """Add two measurements field by field."""
-    if one is None or other is None:
-        return other if one is None else one
-    pairs = zip(msgspec.structs.astuple(one), msgspec.structs.astuple(other), strict=True)
-    return type(one)(*(first + second for first, second in pairs))
+    if left is None or right is None:
+        return right if left is None else left
+    pairs = zip(msgspec.structs.astuple(left), msgspec.structs.astuple(right), strict=True)
+    return type(left)(*(first + second for first, second in pairs))
 
 
 def read_measurements(line: str) -> tuple[Measurements, str]:
     """Read a `#measure` line.
 
     Returns:
-        The measurements, and what is wrong with the line; empty if nothing is.
+        The measurements, and the error in the line; empty if the line is valid.
     """
     text = line.removeprefix(MEASURE)
     try:
@@ -157,8 +157,8 @@ def read_measurements(line: str) -> tuple[Measurements, str]:
         if name not in measurements.__struct_fields__:
             unknown.append(name)
         elif values:
-            known = getattr(measurements, name).__struct_fields__
-            unknown += [f"{name}.{field}" for field in values if field not in known]
+            fields = getattr(measurements, name).__struct_fields__
+            unknown += [f"{name}.{field}" for field in values if field not in fields]
     return measurements, f"unknown measurement {', '.join(unknown)}" if unknown else ""
 
 

@@ -22,9 +22,9 @@ from scripts.buildkit.rawjson import Build, Step
 from scripts.core import process
 from scripts.core.console import console, say
 
-_TICK = 0.25
-_WORTH_A_LINE = 1.0
-_HEARTBEAT = 30.0
+_REFRESH_SECONDS = 0.25
+_SHORTEST_PRINTED_SECONDS = 1.0
+_HEARTBEAT_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,8 @@ class Outcome:
 class _Interrupts:
     """Forwards Ctrl-C and SIGTERM to a child's process group: first SIGINT, then SIGKILL.
 
-    Meanwhile Python raises no `KeyboardInterrupt`, so that nothing is torn down while the
-    child cleans up.
+    Python does not raise `KeyboardInterrupt` meanwhile, so that this process continues to log
+    the output while the child cleans up.
     """
 
     def __init__(self, child: process.Popen[str]) -> None:
@@ -55,13 +55,13 @@ class _Interrupts:
 
     def __exit__(
         self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
+        exception_type: type[BaseException] | None,
+        exception: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
-        if error:  # such as a full disk under the log: the build must not go on unseen
+        if exception:  # such as a full disk: do not continue a build that cannot be logged
             self._forward(signal.SIGINT, None)
 
     def _forward(self, _number: int, _frame: FrameType | None) -> None:
@@ -73,12 +73,12 @@ class _Interrupts:
 
 @dataclass
 class _View:
-    """The part of a build's progress that people see."""
+    """The progress of a build on the console."""
 
     build: Build
     live: bool
     expected: Mapping[str, int]
-    """The objects that a stage compiled in an earlier build."""
+    """By stage, the number of objects that an earlier build compiled."""
     _printed: dict[str, float] = field(default_factory=dict)
     """By digest, the seconds that were printed when a step ended; 0 while it runs."""
     _last: float = field(default_factory=time.monotonic)
@@ -98,9 +98,9 @@ class _View:
         return Group(f"{len(running)} running, {done} done, {cached} of these cached", grid)
 
     def progress(self, step: Step) -> str:
-        """Return how far a step is: its count of objects, else its last line of output.
+        """Return the progress of a step: its count of objects, else its last line of output.
 
-        Indented lines are skipped: they are the excerpts in the warnings of a compiler.
+        Indented lines are skipped, because they are source excerpts in a compiler's warnings.
         """
         objects = step.progress.objects
         total = step.progress.total or self.expected.get(step.stage, 0)
@@ -110,19 +110,20 @@ class _View:
         return next(lines, "").strip()
 
     def update(self) -> None:
-        """Print which steps ended and, without a terminal, the long ones and a heartbeat."""
+        """Print steps that ended and, without a terminal, long-running steps and a heartbeat."""
         running = _running(self.build.steps.values())
         for step in self.build.steps.values():
             printed = self._printed.get(step.digest)
             if step.done and step.seconds != printed:
-                if step.seconds > _WORTH_A_LINE or printed is not None or step.error:
-                    self._say(f"{step.label}  {step.ending}")
+                if step.seconds > _SHORTEST_PRINTED_SECONDS or printed is not None or step.error:
+                    self._say(f"{step.label}  {step.result}")
                 self._printed[step.digest] = step.seconds
         for step in running:
-            if step.digest not in self._printed and step.seconds > _WORTH_A_LINE and not self.live:
+            is_long = step.seconds > _SHORTEST_PRINTED_SECONDS
+            if step.digest not in self._printed and is_long and not self.live:
                 self._printed[step.digest] = 0.0
                 self._say(f"{step.label}  ...")
-        if not self.live and time.monotonic() - self._last > _HEARTBEAT:
+        if not self.live and time.monotonic() - self._last > _HEARTBEAT_SECONDS:
             for step in running[:1]:
                 progress = self.progress(step)
                 self._say(
@@ -138,7 +139,7 @@ def _running(steps: Iterable[Step]) -> list[Step]:
     return [step for step in steps if step.running]
 
 
-def _pump(stream: IO[str], lines: "queue.Queue[str | None]") -> None:
+def _enqueue(stream: IO[str], lines: "queue.Queue[str | None]") -> None:
     """Put the lines of a stream into a queue, and None at its end."""
     with suppress(ValueError):  # closed while it was read, after an error
         for line in stream:
@@ -156,15 +157,15 @@ def follow(
 ) -> Outcome:
     """Run a `docker buildx` command that has `--progress=rawjson`; show and log its progress.
 
-    The command runs in a process group of its own, so that a Ctrl-C reaches it only once, from
+    The command runs in a process group of its own, so that it receives a Ctrl-C only once, from
     this process; a second Ctrl-C kills it.
 
     Args:
         command: the program and its arguments.
         cwd: the directory to run it in.
         log: the file that receives its complete output.
-        env: its environment; that of this process by default.
-        expected: the number of objects that stages are expected to compile.
+        env: its environment; by default, the environment of this process.
+        expected: the expected number of objects by stage.
 
     Raises:
         KeyboardInterrupt: Ctrl-C or SIGTERM was received, and the command has ended.
@@ -180,22 +181,22 @@ def follow(
         _Interrupts(child) as interrupts,
     ):
         assert child.stdout  # noqa: S101 - for mypy: it is a pipe
-        Thread(target=_pump, args=(child.stdout, lines), daemon=True).start()
+        Thread(target=_enqueue, args=(child.stdout, lines), daemon=True).start()
         screen = Live(view, console=console, auto_refresh=False, transient=True)
         with screen if live else nullcontext():
-            shown, announced = 0.0, False
+            refreshed, announced = 0.0, False
             while True:
                 with suppress(queue.Empty):
-                    if (line := lines.get(timeout=_TICK)) is None:
+                    if (line := lines.get(timeout=_REFRESH_SECONDS)) is None:
                         break
                     file.writelines(f"{entry}\n" for entry in build.feed(line))
                 if interrupts.count and not announced:
                     say("stopping the build; press Ctrl-C again to kill it")
                     announced = True
-                if time.monotonic() - shown > _TICK:
+                if time.monotonic() - refreshed > _REFRESH_SECONDS:
                     view.update()
                     screen.refresh()
-                    shown = time.monotonic()
+                    refreshed = time.monotonic()
             file.writelines(f"{entry}\n" for entry in build.close())
             view.update()
         code = child.wait()

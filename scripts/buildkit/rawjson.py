@@ -1,9 +1,9 @@
 """Read the output of `docker buildx ... --progress=rawjson`, line by line as it arrives.
 
 Each JSON object is a BuildKit `SolveStatus`: updates of steps ("vertexes") and their output.
-buildx 0.13 spreads an object over several lines, later versions print it on one; both are
-read. The lines that are not JSON are messages of buildx itself, such as the place of an error in
-a Dockerfile.
+buildx 0.13 prints an object on several lines, later versions on a single line; both forms are
+accepted. Lines that are not JSON are messages of buildx itself, such as the location of an error
+in a Dockerfile.
 """
 
 import base64
@@ -45,7 +45,7 @@ def read_size(text: str) -> int:
 
 @dataclass
 class Span:
-    """A time in which BuildKit worked on a step."""
+    """An interval in which BuildKit ran a step."""
 
     started: datetime
     completed: datetime | None = None
@@ -66,7 +66,7 @@ class Step:
     """The instruction, or BuildKit's description of the step."""
     error: str = ""
     spans: dict[datetime, Span] = field(default_factory=dict)
-    """By start: BuildKit may start a step again, and reports it once per target."""
+    """By start time. BuildKit may run a step again, and reports it for each target."""
     tail: deque[str] = field(default_factory=lambda: deque(maxlen=_TAIL))
     """The last lines of output."""
     measurements: Measurements = field(default_factory=Measurements)
@@ -79,8 +79,8 @@ class Step:
     @property
     def prefix(self) -> str:
         """The target, stage and number of the step: `[cpu ffmpeg-cpu 3/4]`."""
-        place = f" {self.number}/{self.of}" if self.number else ""
-        return f"[{' '.join([*self.targets[:1], self.stage])}{place}]"
+        position = f" {self.number}/{self.of}" if self.number else ""
+        return f"[{' '.join([*self.targets[:1], self.stage])}{position}]"
 
     @property
     def command(self) -> str:
@@ -95,12 +95,12 @@ class Step:
 
     @property
     def running(self) -> bool:
-        """Whether BuildKit works on the step now."""
+        """Whether BuildKit is running the step."""
         return any(span.completed is None for span in self.spans.values())
 
     @property
     def done(self) -> bool:
-        """Whether the step has ended. Of duplicates in two targets, one is never started."""
+        """Whether the step has ended; BuildKit starts a step of several targets only once."""
         return bool(self.spans) and not self.running
 
     @property
@@ -110,53 +110,53 @@ class Step:
 
     @property
     def cancelled(self) -> bool:
-        """Whether the step ended because another one failed."""
+        """Whether BuildKit cancelled the step because another step failed."""
         return "context canceled" in self.error
 
     @property
-    def worked(self) -> list[tuple[datetime, datetime]]:
-        """The times of work, including waits for a cache mount; overlapping times are joined."""
-        times: list[tuple[datetime, datetime]] = []
+    def intervals(self) -> list[tuple[datetime, datetime]]:
+        """The intervals in which the step ran or waited for a mount, with overlaps merged."""
+        intervals: list[tuple[datetime, datetime]] = []
         for span in sorted(self.spans.values(), key=lambda span: span.started):
             start, end = span.started, span.completed or datetime.now(UTC)
             if span.cached or end <= start:
                 continue
-            if times and start <= times[-1][1]:
-                before = times.pop()
-                start, end = before[0], max(end, before[1])
-            times.append((start, end))
-        return times
+            if intervals and start <= intervals[-1][1]:
+                previous = intervals.pop()
+                start, end = previous[0], max(end, previous[1])
+            intervals.append((start, end))
+        return intervals
 
     @property
     def seconds(self) -> float:
-        """The duration so far; time that several targets waited for counts once."""
-        return sum((end - start).total_seconds() for start, end in self.worked)
+        """The duration so far; time that is reported for several targets counts once."""
+        return sum((end - start).total_seconds() for start, end in self.intervals)
 
     @property
-    def ending(self) -> str:
-        """How the step ended, such as `done in 3.2 s`."""
+    def result(self) -> str:
+        """The result and the duration, such as `done in 3.2 s`."""
         if self.error:
             return f"{'cancelled' if self.cancelled else 'FAILED'} after {self.seconds:.1f} s"
         return "cached" if self.cached else f"done in {self.seconds:.1f} s"
 
     def _name(self, name: str) -> None:
-        """Read BuildKit's name for the step, such as `[cpu ffmpeg-cpu 3/4] RUN ...`."""
+        """Parse the name of the vertex, such as `[cpu ffmpeg-cpu 3/4] RUN ...`."""
         match = re.match(r"\[([^\]]*)\] ?(.*)", name, re.DOTALL)
-        words, text = (match[1].split(), match[2]) if match else ([], name)
-        place = re.fullmatch(r"(\d+)/(\d+)", words[-1]) if words else None
-        words = [word for word in words if "/" not in word]  # platforms, and the place
+        labels, text = (match[1].split(), match[2]) if match else ([], name)
+        position = re.fullmatch(r"(\d+)/(\d+)", labels[-1]) if labels else None
+        labels = [label for label in labels if "/" not in label]  # no platform and position
         stage = CONTEXT
-        if place and words:
-            stage = words.pop()
-            self.number, self.of = int(place[1]), int(place[2])
+        if position and labels:
+            stage = labels.pop()
+            self.number, self.of = int(position[1]), int(position[2])
         elif re.match("export|import|push|send", text):
             stage = EXPORT
         else:
-            targets = list(takewhile(lambda word: word not in _CONTEXTS, words))
-            words, text = targets, " ".join([*words[len(targets) + 1 :], text])
+            targets = list(takewhile(lambda label: label not in _CONTEXTS, labels))
+            labels, text = targets, " ".join([*labels[len(targets) + 1 :], text])
         self.stage, self.text = stage, text
-        if words and words[0] not in self.targets:
-            self.targets.append(words[0])
+        if labels and labels[0] not in self.targets:
+            self.targets.append(labels[0])
 
     def update(self, vertex: dict[str, Any]) -> list[str]:
         """Apply a status update; return a line for the log when the step starts."""
@@ -182,34 +182,34 @@ class Step:
         return [f"{self.prefix} {self._logged}"]
 
     def output(self, stream: int, data: bytes) -> list[str]:
-        """Take a chunk of output; return the lines that it completes."""
+        """Add a chunk of output; return the lines that it completes."""
         *lines, self._partial[stream] = (self._partial.get(stream, b"") + data).split(b"\n")
         return self._read(lines)
 
     def end(self) -> list[str]:
-        """Return the last lines for the log once the step is done: partial lines, its ending."""
+        """Return the last lines for the log once the step is done: partial lines, its result."""
         rest = [partial for partial in self._partial.values() if partial]
         self._partial.clear()
         lines = self._read(rest)
-        ending = f"{self.ending} {self.error}".rstrip()
-        if self.done and ending != self._logged:
-            self._logged = ending
-            lines.append(f"{self.prefix} {ending}")
+        result = f"{self.result} {self.error}".rstrip()
+        if self.done and result != self._logged:
+            self._logged = result
+            lines.append(f"{self.prefix} {result}")
         return lines
 
     def _read(self, lines: Iterable[bytes]) -> list[str]:
-        """Return lines as a terminal would show them, and take the measurements out of them."""
-        clean = [
+        """Return lines without escape sequences for the log, and parse their measurements."""
+        plain = [
             _ESCAPES.sub("", line.decode(errors="replace").rstrip("\r").rpartition("\r")[2])
             for line in lines
         ]
-        for line in clean:
-            if not self._measure(line):
+        for line in plain:
+            if not self._parse_measurements(line):
                 self.tail.append(line)
-        return [f"{self.prefix} {line}" for line in clean]
+        return [f"{self.prefix} {line}" for line in plain]
 
-    def _measure(self, line: str) -> bool:
-        """Read what a line reports; return whether it is for this program, and not for people."""
+    def _parse_measurements(self, line: str) -> bool:
+        """Read the measurements in a line; return whether to leave it out of `tail`."""
         if line.startswith(measurements.MEASURE):
             measured, problem = measurements.read_measurements(line)
             self.measurements = self.measurements.updated(measured)
@@ -234,7 +234,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Source:
-    """The place of an error in a Dockerfile."""
+    """The location of an error in a Dockerfile."""
 
     file: str
     line: int
@@ -243,10 +243,10 @@ class Source:
 
 @dataclass
 class Build:
-    """A build so far; `feed` takes every line that buildx prints."""
+    """The state of a build; `feed` updates it with a line that buildx prints."""
 
     steps: dict[str, Step] = field(default_factory=dict)
-    """By digest, in the order in which BuildKit first named them; some are never started."""
+    """By digest, in the order of their first status updates; some are never started."""
     text: list[str] = field(default_factory=list)
     """The lines that are not JSON."""
     _warnings: list[str] = field(default_factory=list)
@@ -254,32 +254,32 @@ class Build:
 
     @property
     def warnings(self) -> list[str]:
-        """The warnings of BuildKit, and those about the output of steps."""
+        """The warnings of BuildKit and of the steps."""
         steps = self.steps.values()
         return [*self._warnings, *(warning for step in steps for warning in step.warnings)]
 
     @property
     def failed(self) -> Step | None:
-        """The step that failed, as opposed to those that were cancelled for it."""
+        """The step that failed; the steps that were cancelled because of it are not returned."""
         failed = (step for step in self.steps.values() if step.error and not step.cancelled)
         return next(failed, None)
 
     @property
     def source(self) -> Source | None:
-        """The place of the error according to buildx, which marks its lines with `>>>`."""
+        """The location of the error; buildx marks the lines of the instruction with `>>>`."""
         marks = (re.fullmatch(r"\s*\d+ \| >>> (.*)", line) for line in self.text)
         instruction = "\n".join(mark[1] for mark in marks if mark)
         for line, below in pairwise(self.text):
-            place = re.fullmatch(r"(\S+):(\d+)", line)
-            if place and below.startswith("-----"):
-                return Source(place[1], int(place[2]), instruction)
+            location = re.fullmatch(r"(\S+):(\d+)", line)
+            if location and below.startswith("-----"):
+                return Source(location[1], int(location[2]), instruction)
         return None
 
     def feed(self, line: str) -> list[str]:
-        """Take one line of buildx; return the lines that it adds to a plain log.
+        """Parse a line that buildx prints; return the lines that it adds to a plain log.
 
-        A line that cannot be read is returned unchanged: unexpected output must
-        never end a build.
+        A line that cannot be parsed is returned unchanged, so that unexpected output does not
+        end a build.
         """
         line = line.rstrip("\n")
         if self._object and not line.startswith((" ", "}")):

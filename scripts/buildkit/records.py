@@ -15,11 +15,11 @@ from scripts.core.console import say
 from scripts.core.paths import RECORDS
 
 FEWEST_LOOKUPS = 20
-"""A hit rate of fewer lookups says nothing."""
+"""The number of lookups below which a hit rate is not meaningful."""
 SHOWN = 0.1
-"""A stage that took fewer seconds is not worth a row."""
+"""The seconds below which a stage has no row in a table."""
 
-Moment = Annotated[datetime, Meta(tz=True)]
+Timestamp = Annotated[datetime, Meta(tz=True)]
 
 
 class StepRecord(Struct):
@@ -27,8 +27,8 @@ class StepRecord(Struct):
 
     seconds: Seconds
     cached: bool
-    spans: list[tuple[Moment, Moment]] = []
-    """When it was at work; empty in records before November 2026."""
+    spans: list[tuple[Timestamp, Timestamp]] = []
+    """The intervals in which it ran; empty in records before November 2026."""
 
 
 class StageRecord(Struct):
@@ -41,7 +41,7 @@ class StageRecord(Struct):
     measurements: Measurements = field(default_factory=Measurements, name="measures")
     """The sums over its steps."""
     steps: dict[str, StepRecord] = {}
-    """By instruction, with its number in front: `3/4 RUN make`."""
+    """By number and instruction: `3/4 RUN make`."""
 
     @property
     def lookups(self) -> dict[str, Lookups]:
@@ -59,11 +59,11 @@ class StageRecord(Struct):
         self.targets += [name for name in step.targets if name not in self.targets]
         self.seconds += step.seconds
         self.cached = self.cached and step.cached
-        place = f"{step.number}/{step.of} " if step.number else ""
-        record = self.steps.setdefault(f"{place}{step.text}", StepRecord(0.0, cached=True))
+        position = f"{step.number}/{step.of} " if step.number else ""
+        record = self.steps.setdefault(f"{position}{step.text}", StepRecord(0.0, cached=True))
         record.seconds = round(record.seconds + step.seconds, 3)
         record.cached = record.cached and step.cached
-        record.spans += step.worked
+        record.spans += step.intervals
         self.measurements += step.measurements
 
 
@@ -81,10 +81,10 @@ class BuildRecord(Struct):
 
     targets: list[str]
     options: dict[str, Any]
-    """The options that a reader needs to understand the build."""
+    """The options of the command line that affect the build."""
     namespace: str
     """The namespace of the cache mounts; empty for the default one."""
-    started: Moment
+    started: Timestamp
     seconds: Seconds
     outcome: Literal["built", "failed"]
     stages: list[StageRecord]
@@ -120,7 +120,7 @@ def record(  # noqa: PLR0913 (each argument is a field)
     """Return the record of a build; the values of `options` are stored as text."""
     return BuildRecord(
         targets=list(targets),
-        # A path may hold bytes that are not UTF-8, which JSON cannot hold.
+        # A path may contain bytes that are not UTF-8, which JSON does not support.
         options={
             name: str(value).encode(errors="replace").decode() for name, value in options.items()
         },
@@ -136,7 +136,7 @@ def record(  # noqa: PLR0913 (each argument is a field)
 
 
 def records() -> list[BuildRecord]:
-    """Return the records of earlier builds, oldest first; prints which files cannot be read."""
+    """Return the records of earlier builds, oldest first; print the files that are skipped."""
     builds = []
     for path in sorted((RECORDS / "records").glob("*.json")):
         try:
@@ -149,7 +149,7 @@ def records() -> list[BuildRecord]:
 
 
 def lookups_by_stage(builds: Iterable[BuildRecord]) -> dict[str, int]:
-    """Return how many lookups each stage made when it last compiled: about as many as objects."""
+    """Return the lookups in the latest compilation of each stage, an estimate of its objects."""
     return {
         stage.name: sum(count.total for count in stage.lookups.values())
         for build in builds

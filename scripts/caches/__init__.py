@@ -1,1 +1,1 @@
-"""The cache mounts: what they hold, what uses them, and what they saved."""
+"""The cache mounts: their contents, their usage and their savings."""

@@ -1,4 +1,4 @@
-"""The cache mounts: those that the builder has, and those that the Dockerfiles declare."""
+"""The cache mounts of the builder, and the cache mounts that the Dockerfiles declare."""
 
 import re
 import time
@@ -16,7 +16,7 @@ from scripts.dockerfile.project import Project
 from scripts.engine import client
 
 PREFIX = "vmaf-"
-"""The start of the ids of the project's cache mounts; only these are ever pruned."""
+"""The prefix of the ids of the project's cache mounts; no others are pruned."""
 
 _FIELDS = (
     "ID|Parents?|Created at|Mutable|Reclaimable|Shared|Size|Description|Usage count|Last used|Type"
@@ -43,15 +43,15 @@ class CacheMount:
     id: str
     """The id in the Dockerfile, with its variables replaced."""
     directory: str
-    """The directory at which it was mounted first."""
+    """The directory at which a step first mounted it."""
     size: int
     """In bytes."""
     measured: bool
-    """Whether `size` is the current size on disk, and not BuildKit's last count."""
+    """Whether `size` is the current size on disk; otherwise it is BuildKit's last count."""
     last_used: str
     """As BuildKit prints it: `2 hours ago`."""
     uses: int
-    """How many steps have mounted it."""
+    """The number of steps that have mounted it."""
 
     @property
     def name(self) -> str:
@@ -60,14 +60,14 @@ class CacheMount:
 
     @property
     def unused(self) -> timedelta:
-        """The minimal time since its last use; zero if BuildKit does not print it."""
+        """The minimum time since its last use; zero if BuildKit does not print it."""
         match = re.match(r"(\d+|An?|About an?) (month|year|[smhdw])", self.last_used)
         if not match:
             return timedelta()
         return _UNITS[match[2]] * (int(match[1]) if match[1].isdigit() else 1)
 
     @property
-    def is_of_project(self) -> bool:
+    def belongs_to_project(self) -> bool:
         """Whether it belongs to this project."""
         return self.id.startswith(PREFIX)
 
@@ -77,17 +77,17 @@ class DeclaredMount:
     """A cache mount that a Dockerfile declares."""
 
     id: str
-    """With its variables."""
+    """The id with its variables, such as `vmaf-ccache-$TARGETARCH`."""
     mount: Mount
 
     def matches(self, existing: CacheMount) -> bool:
-        """Return whether an existing mount is this one, whatever the values of its variables."""
+        """Return whether an existing mount has this id, for any values of the variables."""
         parts = re.split(r"\$\{?\w+\}?", self.id)
         return bool(re.fullmatch(r"\w+".join(map(re.escape, parts)), existing.id))
 
 
 def declared(project: Project) -> list[DeclaredMount]:
-    """Return the cache mounts of all steps, one for each id."""
+    """Return the cache mounts of all steps, one mount per id."""
     mounts = {m.get("id"): m for step in project.steps for m in step.caches() if m.get("id")}
     return [DeclaredMount(name, mount) for name, mount in sorted(mounts.items())]
 
@@ -95,7 +95,7 @@ def declared(project: Project) -> list[DeclaredMount]:
 def read_du(text: str) -> list[CacheMount]:
     """Read the cache mounts from the output of `docker buildx du --verbose`.
 
-    buildx 0.13 has no output for programs. A description is the complete command of the step,
+    buildx 0.13 has no machine-readable output. A description is the complete command of the step,
     which may have several lines, even empty ones.
     """
     mounts = []
@@ -103,7 +103,7 @@ def read_du(text: str) -> list[CacheMount]:
         pieces = re.split(rf"^({_FIELDS}):[ \t]*", part, flags=re.MULTILINE)[1:]
         fields: dict[str, str] = {}
         for name, value in zip(pieces[::2], pieces[1::2], strict=True):
-            fields.setdefault(name, value.strip())  # the totals below the last record come later
+            fields.setdefault(name, value.strip())  # the totals follow the last record
         description = fields.get("Description", "")
         created = re.match(r"cached mount (\S+) from ", description)
         if fields.get("Type") != "exec.cachemount" or not created:
@@ -128,8 +128,8 @@ def read_du(text: str) -> list[CacheMount]:
 def existing() -> list[CacheMount]:
     """Return the builder's cache mounts with their current sizes, the project's first.
 
-    The BuildKit of an engine measures a mount when it is first listed and never again (26.1.5),
-    so that the directory is measured where it can be read.
+    The BuildKit of Docker Engine 26.1.5 measures a mount only when it is first listed, so its
+    directory is measured again if it can be read.
 
     Raises:
         UserError: no engine answers, or buildx fails.
@@ -137,7 +137,7 @@ def existing() -> list[CacheMount]:
     engine = client.require()
     listing = buildx("list the cache mounts", "du", "--verbose", *_filters("type=exec.cachemount"))
     mounts = [_measured(mount, engine) for mount in read_du(listing)]
-    return sorted(mounts, key=lambda mount: (not mount.is_of_project, mount.namespace, mount.id))
+    return sorted(mounts, key=lambda m: (not m.belongs_to_project, m.namespace, m.id))
 
 
 def _measured(mount: CacheMount, engine: client.Engine) -> CacheMount:
@@ -152,7 +152,7 @@ def read_age(text: str | None) -> timedelta:
     """Return the duration of a text such as `7d` or `12h`.
 
     Raises:
-        UserError: the text is missing or has another form.
+        UserError: the text is missing or malformed.
     """
     match = re.fullmatch(r"(\d+)([smhdw])", text or "")
     if not match or not int(match[1]):
@@ -165,18 +165,18 @@ def read_age(text: str | None) -> timedelta:
 
 
 def prune(age: timedelta) -> tuple[list[CacheMount], list[CacheMount]]:
-    """Remove the project's cache mounts that were not used for so long.
+    """Remove the project's cache mounts that have not been used for the given time.
 
-    BuildKit counts the first listing after a use as another use, so that the age is the one in
-    the listing. Mounts that were used since the listing, or are in use, stay.
+    BuildKit counts the first listing after a use as another use, so the age is read from that
+    listing. Mounts that are in use, or were used after the listing, are not removed.
 
     Returns:
-        The mounts that were removed, and those that stay.
+        The removed mounts and the remaining mounts.
 
     Raises:
         UserError: no engine answers, or buildx fails.
     """
-    before = [mount for mount in existing() if mount.is_of_project]
+    before = [mount for mount in existing() if mount.belongs_to_project]
     listed = time.monotonic()
     for mount in before:
         if mount.unused >= age:
@@ -192,9 +192,9 @@ def buildx(action: str, *arguments: str) -> str:
     """Run buildx and return what it prints.
 
     Raises:
-        UserError: it failed; `action` is part of the message.
+        UserError: buildx failed; the message contains `action`.
     """
-    # By default bake would load the stages that are named contexts into the engine.
+    # By default bake loads stages that are named contexts into the engine.
     environment = {**process.environment(), "BUILDX_NO_DEFAULT_LOAD": "1"}
     done = process.run("docker", "buildx", *arguments, cwd=ROOT, env=environment)
     if done.returncode:

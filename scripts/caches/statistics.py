@@ -1,4 +1,4 @@
-"""The statistics that programs keep in the cache mounts, read in the stage `toolchain`."""
+"""Read the statistics that programs store in the cache mounts, in the stage `toolchain`."""
 
 import json
 import os
@@ -23,7 +23,7 @@ _NUMBERS = 'capture("(?<files>[0-9]+) files, (?<bytes>[0-9]+) bytes") | map_valu
 
 @dataclass(frozen=True)
 class Command:
-    """The commands of a program that print its statistics."""
+    """The commands that print the statistics of a program, as text and as JSON."""
 
     text: str
     json: str
@@ -35,14 +35,14 @@ COMMANDS: Mapping[str, Mapping[str, Command]] = {
         "depcache": Command(f"{_MOUNTED} --stats", f"{_MOUNTED} --stats | jq -R '{_NUMBERS}'"),
     },
 }
-"""By directory of the mount, the programs with statistics."""
+"""The programs with statistics, by the directory of the mount and by name."""
 
 
 def dockerfile(mounts: Iterable[DeclaredMount], *, as_json: bool) -> str:
     """Return a Dockerfile that writes the statistics of each mount to `/ID/PROGRAM`.
 
-    Each step has the mount with the options that the Dockerfiles declare, as BuildKit would
-    create another, empty mount for other options.
+    The steps mount each cache with the options that the Dockerfiles declare, because BuildKit
+    creates a new, empty cache for other options.
     """
     steps = []
     depcache = f"--mount=type=bind,source={DEPCACHE},target={_MOUNTED}"
@@ -56,7 +56,7 @@ def dockerfile(mounts: Iterable[DeclaredMount], *, as_json: bool) -> str:
                 f"RUN --mount={options} {depcache} mkdir -p {directory} "
                 f"&& {command.json if as_json else command.text} > {directory}/{program}"
             )
-    # STAMP has another value each time, so that no step is cached.
+    # STAMP differs in each build, so that no step is cached.
     head = ["FROM toolchain AS statistics", "ARG TARGETARCH STAMP"]
     copy = "COPY --from=statistics /tmp/statistics/ /\n"
     return "\n".join([*head, *steps, "FROM scratch", copy])

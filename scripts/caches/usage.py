@@ -1,4 +1,4 @@
-"""What builds got from the cache mounts, according to the records of builds."""
+"""The savings of builds from the cache mounts, computed from the records of builds."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,15 +11,15 @@ from scripts.buildkit.records import BuildRecord, StageRecord
 from scripts.caches.mounts import CacheMount, DeclaredMount
 
 COLD = 0.2
-"""A stage with a smaller hit rate counts as cold."""
+"""The hit rate below which a stage counts as cold."""
 
 
 @dataclass(frozen=True)
 class Savings:
-    """What the stages of a build got from a cache mount."""
+    """The savings of the stages of a build from a cache mount."""
 
     hits: Mapping[str, Lookups] = field(default_factory=dict)
-    """By program: lookups in a compiler cache, or bytes of packages."""
+    """The lookups in a compiler cache, or the bytes of packages, by program."""
     seconds: float | None = None
     bytes: int | None = None
 
@@ -73,7 +73,7 @@ def compiled_code(stages: Sequence[StageRecord], builds: Sequence[BuildRecord]) 
     """Return the lookups of the compiler caches, and the seconds saved compared with a cold run.
 
     The cold run of a stage is the shortest one on record. Both durations are wall-clock times,
-    which include waiting for the mount and the other work of the machine.
+    which include waiting for the mount and are affected by other load on the machine.
     """
     saved = [
         max(0.0, min(cold) - stage.seconds)
@@ -121,7 +121,7 @@ PURPOSES: Mapping[str, tuple[str, Meter]] = {
     "/go/pkg/mod": ("Go modules", not_measured),
     "/root/.cache/go-build": ("compiled Go", not_measured),
 }
-"""By directory: what a mount contains, and how its use is measured."""
+"""The contents of a mount, and the function that computes its savings, by directory."""
 
 
 def last_usage(mount: CacheMount, builds: Sequence[BuildRecord]) -> MountUsage | None:
@@ -146,10 +146,10 @@ def rows(
     declared: Sequence[DeclaredMount],
     builds: Sequence[BuildRecord],
 ) -> list[Row]:
-    """Return the rows of the existing mounts, then those of declared mounts that do not exist."""
+    """Return a row for each existing mount, then for each declared mount that does not exist."""
     table = []
     for mount in existing:
-        purpose = _purpose(mount.directory)[0] if mount.is_of_project else "another project"
+        purpose = _purpose(mount.directory)[0] if mount.belongs_to_project else "another project"
         usage = last_usage(mount, builds)
         table.append(Row(mount.name, mount.directory, purpose, mount, usage))
     default = [mount for mount in existing if not mount.namespace]

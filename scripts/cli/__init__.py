@@ -1,1 +1,1 @@
-"""The command line: one module for each verb. `options` lists what each verb accepts."""
+"""The command line: a module for each verb. `options` lists the options of all verbs."""

@@ -8,7 +8,7 @@ from scripts.cli import options
 from scripts.core.console import start
 
 SESSIONS = "VMAF_NOX_SESSIONS"
-"""The environment variable in which noxfile.py passes the sessions of its command line."""
+"""The environment variable in which noxfile.py passes the sessions of the command line."""
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -1,9 +1,8 @@
-"""Measure what the images do, and their builds: `nox -s bench -- server rebuild`.
+"""`nox -s bench`: measure the rebuilds of images, and the server.
 
-Each bench is a module with a function that yields figures; this one chooses,
-prints and keeps them. A ratio is of two things measured in turns in one run, so
-that whatever else the machine does meets both. Nothing is asserted: figures are
-for people, and for the pages of docs/ that quote them.
+Each benchmark is a module of scripts/bench with a function that yields figures. The figures are
+printed and stored in build/bench/; none of them fails the session. The two values of a ratio are
+measured alternately in one run, so that other load on the machine affects both.
 """
 
 import json
@@ -19,24 +18,24 @@ from scripts.core.paths import RECORDS
 from scripts.engine import client
 
 Bench = Callable[[Namespace], Iterator[Figure]]
-"""Given the options, measures."""
+"""Measures with the given options, and yields the figures."""
 BENCHES: Mapping[str, Bench] = {
     "rebuild": rebuild.figures,
     "server": lambda _: server.figures(),
 }
-"""What can be measured, by name."""
+"""The benchmarks by name."""
 
 
 def run(options: Namespace) -> int:
-    """Run the named benches, or all, and keep their figures in build/bench/.
+    """Run the named benchmarks, or all, and store their figures in build/bench/.
 
     Raises:
-        UserError: there is no bench of that name.
+        UserError: there is no benchmark of that name.
     """
     rebuild_only = options.quick or options.update_docs
     names = options.benches or (["rebuild"] if rebuild_only else list(BENCHES))
     if unknown := [name for name in names if name not in BENCHES]:
-        raise UserError("no such bench", f"`{unknown[0]}`", f"There are: {', '.join(BENCHES)}.")
+        raise UserError("no such benchmark", f"`{unknown[0]}`", f"Choose: {', '.join(BENCHES)}.")
     if not options.update_docs:
         client.require()
     directory = RECORDS / "bench"

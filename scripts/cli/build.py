@@ -12,7 +12,7 @@ EXAMPLES = {
     "ffmpeg": '-v "$PWD:/data" {} -i dist.mp4 -i ref.mp4 -lavfi libvmaf -f null -',
     "vmaf-server": "-p 8080:8080 -p 9090:9090 {}",
 }
-"""The arguments of a `docker run` that shows what an image does, by its entry point."""
+"""Example arguments of `docker run` for an image, by its entry point."""
 
 
 def run(options: Namespace) -> int:
@@ -23,7 +23,7 @@ def run(options: Namespace) -> int:
     """
     images = catalogue.choose([options.only] if options.only else options.images)
     if options.only and options.images and len(options.sessions) == 1:
-        _refuse_others(options.only, options.images)
+        _reject_others(options.only, options.images)
     build_and_report([image.name for image in images], options)
     for image in images:
         if arguments := EXAMPLES.get(image.entry):
@@ -31,8 +31,8 @@ def run(options: Namespace) -> int:
     return 0
 
 
-def _refuse_others(only: str, named: list[str]) -> None:
-    """Refuse the names of other images after `nox -s build-cpu --`.
+def _reject_others(only: str, named: list[str]) -> None:
+    """Reject the names of other images after `nox -s build-cpu --`.
 
     Raises:
         UserError: another image is named.
@@ -49,7 +49,7 @@ def build_and_report(targets: list[str], options: Namespace) -> records.BuildRec
     """Build bake targets, print the closing table and return the record of the build.
 
     Raises:
-        UserError: an option is wrong, the engine does not fit, or a stage failed.
+        UserError: an option is invalid, the engine is unsuitable, or a stage failed.
     """
     earlier = records.records()
     latest = build.build(

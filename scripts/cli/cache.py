@@ -33,7 +33,7 @@ def show(table: Sequence[Row]) -> None:
     sizes = [row.mount.size for row in table if row.mount]
     say(f"{len(sizes)} cache mounts, {decimal(sum(sizes))}")
     if any(row.mount and not row.mount.measured for row in table):
-        say("~: BuildKit's last count; run this as root beside the engine to measure the size")
+        say("~: BuildKit's last count; run this as root on the engine's host to measure the size")
 
 
 def _show(options: Namespace) -> None:
@@ -78,7 +78,7 @@ ACTIONS: Mapping[str, Callable[[Namespace], None]] = {
 
 
 def run(options: Namespace) -> int:
-    """Do what the action says: print the table of the mounts by default.
+    """Run the action; print the table of the mounts by default.
 
     Raises:
         UserError: no engine answers, or the action failed.

@@ -10,7 +10,7 @@ CHECKS = {
     "upstream-tests": "the tests of libvmaf and FFmpeg pass on builds made from the caches",
     "server-tests": "the server's tests pass, with the race detector, the sanitizer and fuzzing",
 }
-"""The bake groups whose targets fail where a check does, and the message of success."""
+"""The bake groups of checks, and the message if all checks of a group pass."""
 
 
 def run(options: Namespace) -> int:

@@ -16,14 +16,14 @@ from scripts.engine import client
 from scripts.images import catalogue
 
 _SHOWN = 20
-"""How many paths that differ in the same way are listed."""
+"""The number of paths that are listed for each reason of a difference."""
 
 
 def _load(path: Path) -> dict[str, Entry]:
     """Read a listing that `nox -s compare -- A --format json` wrote.
 
     Raises:
-        UserError: it is not there, or something else.
+        UserError: the file cannot be read, or is not a listing.
     """
     try:
         document: Mapping[str, Any] = json.loads(path.read_text())
@@ -49,23 +49,24 @@ def show(names: Sequence[str], listings: Sequence[Mapping[str, Entry]]) -> None:
     """Print how two listings differ, on stdout."""
     out = type(console)(highlight=False, width=console.width)
     out.print(f"A is {names[0]}, B is {names[1]}", markup=False, soft_wrap=True)
-    found = differences(*listings)
-    for owner, called in OWNERS.items():
-        differ = [one for one in found if one.owner == owner]
-        paths = {path for one in listings for path, entry in one.items() if entry.owner == owner}
-        out.print(f"{called}: {len(differ) or 'none'} of {len(paths)} differ", markup=False)
+    all_differences = differences(*listings)
+    for owner, label in OWNERS.items():
+        of_owner = [difference for difference in all_differences if difference.owner == owner]
+        entries = [item for listing in listings for item in listing.items()]
+        paths = {path for path, entry in entries if entry.owner == owner}
+        out.print(f"{label}: {len(of_owner) or 'none'} of {len(paths)} differ", markup=False)
         table = Table(Column("path", overflow="fold"), "A, B", "where it differs")
         rows = Counter[str]()
-        for one in differ:
-            rows[one.why] += 1
-            if rows[one.why] <= _SHOWN:
-                table.add_row(one.path, one.what, one.why)
-        if differ:
+        for difference in of_owner:
+            rows[difference.why] += 1
+            if rows[difference.why] <= _SHOWN:
+                table.add_row(difference.path, difference.what, difference.why)
+        if of_owner:
             out.print(table, markup=False)
         for why, number in rows.items():
             if number > _SHOWN:
-                alike = f" ({why})" if why else ""
-                line = f"  and {number - _SHOWN} more{alike}; --format json lists all"
+                reason = f" ({why})" if why else ""
+                line = f"  and {number - _SHOWN} more{reason}; --format json lists all"
                 out.print(line, markup=False)
 
 
@@ -73,26 +74,26 @@ def run(options: Namespace) -> int:
     """Print how two images or listings differ, or list one of them as JSON.
 
     Returns:
-        1 where files that the project built differ, else 0.
+        1 if files that the project built differ, else 0.
 
     Raises:
-        UserError: the number of images is wrong, or one does not exist.
+        UserError: the number of images is wrong, or an image does not exist.
     """
     names, as_json = options.images, options.format == "json"
     if len(names) not in ((1, 2) if as_json else (2,)):
         raise UserError(
             "cannot compare",
             f"{len(names)} images are named",
-            "Name two images or listings after --, or one with --format json to list it.",
+            "Name two images or listings after --, or one image with --format json.",
         )
     listings = [_listing(name) for name in names]
     if len(names) == 1:
         files = {path: asdict(entry) for path, entry in listings[0].items()}
         print(json.dumps({"image": names[0], "files": files}, indent=1))
         return 0
-    found = differences(*listings)
+    all_differences = differences(*listings)
     if as_json:
-        print(json.dumps([asdict(difference) for difference in found], indent=2))
+        print(json.dumps([asdict(difference) for difference in all_differences], indent=2))
     else:
         show(names, listings)
-    return int(any(difference.owner == "project" for difference in found))
+    return int(any(difference.owner == "project" for difference in all_differences))

@@ -49,7 +49,7 @@ def _check(tag: str) -> int:
     done = process.run("docker", "run", "--rm", "--gpus=all", "--entrypoint=gpu-check", tag)
     if not done.stdout.startswith("{"):
         wrong = done.stderr.strip()
-        hint = "Name an image with CUDA: cuda12, all-backends or dev."
+        hint = "Name an image with CUDA: cuda12, cuda13, all-backends or dev."
         if _NO_RUNTIME in wrong:
             hint = (
                 "Install NVIDIA's container toolkit, or take the check to a machine with a GPU: "
@@ -86,7 +86,7 @@ def _pack(tag: str, path: Path) -> None:
             raise UserError(
                 f"cannot pack {tag}",
                 done.stderr.strip(),
-                "Name an image that is built and has CUDA: cuda12, all-backends or dev.",
+                "Name an image that is built and has CUDA: cuda12, cuda13, all-backends or dev.",
             )
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(f"{path.name}.part")

@@ -14,21 +14,21 @@ from scripts.images import catalogue, sizes
 _SHOWN = 12
 
 
-def show(found: Report) -> None:
-    """Print a report for people, on stdout."""
+def show(report: Report) -> None:
+    """Print the tables of a report on stdout."""
     out = type(console)(highlight=False, width=console.width)
-    table = Table(title=f"{found.image}: {found.size / MEGABYTE:,.1f} MB")
+    table = Table(title=f"{report.image}: {report.size / MEGABYTE:,.1f} MB")
     for column in ("layer", "MB", "files", "waste MB"):
         table.add_column(column, justify="right")
     table.add_column("largest directories")
     table.add_column("made by", overflow="ellipsis", no_wrap=True, max_width=48)
-    for layer in found.layers:
+    for layer in report.layers:
         largest = ", ".join(f"{path} {size / MEGABYTE:.1f}" for path, size in layer.largest)
         numbers = (layer.number, f"{layer.size / MEGABYTE:.1f}", layer.files)
         waste = f"{layer.waste / MEGABYTE:.1f}"
         table.add_row(*map(str, numbers), waste, largest, layer.made_by)
     out.print(table)
-    for heading, lines in found.findings.items():
+    for heading, lines in report.findings.items():
         out.print(f"{heading}: {len(lines) or 'none'}", markup=False)
         for line in lines[:_SHOWN]:
             out.print(f"  {line}", markup=False, soft_wrap=True)
@@ -37,11 +37,11 @@ def show(found: Report) -> None:
 
 
 def run(options: Namespace) -> int:
-    """Print a report for each image; make the sizes the baselines where requested.
+    """Print a report for each image; make the sizes the baselines if requested.
 
     Raises:
-        UserError: no image is named, one does not exist, or `--accept-size` was given with a tag
-            that is not an image of docker-bake.hcl.
+        UserError: no image is named, an image does not exist, or `--accept-size` was given with a
+            tag that is not an image of docker-bake.hcl.
     """
     tags = catalogue.tags(options.images)
     names = {image.tag: image.name for image in catalogue.images().values()}

@@ -14,8 +14,8 @@ from scripts.core import git, process
 from scripts.core.console import UserError, say
 from scripts.core.paths import ROOT
 
-WORDS = ".codespell/dictionary.txt"
-"""The words that CONTRIBUTING.md replaces; `-` is the dictionary of codespell itself."""
+DICTIONARY = ".codespell/dictionary.txt"
+"""The glossary of CONTRIBUTING.md for codespell, whose built-in dictionary is `-`."""
 DOCUMENTS = ("*.md", ":!.github", ":!docs/notes")
 SHELL = ("*.sh", ".ci/run")
 GO = ("server/*.go",)
@@ -29,9 +29,9 @@ class Check:
     name: str
     command: Sequence[str]
     files: Sequence[Path] | None = None
-    """The files to append to the command; None where the tool finds its files itself."""
+    """The files to append to the command; None if the tool lists its files itself."""
     required: bool = True
-    """Whether the tool comes with the nox session; one that does not may be absent."""
+    """Whether the tool must be installed; the nox session installs all required tools."""
 
 
 def checks() -> list[Check]:
@@ -44,13 +44,13 @@ def checks() -> list[Check]:
         Check("ruff format", ("ruff", "format", "--check")),
         Check("import-linter", ("lint-imports",)),
         Check("mypy", ("mypy",)),
-        Check("codespell", ("codespell", "--dictionary=-", f"--dictionary={WORDS}")),
+        Check("codespell", ("codespell", "--dictionary=-", f"--dictionary={DICTIONARY}")),
         Check("shellcheck", ("shellcheck", "--external-sources", "--source-path=SCRIPTDIR"), shell),
         Check("shfmt", ("shfmt", "--diff"), shell),
         Check("hadolint", ("hadolint",), git.dockerfiles()),
         Check("pymarkdown", ("pymarkdown", "scan"), documents),
         Check("cog", (python, "-m", "cogapp", "--check", "-P"), _with_generated_tables(documents)),
-        Check("gofmt", ("gofmt", "-l"), _written_go(), required=False),
+        Check("gofmt", ("gofmt", "-l"), _handwritten_go(), required=False),
     ]
 
 
@@ -58,7 +58,7 @@ def _with_generated_tables(documents: Sequence[Path]) -> list[Path]:
     return [path for path in documents if "[[[cog" in (ROOT / path).read_text()]
 
 
-def _written_go() -> list[Path]:
+def _handwritten_go() -> list[Path]:
     return [path for path in git.tracked(*GO) if not path.name.endswith(GENERATED_GO)]
 
 
@@ -82,18 +82,18 @@ def failed(check: Check) -> bool:
         say(f"{check.name}: skipped, as it is not installed")
         return False
     # gofmt lists the files that it would change, and still exits with 0.
-    wrong = bool(done.returncode) or (check.name == "gofmt" and bool(done.stdout.strip()))
-    say(f"{check.name}: {'FAILED' if wrong else 'clean'} in {time.monotonic() - began:.1f} s")
-    if wrong:
+    has_failed = bool(done.returncode) or (check.name == "gofmt" and bool(done.stdout.strip()))
+    say(f"{check.name}: {'FAILED' if has_failed else 'clean'} in {time.monotonic() - began:.1f} s")
+    if has_failed:
         say(f"{done.stdout}{done.stderr}".rstrip())
-    return wrong
+    return has_failed
 
 
 def run(_options: Namespace) -> int:
-    """Run every check; return 1 where one fails.
+    """Run every check; return 1 if any fails.
 
     Raises:
-        UserError: a check has no files, so that an empty list cannot pass.
+        UserError: a check has no files, or a required tool is missing.
     """
     results = [failed(check) for check in checks()]
     return int(any(results))

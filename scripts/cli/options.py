@@ -2,7 +2,7 @@
 
 `nox -s engine build-cpu verify-images -- --data-root DIR cpu` passes the same arguments to
 each of its sessions. A session therefore accepts the options of all sessions on the command
-line and uses its own; an option that none of them has is an error that lists the options.
+line, and ignores the options of the others. An unknown option is an error that lists the options.
 """
 
 import argparse
@@ -49,7 +49,7 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
         "default": [],
         "help": "check this file instead of the project's; may be repeated",
     },
-    "--quick": {"action": "store_true", "help": "rebuild: the project alone, cpu, 15 minutes"},
+    "--quick": {"action": "store_true", "help": "rebuild: only this project, cpu, 15 minutes"},
     "--resume": {"action": "store_true", "help": "rebuild: continue the latest run"},
     "--update-docs": {
         "action": "store_true",
@@ -64,7 +64,7 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
         "choices": range(1, 10),
         "default": 1,
         "metavar": "N",
-        "help": "rebuild: measure the first build N times, contenders taking turns",
+        "help": "rebuild: measure the first build N times, alternating between contenders",
     },
     "--contender": {
         "metavar": "NAME",
@@ -78,7 +78,7 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
         "default": [],
         "help": "rebuild: measure only this scenario; may be repeated",
     },
-    "--require": {"choices": ["all"], "help": "fail where an image is missing, instead of skip"},
+    "--require": {"choices": ["all"], "help": "fail if an image is missing, instead of skipping"},
     "--as": {
         "dest": "as_images",
         "metavar": "NAME=TAG",
@@ -101,12 +101,12 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
 
 @dataclass(frozen=True)
 class Verb:
-    """One thing that the command line can do; `scripts/cli/NAME.py` implements it."""
+    """A command of the command line; `scripts/cli/NAME.py` implements it."""
 
     summary: str
     options: Sequence[str] = ()
     formats: Sequence[str] = ("text", "json")
-    """The values of --format, where the verb has it."""
+    """The values of --format, if the verb has that option."""
 
 
 _SOURCES = ("--libvmaf", "--ffmpeg", "--namespace")
@@ -149,7 +149,7 @@ _SESSIONS = {
     "upstream-tests": "check",
     "server-tests": "check",
 }
-"""The verb of each session that is not called like its verb."""
+"""The verb of each session that has another name than its verb."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -160,7 +160,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def verb_of(session: str) -> str:
-    """Return the verb that a nox session runs; the session's name where it has none."""
+    """Return the verb that a nox session runs; the session's name if it runs none."""
     verb = "build" if session.startswith("build-") else session
     return _SESSIONS.get(session, verb)
 
@@ -197,7 +197,7 @@ def parse(arguments: Sequence[str], sessions: Sequence[str] = ()) -> argparse.Na
 
 
 def _accepted(name: str, others: Sequence[str]) -> list[str]:
-    """Return the options of a verb, then those of the other verbs that it does not have."""
+    """Return the options of a verb, followed by further options of the other verbs."""
     options = [
         option for verb in (name, *others) if verb in VERBS for option in VERBS[verb].options
     ]

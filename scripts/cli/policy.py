@@ -10,7 +10,7 @@ from scripts.policy.check import applicable, check
 
 
 def run(options: Namespace) -> int:
-    """Print the findings on stdout; return 1 if there is one without an exemption.
+    """Print the findings on stdout; return 1 if any finding has no exemption.
 
     Raises:
         UserError: a file does not parse, or an exemption is invalid.

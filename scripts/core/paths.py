@@ -10,16 +10,16 @@ RECORDS = ROOT / "build"
 """The directory of logs, timings and reports; never committed, safe to delete."""
 
 PERFORMANCE = ROOT / "docs" / "performance.json"
-"""The results of the rebuild benchmark; absent where it has never run."""
+"""The results of the rebuild benchmark; absent until it has run."""
 
 RUN = "-run.json"
-"""The end of the names of build records that the rebuild benchmark writes."""
+"""The suffix of the names of build records that the rebuild benchmark writes."""
 
 
 def cache_dir(name: str) -> Path:
-    """Return the directory `name` in the user's cache, and make it if it is absent.
+    """Return the directory `name` in the user's cache; create it if it does not exist.
 
-    It holds files that are slow to make and the same for every checkout: the bootstrapped
+    It is for files that are slow to create and shared by all checkouts: the bootstrapped
     root file system, test clips, clones. XDG_CACHE_HOME is respected.
     """
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"

@@ -1,7 +1,7 @@
 """Run programs: the only module of scripts/ that imports subprocess.
 
-Every function gives a program English messages, no standard input unless it is passed, and a
-PATH that includes root's directories. None of them uses a shell.
+Programs run without a shell, with English messages and with root's directories in PATH. Their
+standard input is empty unless the caller passes it.
 """
 
 import os
@@ -14,14 +14,14 @@ from typing import Any
 CompletedProcess = subprocess.CompletedProcess
 """The result of `run`, for annotations."""
 Popen = subprocess.Popen
-"""A program that is running, as `start` and `start_daemon` return it."""
+"""A running program, the result of `start` and `start_daemon`."""
 
 NOT_FOUND = 127
 """The exit status that a shell gives a program that is not installed."""
 TIMED_OUT = 124
 """The exit status that `timeout` gives a program that takes too long."""
 LAST_LINES = 15
-"""How many lines of a log an error message shows."""
+"""The number of lines of a log in an error message."""
 
 
 def environment() -> dict[str, str]:
@@ -39,9 +39,9 @@ def run(
 ) -> CompletedProcess[str]:
     """Run a program to its end and capture its output as text.
 
-    The exit status is in the result and is never raised. As in a shell, it is `NOT_FOUND` where
-    the program is not installed and `TIMED_OUT` where it was killed after the timeout; `stderr`
-    then gives the reason.
+    The exit status is in the result; a failure raises no exception. As in a shell, the status is
+    `NOT_FOUND` if the program is not installed, and `TIMED_OUT` if it was killed after the
+    timeout; `stderr` then contains the reason.
 
     Args:
         command: the program and its arguments.
@@ -74,7 +74,7 @@ def run_logged(
 ) -> int:
     """Run a program to its end, append its output to a log, and return its exit status.
 
-    The log gets the command above its output. The status is `NOT_FOUND` where the program is not
+    The command is logged above its output. The status is `NOT_FOUND` if the program is not
     installed.
     """
     with log.open("ab", buffering=0) as file:
@@ -91,7 +91,7 @@ def start(
 ) -> Popen[str]:
     """Start a program with one pipe for stdout and stderr, in a process group of its own.
 
-    Ctrl-C does not reach the program: the caller passes it on when it is ready to.
+    The program therefore does not receive Ctrl-C; the caller forwards it.
 
     Raises:
         FileNotFoundError: the program is not installed.
@@ -110,7 +110,7 @@ def start(
 
 
 def start_daemon(*command: str, log: Path, env: Mapping[str, str] | None = None) -> Popen[bytes]:
-    """Start a program that outlives this one, detached from the terminal.
+    """Start a program that continues after this one exits, detached from the terminal.
 
     Its output replaces the content of the log.
 
@@ -145,9 +145,9 @@ def _finish(
     command: Sequence[str],
     cwd: Path | None,
     env: Mapping[str, str] | None,
-    **options: Any,  # noqa: ANN401 (those of subprocess.run, whose types depend on each other)
+    **options: Any,  # noqa: ANN401 (the options of subprocess.run)
 ) -> CompletedProcess[Any]:
-    """Run a program to its end; return a result also where it is absent or takes too long."""
+    """Run a program to its end; return a result also if it is absent or takes too long."""
     try:
         return subprocess.run(
             command, cwd=cwd, env=environment() if env is None else env, check=False, **options

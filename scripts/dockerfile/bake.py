@@ -16,11 +16,11 @@ from scripts.core.paths import ROOT
 
 
 class Target(msgspec.Struct, frozen=True):
-    """What the policy reads of a target."""
+    """The fields of a bake target that the policy reads."""
 
     dockerfile: str
     target: str = ""
-    """The stage to build; the last stage of the Dockerfile where it is empty."""
+    """The stage to build; if empty, the last stage of the Dockerfile."""
     contexts: dict[str, str] = {}
     tags: list[str] = []
     no_cache: bool = msgspec.field(name="no-cache", default=False)
@@ -37,7 +37,7 @@ def bake_print(*targets: str, files: Iterable[str] = ("docker-bake.hcl",)) -> di
         command += ["--file", file]
     done = process.run(*command, *targets, cwd=ROOT)
     missing = done.returncode == process.NOT_FOUND
-    # A client without the plugin takes `buildx` for an unknown command, and prints so.
+    # A docker client without the plugin reports that `buildx` is an unknown command.
     if missing or (done.returncode and "buildx" in done.stderr.split("\n")[0]):
         raise UserError(
             "cannot list the images",
@@ -56,7 +56,7 @@ def bake_print(*targets: str, files: Iterable[str] = ("docker-bake.hcl",)) -> di
 
 @cache
 def declared_targets(*texts: str) -> Mapping[str, Target]:
-    """Return every target that bake files declare, including those that no image needs.
+    """Return every target that bake files declare, including targets that no image needs.
 
     Args:
         texts: the contents of the bake files; a later file overrides an earlier one.

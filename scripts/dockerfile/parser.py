@@ -1,4 +1,4 @@
-"""Parse Dockerfiles with BuildKit's parser, down to the mounts of each RUN."""
+"""Parse Dockerfiles with BuildKit's parser, including the mounts of each RUN."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -18,10 +18,10 @@ class Mount:
     """A `RUN --mount`."""
 
     options: Mapping[str, str]
-    """The options by name; an option without a value, such as `ro`, has an empty one."""
+    """The options by name; the value is empty for options such as `ro`."""
 
     def get(self, *names: str) -> str:
-        """Return the first of these options that is given, or an empty string."""
+        """Return the value of the first of these options that is set, or an empty string."""
         return next((self.options[name] for name in names if name in self.options), "")
 
     @property
@@ -36,7 +36,7 @@ class Mount:
 
     @property
     def source(self) -> str:
-        """The path in the build context, stage or image that the mount takes from."""
+        """The path of the mounted files in the build context, stage or image."""
         return self.get("source", "src").removeprefix("./").rstrip("/")
 
 
@@ -82,7 +82,7 @@ class Stage:
     """A FROM and the instructions after it."""
 
     name: str
-    """The name in lower case; the number of the stage where it has no name."""
+    """The name in lower case; the number of the stage if it has no name."""
     is_named: bool
     base: str
     start: Instruction
@@ -90,7 +90,7 @@ class Stage:
 
     @property
     def label(self) -> str:
-        """The stage in a message."""
+        """The description of the stage in messages."""
         return f"stage `{self.name}`" if self.is_named else f"the stage at line {self.start.line}"
 
 
@@ -160,7 +160,7 @@ def read(text: str, path: str) -> Dockerfile:
         raise UserError(
             "cannot read a Dockerfile", f"{path}:1: it has no FROM", "Add a FROM to it."
         )
-    defaults = {name: value for one in arguments for name, value in one.pairs().items()}
+    defaults = {name: value for argument in arguments for name, value in argument.pairs().items()}
     return Dockerfile(
         path=path,
         text=text,
@@ -186,7 +186,7 @@ def _stage(
 
 
 def _error_line(text: str, error: str) -> int:
-    """Return the line that an error of the parser is about, 1 where the error names none."""
+    """Return the line of an error of the parser; 1 if the error has no line."""
     if match := re.search(r"line (\d+)", error):
         return int(match[1])
     if "heredoc" in error:
@@ -217,7 +217,7 @@ def _script(command: buildkit.Command, lines: list[str], path: str) -> shell.Scr
         return shell.read(" ".join(map(_quoted, command.value)), path, command.start_line)
     if command.heredocs and command.value[0].lstrip().startswith("<<"):
         return shell.read(command.heredocs[0].content, path, command.start_line + 1)
-    # BuildKit drops a comment inside a continued line; for the shell the comment would end it.
+    # BuildKit removes comment lines inside a continued command. A shell would end the command.
     text = "\n".join("\\" if line.lstrip().startswith("#") else line for line in lines)
     before = re.match(
         r"(?:\s*ONBUILD\b)?\s*RUN\b"
@@ -244,5 +244,5 @@ def _split_pair(text: str) -> tuple[str, str]:
 
 
 def expanded(text: str, values: Mapping[str, str]) -> str:
-    """Replace variables by their values: `rocm-${ROCM}`; one without a value is unchanged."""
+    """Replace variables by their values: `rocm-${ROCM}`; others are unchanged."""
     return re.sub(r"\$(?:\{(\w+)\}|(\w+))", lambda m: values.get(m[1] or m[2]) or m[0], text)

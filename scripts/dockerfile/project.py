@@ -11,10 +11,10 @@ from scripts.core.console import UserError
 from scripts.core.paths import ROOT
 from scripts.dockerfile import bake, parser, shell
 from scripts.dockerfile.parser import Dockerfile, Instruction, Mount, Stage
-from scripts.dockerfile.step_files import DEFAULT_PATH, MOST_BYTES, BuildContext, StepFiles
+from scripts.dockerfile.step_files import DEFAULT_PATH, MAX_SCRIPT_BYTES, BuildContext, StepFiles
 
 VENDOR = "docker/Dockerfile.vendor"
-"""The file whose targets are in an overlay only."""
+"""The Dockerfile whose named contexts are in an overlay."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class ExternalImage:
 
 @dataclass(frozen=True)
 class Step:
-    """A RUN, the scripts that it runs, and the state in which it starts."""
+    """A RUN, the scripts that it runs, and its initial environment and user."""
 
     run: Instruction
     stage: StageReference
@@ -44,7 +44,7 @@ class Step:
     scripts: tuple[shell.Script, ...]
     """The shell commands of the RUN, then each script that they run."""
     environment: Mapping[str, str]
-    """The ENV and ARG of the stage and those below it, and the assignments of the scripts."""
+    """The ENV and ARG of the stage and its parents, and the assignments of the scripts."""
     user: str
 
     def caches(self) -> Iterator[Mount]:
@@ -52,7 +52,7 @@ class Step:
         return (mount for mount in self.run.mounts if mount.type == "cache")
 
     def has_cache_at(self, directory: str) -> bool:
-        """Whether a cache mount is at a directory, or at one above it."""
+        """Whether a cache mount is at a directory, or at a parent of the directory."""
         targets = (Path(mount.target) for mount in self.caches())
         return any(Path(directory).is_relative_to(target) for target in targets)
 
@@ -78,15 +78,15 @@ class Project:
     targets: Mapping[str, bake.Target] = field(default_factory=dict)
     """The targets of the bake files; empty for Dockerfiles of other projects."""
     replacement_images: Mapping[str, str] = field(default_factory=dict)
-    """The images that an overlay puts in the place of a stage, with the overlay's path."""
+    """The images that replace a stage, with the path of the overlay that names them."""
     replaceable: frozenset[StageReference] = frozenset()
     """The stages that an overlay replaces by a named context."""
     directories: Mapping[str, Sequence[Path]] = field(default_factory=dict)
-    """For a Dockerfile of another project, where the files of its build context may be."""
+    """The directories that may be the build context of another project's Dockerfile."""
 
     @property
     def is_foreign(self) -> bool:
-        """Whether the Dockerfiles are not the project's own."""
+        """Whether the Dockerfiles belong to another project."""
         return not self.targets
 
     def stage(self, reference: StageReference) -> Stage:
@@ -128,7 +128,7 @@ class Project:
         return ExternalImage(name)
 
     def declares(self, reference: StageReference, run: Instruction, variable: str) -> bool:
-        """Whether an ARG or ENV of a step's stage, or of a stage below it, sets a variable.
+        """Whether an ARG or ENV of a step's stage, or of a parent stage, sets a variable.
 
         A stage that a named context may replace does not pass its ARGs on, as an image has none.
         """
@@ -144,7 +144,7 @@ class Project:
         return False
 
     def chain(self, reference: StageReference) -> list[tuple[StageReference, Stage]]:
-        """Return a stage and those that it builds on, the lowest one first."""
+        """Return a stage and its parent stages, the base first."""
         stages: list[tuple[StageReference, Stage]] = []
         origin: StageReference | ExternalImage = reference
         while isinstance(origin, StageReference):
@@ -154,7 +154,7 @@ class Project:
         return stages
 
     def before(self, reference: StageReference, instruction: Instruction) -> Iterator[Instruction]:
-        """Yield the instructions before one of a stage, including those of the stages below."""
+        """Yield the instructions before an instruction of a stage, parent stages first."""
         for below, stage in self.chain(reference):
             for earlier in stage.instructions:
                 if below.file == reference.file and earlier.line == instruction.line:
@@ -181,14 +181,14 @@ class Project:
         for mount in run.mounts:
             files.mount(mount)
         scripts = tuple(files.scripts(script))
-        for one in scripts:
-            environment |= one.assignments
-        commands = tuple(command for one in scripts for command in one.commands)
+        for step_script in scripts:
+            environment |= step_script.assignments
+        commands = tuple(command for step_script in scripts for command in step_script.commands)
         return Step(run, reference, commands, scripts, environment, user)
 
 
 def state(instructions: Iterable[Instruction]) -> tuple[dict[str, str], str]:
-    """Return the variables and the user after instructions; no user is an empty string."""
+    """Return the variables and the user that instructions set; by default, the user is empty."""
     environment: dict[str, str] = {}
     user = ""
     for instruction in instructions:
@@ -203,7 +203,7 @@ def of_repository(changed: Mapping[str, str] | None = None) -> Project:
     """Read the Dockerfiles that the bake files of the checkout name.
 
     Args:
-        changed: files to add, or whose contents to replace, by path.
+        changed: the contents of files to add or replace, by path.
 
     Raises:
         UserError: a bake file or a Dockerfile cannot be read.
@@ -248,12 +248,12 @@ def _texts() -> dict[str, str]:
     return {
         str(path): (ROOT / path).read_text(errors="replace")
         for path in git.tracked()
-        if (ROOT / path).is_file() and (ROOT / path).stat().st_size < MOST_BYTES
+        if (ROOT / path).is_file() and (ROOT / path).stat().st_size < MAX_SCRIPT_BYTES
     }
 
 
 def _context(value: str, targets: Mapping[str, bake.Target]) -> StageReference | ExternalImage:
-    """Return the named context that a bake file gives: the stage of a target, or an image."""
+    """Return the stage or image of a named context in a bake file."""
     if value.startswith("target:"):
         target = targets[value.removeprefix("target:")]
         return StageReference(target.dockerfile, target.target)

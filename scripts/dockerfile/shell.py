@@ -16,7 +16,7 @@ _WRAPPERS = {
 """Programs whose arguments are another command."""
 _SHELLS = {"ash", "bash", "dash", "sh"}
 _SHOWN = 3
-"""How many arguments of a command a message shows."""
+"""The number of arguments of a command in a message."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Command:
     file: str
     line: int
     chain: int
-    """The same number for all commands that `&&`, `||` or `|` join."""
+    """A number that the commands joined by `&&`, `||` or `|` share."""
 
     @property
     def program(self) -> str:
@@ -84,10 +84,10 @@ def _text(node: Node) -> str:
     return (node.text or b"").decode()
 
 
-def _unquoted(word: str) -> str:
-    """Remove line continuations and quotes; leave expansions as they are written."""
-    word = word.replace("\\\n", "")
-    return re.sub(r"'([^']*)'|\"((?:[^\"\\]|\\.)*)\"", lambda m: m[1] or m[2] or "", word)
+def _unquoted(text: str) -> str:
+    """Remove line continuations and quotes; leave expansions unchanged."""
+    text = text.replace("\\\n", "")
+    return re.sub(r"'([^']*)'|\"((?:[^\"\\]|\\.)*)\"", lambda m: m[1] or m[2] or "", text)
 
 
 def _is_for_one_command(assignment: Node) -> bool:
@@ -106,7 +106,7 @@ def _command(node: Node, file: str, line: int) -> Command:
 
 
 def _chain(node: Node) -> int:
-    """Return the number of the chain of a command: the offset at which the chain starts."""
+    """Return the number of a command's chain: the offset at which the chain starts."""
     top = node
     while top.parent is not None and top.parent.type in {
         "list",

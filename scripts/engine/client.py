@@ -1,7 +1,7 @@
 """Query the Docker Engine that the docker client reaches.
 
-The client chooses the engine: by DOCKER_HOST, or by its contexts. Nothing here changes that
-engine or starts one; `nox -s engine` does (docs/engine.md).
+The client chooses the engine: by DOCKER_HOST, or by its contexts. This module does not
+start or change the engine; `nox -s engine` does (docs/engine.md).
 """
 
 import json
@@ -22,7 +22,7 @@ MINIMUM_BUILDX = (0, 13)
 """The first buildx with `--progress=rawjson`, from which the timings are read."""
 NEEDS = "Docker Engine {}.{} and buildx {}.{} or newer".format(*MINIMUM_ENGINE, *MINIMUM_BUILDX)
 DEFAULT_SOCKETS = ("unix:///var/run/docker.sock", "unix:///run/docker.sock")
-"""Two names of the socket that the client uses by default."""
+"""Both paths of the client's default socket."""
 QUERY_SECONDS = 30
 
 
@@ -32,16 +32,16 @@ class Engine:
 
     version: str
     buildx: str
-    """The version of the client's buildx plugin; empty where it has none."""
+    """The version of the client's buildx plugin; empty if it is not installed."""
     data_root: str
     """A path on the engine's machine, which may be another machine."""
     driver: str
     """Its storage driver: `overlay2`."""
     local: bool
-    """Whether it runs on this machine and in this container, where `data_root` can be read."""
+    """Whether it runs on this machine and in this container, so that `data_root` is readable."""
 
     def __str__(self) -> str:
-        """Return the line that a bug report needs."""
+        """Return the versions, the storage driver and the data root, for bug reports."""
         buildx = f"buildx {self.buildx}" if self.buildx else "no buildx"
         return f"Docker Engine {self.version}, {buildx}, {self.driver}, data in {self.data_root}"
 
@@ -81,7 +81,7 @@ def query() -> Engine:
 
 
 def read_info(info: Mapping[str, Any], errors: str, node: str, kernel: str) -> Engine:
-    """Turn the output of `docker info` into an engine.
+    """Return the engine that `docker info` describes.
 
     Args:
         info: its JSON; empty if it printed none.
@@ -109,11 +109,11 @@ def read_info(info: Mapping[str, Any], errors: str, node: str, kernel: str) -> E
 
 
 def no_engine(why: str) -> NoEngineError:
-    """Return the error for an engine that does not answer, with advice that fits the reason."""
+    """Return the error for an engine that does not answer, with advice for the reason."""
     if "permission denied" in why:
         todo = "Run as root, or join the group `docker` and log in again."
     else:
-        todo = f"Run `nox -s engine`, which starts an engine where it can. Needed: {NEEDS}."
+        todo = f"Run `nox -s engine`, which starts an engine if possible. Needed: {NEEDS}."
     return NoEngineError("no Docker Engine answers", why, todo)
 
 
@@ -121,7 +121,7 @@ def check(engine: Engine) -> None:
     """Check that the engine and the client's buildx are recent enough.
 
     Raises:
-        UserError: one of them is too old, or buildx is missing.
+        UserError: the engine or buildx is too old, or buildx is missing.
     """
     if major_minor(engine.version) < MINIMUM_ENGINE:
         raise UserError(
@@ -157,7 +157,7 @@ def has_image(tag: str) -> bool:
 
 
 def free_bytes(engine: Engine) -> int | None:
-    """Return the free bytes on the disk of the engine's data; None if that disk is not here."""
+    """Return the free bytes on the disk of the engine's data; None if they are unknown."""
     try:
         return shutil.disk_usage(engine.data_root).free if engine.local else None
     except OSError:

@@ -1,7 +1,7 @@
 """Start and stop a Docker daemon, and configure its garbage collection.
 
-A daemon is started only where no engine answers, and only that daemon is ever stopped.
-`nox -s engine` uses this module; docs/engine.md is the page for its users.
+A daemon is started only if no engine answers. No other daemon is ever stopped.
+`nox -s engine` uses this module; docs/engine.md documents it.
 """
 
 import json
@@ -40,8 +40,8 @@ HOST_PID_FILE = Path("/run/docker.pid")
 CONTAINERD_PID_FILE = Path("/run/docker/containerd/containerd.pid")
 PROC = Path("/proc")
 
-PATIENCE = 60
-"""Seconds that a daemon may take to answer, or to end."""
+TIMEOUT_SECONDS = 60
+"""The time limit for a daemon to answer after its start, and to end."""
 GIB = 2**30
 
 
@@ -57,7 +57,7 @@ def provide(no_answer: NoEngineError, host: Host, data_root: Path | None) -> Eng
         data_root: the directory for the data of the daemon; None for the host's setting.
 
     Raises:
-        UserError: an engine cannot be installed or started here, or that failed.
+        UserError: an engine cannot be installed or started here.
     """
     check_startable(host, client.endpoint(), no_answer)
     packages = debian.missing_packages(
@@ -76,7 +76,7 @@ def check_startable(host: Host, endpoint: str, no_answer: NoEngineError) -> None
     """Check that a daemon can be started here, at the address that the client uses.
 
     Raises:
-        UserError: it cannot; the message says what to install or change.
+        UserError: no daemon can be started; the message contains what to install or change.
     """
     why = no_answer.why
     if "permission denied" in why:
@@ -100,7 +100,7 @@ def check_startable(host: Host, endpoint: str, no_answer: NoEngineError) -> None
 
 
 def check_data_root(engine: Engine, requested: Path | None) -> None:
-    """Check that the engine has its data where --data-root requests it.
+    """Check that the data of the engine is in the directory of --data-root.
 
     Raises:
         UserError: the data is in another directory, or on another machine.
@@ -121,7 +121,7 @@ def start_service() -> Engine:
     """Start the system's docker service with the system's configuration.
 
     Raises:
-        UserError: it does not start.
+        UserError: the service does not start.
     """
     say("starting the docker service with systemd")
     hint = "`journalctl -u docker` shows the reason."
@@ -135,7 +135,7 @@ def start(data_root: Path | None) -> Engine:
     """Start dockerd, detached from the terminal.
 
     Raises:
-        UserError: it ended or does not answer; the message shows its log.
+        UserError: the daemon ended or does not answer; the message contains the end of its log.
     """
     for pid in (daemon_pid(), read_pid(HOST_PID_FILE, "dockerd")):
         if pid is not None:
@@ -157,7 +157,7 @@ def start(data_root: Path | None) -> Engine:
     daemon = process.start_daemon(
         *("dockerd", "--config-file", str(CONFIG), "--pidfile", str(PID_FILE)),
         log=LOG,
-        # By default BuildKit cuts the output of a step, which may lose its measurements.
+        # By default BuildKit truncates the output of a step, which may remove its measurements.
         env=process.environment()
         | {"BUILDKIT_STEP_LOG_MAX_SIZE": "-1", "BUILDKIT_STEP_LOG_MAX_SPEED": "-1"},
     )
@@ -168,16 +168,16 @@ def _wait_for_answer(is_running: Callable[[], bool], hint: Callable[[], str]) ->
     """Return the engine as soon as it answers.
 
     Args:
-        is_running: whether the process that shall answer still runs.
-        hint: the end of the error message.
+        is_running: returns whether the process of the daemon still runs.
+        hint: returns the end of the error message.
 
     Raises:
-        UserError: the process ended, or the engine does not answer within `PATIENCE` seconds.
+        UserError: the process ended, or the engine does not answer within `TIMEOUT_SECONDS`.
     """
     attempts = Retrying(
         retry=retry_if_exception(lambda error: isinstance(error, NoEngineError) and is_running()),
         wait=wait_fixed(0.5),
-        stop=stop_after_delay(PATIENCE),
+        stop=stop_after_delay(TIMEOUT_SECONDS),
         reraise=True,
     )
     try:
@@ -188,7 +188,7 @@ def _wait_for_answer(is_running: Callable[[], bool], hint: Callable[[], str]) ->
             raise UserError("dockerd ended", "it could not start", hint()) from None
         raise UserError(
             "dockerd does not answer",
-            f"{no_answer.why}, after {PATIENCE} seconds",
+            f"{no_answer.why}, after {TIMEOUT_SECONDS} seconds",
             f"{hint()}\nIt still runs: run this again to continue waiting.",
         ) from None
 
@@ -197,10 +197,10 @@ def _wait_for_answer(is_running: Callable[[], bool], hint: Callable[[], str]) ->
 
 
 def stop() -> None:
-    """End the daemon that was started here; other engines are left alone.
+    """Stop the daemon that `nox -s engine` started; other engines are not affected.
 
     Raises:
-        UserError: it belongs to root, or does not end.
+        UserError: the daemon belongs to root, or does not end.
     """
     pid = daemon_pid()
     if pid is None:
@@ -215,7 +215,7 @@ def stop() -> None:
     attempts = Retrying(
         retry=retry_if_result(lambda running: running == pid),
         wait=wait_fixed(0.1),
-        stop=stop_after_delay(PATIENCE),
+        stop=stop_after_delay(TIMEOUT_SECONDS),
     )
     try:
         with console.status(f"dockerd (pid {pid}) stops its containers"):
@@ -223,7 +223,7 @@ def stop() -> None:
     except RetryError:
         raise UserError(
             "dockerd does not end",
-            f"process {pid} still runs after {PATIENCE} seconds",
+            f"process {pid} still runs after {TIMEOUT_SECONDS} seconds",
             _end_of_log(),
         ) from None
     say(f"dockerd (pid {pid}) has stopped; its data remains")
@@ -235,8 +235,7 @@ def stop() -> None:
 def read_pid(pid_file: Path, name: str, *arguments: str) -> int | None:
     """Return the pid in a file if that process has this name and these arguments.
 
-    A pid file may outlive its process, and pids are used again: where /run survives a reboot,
-    the number soon belongs to another program.
+    A pid file may remain after its process has ended, and another process may have the pid then.
     """
     try:
         pid = int(pid_file.read_text())
@@ -249,12 +248,12 @@ def read_pid(pid_file: Path, name: str, *arguments: str) -> int | None:
 
 
 def daemon_pid() -> int | None:
-    """Return the pid of the daemon that was started here, if it runs."""
+    """Return the pid of the daemon that `nox -s engine` started, if it runs."""
     return read_pid(PID_FILE, "dockerd", str(PID_FILE))
 
 
 def was_started_here(engine: Engine) -> bool:
-    """Return whether an engine is the daemon that was started here, not another beside it."""
+    """Return whether an engine is the daemon that `nox -s engine` started."""
     if not engine.local or daemon_pid() is None:
         return False
     data_root = read_config(CONFIG).get("data-root", "")
@@ -262,7 +261,7 @@ def was_started_here(engine: Engine) -> bool:
 
 
 def origin(engine: Engine) -> str:
-    """Return a phrase that says what started an engine, as far as it is known."""
+    """Return a description of how an engine was started."""
     if was_started_here(engine):
         return f"started by `nox -s engine` (pid {daemon_pid()})"
     if engine.local and process.output("systemctl", "is-active", "docker.service"):
@@ -289,7 +288,7 @@ def read_config(path: Path) -> dict[str, Any]:
     """Return the configuration file of a daemon, empty if it is absent.
 
     Raises:
-        UserError: it cannot be read.
+        UserError: the file cannot be read.
     """
     try:
         content: dict[str, Any] = json.loads(path.read_text())
@@ -303,11 +302,11 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 def daemon_config(host: Mapping[str, Any], data_root: Path, limit: int) -> dict[str, Any]:
-    """Return the configuration of the daemon that is started here.
+    """Return the configuration of the daemon that `nox -s engine` starts.
 
     It is the host's daemon.json with another data root, and with the project's collection
     policy unless the host has a policy. The host's `pidfile` is left out, because dockerd does
-    not accept it beside the flag.
+    not accept it together with the flag.
     """
     settings = {name: value for name, value in host.items() if name != "pidfile"}
     builder = {"gc": collection_policy(limit), **host.get("builder", {})}
@@ -319,8 +318,8 @@ def collection_policy(limit: int) -> dict[str, Any]:
 
     By default an engine removes every cache mount that was not used for two days once all of
     them exceed about 512 MB, so that the first build after a weekend is cold. These rules
-    remove nothing below the limit. Above it they first remove layers, which warm cache mounts
-    rebuild quickly, and then everything else.
+    remove nothing below the limit. Above it they first remove layers, which are rebuilt quickly
+    from warm cache mounts, and then everything else.
     """
     collection: dict[str, Any] = read_config(COLLECTION_POLICY)["builder"]["gc"]
     rules = [{**rule, "keepStorage": f"{limit}GB"} for rule in collection["policy"]]
@@ -341,7 +340,7 @@ def cache_limit(free: int, used: int) -> int:
 
 
 def disk_usage(data_root: Path) -> tuple[int, int]:
-    """Return the free bytes beside, and the used bytes in, a directory that may be absent."""
+    """Return the free bytes on the disk of a directory, and the bytes that it uses."""
     existing = next(path for path in [data_root, *data_root.parents] if path.exists())
     used = process.output(
         "du", "--summarize", "--one-file-system", "--block-size=1", str(data_root)

@@ -1,7 +1,7 @@
 """Install the Docker Engine from Debian's packages.
 
-The packages come from the host's own archive where they are recent enough, and from the
-suite `SUITE` of the host's mirror where they are not.
+The packages come from the host's own archive if they are recent enough, and otherwise from the
+suite `SUITE` of the host's mirror.
 """
 
 import re
@@ -18,11 +18,11 @@ from scripts.engine.host import STATE, Host
 
 APT_LOG = STATE / "apt.log"
 MINIMUM_COMPOSE = (2, 20)
-"""The oldest version to install where the plugin is missing; tested: 2.26."""
+"""The oldest version to install if the plugin is missing; tested: 2.26."""
 SUITE = "trixie"
-"""The Debian suite that provides packages where those of the host are too old.
+"""The Debian suite that provides packages if the packages of the host are too old.
 
-It is the oldest with recent enough versions, whatever release the images are built on.
+It is the oldest suite with recent enough versions. It need not be the release of the images.
 """
 VERSIONED = {
     "docker.io": MINIMUM_ENGINE,
@@ -31,7 +31,7 @@ VERSIONED = {
     "docker-compose": MINIMUM_COMPOSE,
 }
 """The packages that may come from `SUITE`, and their oldest usable versions."""
-COMPANIONS = ("ca-certificates", "git", "mmdebstrap")
+ADDITIONAL_PACKAGES = ("ca-certificates", "git", "mmdebstrap")
 """Packages to pull images, to fetch git contexts and to bootstrap base images."""
 INDEX_FORMAT = "$(REPO_URI)|$(CODENAME)|$(ORIGIN)|$(COMPONENT)|$(SOURCESENTRY)"
 """The fields that `newer_sources` reads from `apt-get indextargets`."""
@@ -41,13 +41,14 @@ INSTALL = ("install", "--no-install-recommends", "--no-remove")
 def missing_packages(dockerd: str, client: str, buildx: str) -> list[str]:
     """Return the packages to install for an engine.
 
-    docker.io always comes with docker-cli, as newer versions do not contain the client. An old
-    buildx is not replaced, because two packages cannot install the same file.
+    docker-cli is always installed with docker.io, because newer versions of docker.io do not
+    contain the client. An old buildx is not replaced, because two packages cannot install the
+    same file.
 
     Args:
-        dockerd: the output of `dockerd --version`; empty where it is not installed.
-        client: the same of `docker`.
-        buildx: the same of `docker buildx`.
+        dockerd: the output of `dockerd --version`; empty if it is not installed.
+        client: the output of `docker --version`; empty if it is not installed.
+        buildx: the output of `docker buildx version`; empty if it is not installed.
     """
     packages = []
     if major_minor(dockerd) < MINIMUM_ENGINE:
@@ -72,7 +73,7 @@ def install(packages: Sequence[str], host: Host) -> None:
             f"Install your distribution's Docker Engine and buildx. Needed: {NEEDS}.",
         )
     STATE.mkdir(parents=True, exist_ok=True)
-    names = [*packages, *(COMPANIONS if "docker.io" in packages else ())]
+    names = [*packages, *(ADDITIONAL_PACKAGES if "docker.io" in packages else ())]
     say(f"installing {', '.join(names)}; the output of apt is in {APT_LOG}")
     _apt_get("update")
     candidates = read_candidates(process.output("apt-cache", "policy", *VERSIONED))
@@ -103,9 +104,9 @@ def install(packages: Sequence[str], host: Host) -> None:
 
 
 def install_compose(host: Host) -> None:
-    """Install the client's compose plugin where it is missing, on Debian and as root.
+    """Install the client's compose plugin if it is missing, on Debian and as root.
 
-    Only the workbench is run with compose, so that a failure prints a hint and is no error.
+    A failure only prints a hint, because only the workbench needs compose.
     """
     if (
         not host.root
@@ -137,7 +138,7 @@ def are_recent(packages: Iterable[str], candidates: Mapping[str, str]) -> bool:
 def newer_sources(targets: str, codename: str, files: Mapping[str, str]) -> str:
     """Return the host's Debian archives at `SUITE`, as a .sources file.
 
-    The host's mirrors and keys are used, so that no archive is named here.
+    The sources have the mirrors and keys of the host.
 
     Args:
         targets: the lines of `apt-get indextargets` in `INDEX_FORMAT`.
@@ -170,7 +171,7 @@ def signed_by(text: str, uri: str) -> str:
         if option[2].rstrip("/") == uri.rstrip("/"):
             return option[1]
     for stanza in Deb822.iter_paragraphs(text, use_apt_pkg=False):
-        if uri.rstrip("/") in [each.rstrip("/") for each in stanza.get("URIs", "").split()]:
+        if uri.rstrip("/") in [url.rstrip("/") for url in stanza.get("URIs", "").split()]:
             key: str = stanza.get("Signed-By", "")
             return key
     return ""
@@ -227,7 +228,7 @@ def _apt_get(*arguments: str, options: Iterable[str] = (), cwd: Path | None = No
     """Run apt-get with its output in `APT_LOG`.
 
     Raises:
-        UserError: it failed; the message ends with the last lines of the log.
+        UserError: apt-get failed; the message ends with the last lines of the log.
     """
     options = ["DPkg::Lock::Timeout=300", "Dpkg::Use-Pty=0", *options]
     with console.status(f"apt-get {arguments[0]}"):

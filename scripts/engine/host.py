@@ -12,7 +12,7 @@ STATE = Path("/var/lib/vmaf-images")
 
 @dataclass(frozen=True)
 class Host:
-    """The properties that decide whether an engine can be installed and started."""
+    """The properties of a machine that `nox -s engine` checks before it installs an engine."""
 
     system: str
     """The result of `platform.system()`: `Linux`."""

@@ -101,7 +101,7 @@ def build(
     }
     if "libvmaf" in overrides:
         environment["LIBVMAF_VERSION"] = overrides["libvmaf"].version
-        environment["CUDA12_LICENSES"] = catalogue.NOT_REDISTRIBUTABLE
+        environment["CUDA_LICENSES"] = catalogue.NOT_REDISTRIBUTABLE
 
     log = RECORDS / "logs" / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{'-'.join(targets)}.log"
     outcome = follow([*command, *targets], environment, log, expected)

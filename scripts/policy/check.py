@@ -12,7 +12,7 @@ from scripts.policy.rules import RULES
 
 
 def check(project: Project) -> list[Finding]:
-    """Return the findings by file and line; those with an exemption have its reason.
+    """Return the findings, sorted by file and line, with the reasons of their exemptions.
 
     Raises:
         UserError: an exemption names a rule that does not exist, or gives no reason.
@@ -25,18 +25,18 @@ def check(project: Project) -> list[Finding]:
         for finding in rule.check(project):
             if not _is_in_scope(rule, finding, project):
                 continue
-            exemption = next((one for one in declared if _covers(one, finding)), None)
+            exemption = next((e for e in declared if _covers(e, finding)), None)
             used |= {exemption} if exemption else set()
             findings.add(replace(finding, allowed=exemption.reason) if exemption else finding)
-    for one in declared:
-        if one not in used and one.rule in rules:
-            message = f"nothing here breaks {one.rule}: remove the exemption"
-            findings.add(Finding(UNUSED, one.file, one.line, message))
+    for exemption in declared:
+        if exemption not in used and exemption.rule in rules:
+            message = f"nothing here breaks {exemption.rule}: remove the exemption"
+            findings.add(Finding(UNUSED, exemption.file, exemption.line, message))
     return sorted(findings, key=lambda f: (f.file, f.line, f.rule, f.message))
 
 
 def applicable(project: Project) -> dict[str, Rule]:
-    """Return the rules that apply to the project, or to the Dockerfiles of another one."""
+    """Return the rules that apply to the project, or to the Dockerfiles of another project."""
     return {
         name: rule
         for name, rule in RULES.items()
@@ -45,7 +45,7 @@ def applicable(project: Project) -> dict[str, Rule]:
 
 
 def _is_in_scope(rule: Rule, finding: Finding, project: Project) -> bool:
-    """Whether a rule on ccache is for the file of a finding."""
+    """Whether a rule applies to the file of a finding, such as a rule on ccache."""
     if rule.scope is not Scope.CCACHE or not project.is_foreign:
         return True
     scripts = (step.text for step in project.steps if step.run.file == finding.file)
@@ -60,21 +60,22 @@ def _exemptions(project: Project) -> Iterator[Exemption]:
         for script in step.scripts
         if script.file not in project.files
     }
-    declared = [one for file in project.files.values() for one in exemptions.of_dockerfile(file)]
+    files = project.files.values()
+    declared = [exemption for file in files for exemption in exemptions.of_dockerfile(file)]
     for _, script in sorted(scripts.items()):
         declared += exemptions.of_script(script)
-    for one in declared:
-        if one.rule not in RULES:
+    for exemption in declared:
+        if exemption.rule not in RULES:
             raise UserError(
                 "cannot read an exemption from the policy",
-                f"{one.file}:{one.line}: there is no rule `{one.rule}`",
+                f"{exemption.file}:{exemption.line}: there is no rule `{exemption.rule}`",
                 f"The rules are: {', '.join(sorted(RULES))}.",
             )
     return iter(declared)
 
 
 def _covers(exemption: Exemption, finding: Finding) -> bool:
-    """Whether an exemption is for the line of a finding, or for the line of the script."""
+    """Whether an exemption covers a finding, by its line in the Dockerfile or the script."""
     if exemption.rule != finding.rule:
         return False
     reported = range(finding.line, max(finding.last_line, finding.line) + 1)

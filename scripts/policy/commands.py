@@ -1,4 +1,4 @@
-"""Find out what a command is for: to install packages, to compile, to download modules."""
+"""Classify commands by their purpose, such as compiling or downloading modules."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,7 +9,7 @@ from scripts.dockerfile.shell import Command
 
 
 class Purpose(Enum):
-    """What the rules distinguish."""
+    """The purposes of commands that the rules distinguish."""
 
     APT = auto()
     COMPILE = auto()
@@ -30,10 +30,10 @@ _SOURCE = re.compile(r".*\.(?:c|cc|cpp|cxx|C|cu|hip|m|S|s|asm)")
 _MAKE = {"gmake", "make"}
 _DRIVERS = {*_MAKE, "ninja", "samu"}
 _MAKE_OPTIONS_WITH_VALUE = {"-C", "-I", "-W", "-f", "-o"}
-_REMOVES = re.compile(r"(?:\w+-)?clean|clean-\w+|distclean|mrproper|uninstall|help")
+_CLEAN_TARGETS = re.compile(r"(?:\w+-)?clean|clean-\w+|distclean|mrproper|uninstall|help")
 """Targets of make that compile nothing."""
-_INSTALLS = re.compile(r"install(?:-\w+)*")
-_INFORMS = re.compile(r"-[Vv]|--help|--version|-dump\w+|-print-.*|-fsyntax-only|-E")
+_INSTALL_TARGETS = re.compile(r"install(?:-\w+)*")
+_PRINT_OPTIONS = re.compile(r"-[Vv]|--help|--version|-dump\w+|-print-.*|-fsyntax-only|-E")
 """Options with which a compiler prints or checks something, and writes no object."""
 _CARGO = {"bench", "build", "check", "clippy", "install", "run", "rustc", "test"}
 _GO = {"build", "generate", "install", "run", "test", "vet"}
@@ -41,7 +41,7 @@ _LAUNCHER = re.compile(r"\b(?:ccache|sccache)\b")
 
 
 def purpose(command: Command) -> Purpose | None:
-    """Return what a command is for, None where no rule is about it."""
+    """Return the purpose of a command; None if no rule is about the command."""
     argv, program = command.argv, command.program
     verbs = [argument for argument in argv[1:] if not argument.startswith("-")]
     verb = verbs[0] if verbs else ""
@@ -63,7 +63,7 @@ def _compiles(command: Command, verb: str) -> bool:
     argv, program = command.argv, command.program
     if program == "ccache":
         return len(argv) > 1 and bool(_COMPILER.fullmatch(argv[1]))
-    if any(map(_INFORMS.fullmatch, argv[1:])):
+    if any(map(_PRINT_OPTIONS.fullmatch, argv[1:])):
         return False
     if program in _DRIVERS:
         return _builds_a_target(program, argv[1:])
@@ -79,14 +79,14 @@ def _compiles(command: Command, verb: str) -> bool:
 def _builds_a_target(program: str, arguments: Sequence[str]) -> bool:
     """Whether make or ninja compiles for its targets.
 
-    `make install` is taken for a copy of what an earlier command compiled. `ninja install` is
-    not: Meson's and CMake's target compiles everything first, and is often the only one named.
+    `make install` counts as a copy of the results of an earlier command. `ninja install` counts as
+    compiling, because the target of Meson and CMake compiles everything first.
     """
     if "-t" in arguments and program not in _MAKE:
-        return False  # one of ninja's tools, such as `-t clean`
+        return False  # a tool of ninja, such as `-t clean`
     targets = list(_targets(arguments))
-    idle = [_REMOVES, _INSTALLS] if program in _MAKE else [_REMOVES]
-    others = [one for one in targets if not any(pattern.fullmatch(one) for pattern in idle)]
+    not_compiled = [_CLEAN_TARGETS, _INSTALL_TARGETS] if program in _MAKE else [_CLEAN_TARGETS]
+    others = [t for t in targets if not any(pattern.fullmatch(t) for pattern in not_compiled)]
     return bool(others) or not targets
 
 
@@ -109,7 +109,7 @@ def first(step: Step, requested: Purpose) -> Command | None:
 
 
 def is_cmake_configure(command: Command) -> bool:
-    """Whether cmake configures a tree, and does not build, install or print something."""
+    """Whether cmake configures a tree, rather than building, installing or printing."""
     others = {"--build", "--install", "--help", "--version", "-E", "-P", "--open", "--workflow"}
     return command.program == "cmake" and len(command.argv) > 1 and not others & set(command.argv)
 
@@ -129,7 +129,7 @@ def builds_go_tree(command: Command) -> bool:
 
 
 def ccache_directory(environment: Mapping[str, str]) -> str:
-    """Return the directory of ccache's cache, by default the one of root."""
+    """Return the directory of ccache's cache; by default, root's cache directory."""
     return environment.get("CCACHE_DIR", "/root/.cache/ccache").rstrip("/")
 
 
@@ -162,7 +162,7 @@ def lacks_launcher(command: Command, step: Step) -> bool:
         return "RUSTC_WRAPPER" not in variables
     if command.program in {"meson", "configure"}:
         return not _LAUNCHER.search(variables.get("CC", ""))
-    # make, ninja and cmake --build run what the tree was configured with.
+    # make, ninja and cmake --build run the compilers that the tree was configured with.
     return not (
         _LAUNCHER.search(variables.get("CC", ""))
         or any(_LAUNCHER.search(argument) for other in step.commands for argument in other.argv)

@@ -28,13 +28,13 @@ class Exemption:
 def of_dockerfile(dockerfile: Dockerfile) -> Iterator[Exemption]:
     """Yield the exemptions of a Dockerfile.
 
-    An exemption is for the instruction that the comment is above or in. Above the first
-    instruction it is also for line 1, where the rules on files report.
+    An exemption applies to the instruction below the comment, or to the instruction that contains
+    it. Above the first instruction it also applies to line 1, where rules on files report.
 
     Raises:
         UserError: an exemption has no reason.
     """
-    spans = [(one.line, one.last_line) for one in dockerfile.instructions]
+    spans = [(instruction.line, instruction.last_line) for instruction in dockerfile.instructions]
     for line, rules, reason in _comments(dockerfile.text, dockerfile.path):
         first, last = next((span for span in spans if span[1] >= line), (line, line))
         lines = range(1 if first == spans[0][0] else first, last + 1)
@@ -42,7 +42,7 @@ def of_dockerfile(dockerfile: Dockerfile) -> Iterator[Exemption]:
 
 
 def of_script(script: Script) -> Iterator[Exemption]:
-    """Yield the exemptions of a script; each is for the next line that is not a comment.
+    """Yield the exemptions of a script; each applies to the next line after the comments.
 
     Raises:
         UserError: an exemption has no reason.

@@ -12,21 +12,21 @@ PAGE = "docs/policy.md"
 
 
 def text(findings: Sequence[Finding]) -> str:
-    """Return lines to read: each finding with the reason of its rule, then the exemptions."""
+    """Return lines of text: each finding with the reason of its rule, then the exemptions."""
     return "\n".join([*_faults(findings), *_exempt(findings)])
 
 
 def _faults(findings: Sequence[Finding]) -> Iterator[str]:
-    for one in findings:
-        if not one.allowed:
-            yield f"{one.file}:{one.line}: {one.rule}: {one.message}"
-            yield f"    {RULES[one.rule].reason} See {_help(one.rule)}"
+    for finding in findings:
+        if not finding.allowed:
+            yield f"{finding.file}:{finding.line}: {finding.rule}: {finding.message}"
+            yield f"    {RULES[finding.rule].reason} See {_help(finding.rule)}"
 
 
 def _exempt(findings: Sequence[Finding]) -> Iterator[str]:
-    for one in findings:
-        if one.allowed:
-            yield f"{one.file}:{one.line}: {one.rule}: allowed, {one.allowed}"
+    for finding in findings:
+        if finding.allowed:
+            yield f"{finding.file}:{finding.line}: {finding.rule}: allowed, {finding.allowed}"
 
 
 def _help(rule: str) -> str:
@@ -38,22 +38,22 @@ def as_json(findings: Sequence[Finding]) -> str:
     return json.dumps(
         [
             {
-                "rule": one.rule,
-                "file": one.file,
-                "line": one.line,
-                "message": one.message,
-                "reason": RULES[one.rule].reason,
-                "help": _help(one.rule),
-                "allowed": one.allowed or None,
+                "rule": finding.rule,
+                "file": finding.file,
+                "line": finding.line,
+                "message": finding.message,
+                "reason": RULES[finding.rule].reason,
+                "help": _help(finding.rule),
+                "allowed": finding.allowed or None,
             }
-            for one in findings
+            for finding in findings
         ],
         indent=2,
     )
 
 
 def sarif(findings: Sequence[Finding]) -> str:
-    """Return SARIF 2.1.0, in which findings with an exemption are suppressed results."""
+    """Return SARIF 2.1.0; findings with an exemption are suppressed results."""
     rules = [
         {
             "id": rule.id,
@@ -65,22 +65,22 @@ def sarif(findings: Sequence[Finding]) -> str:
     ]
     results = [
         {
-            "ruleId": one.rule,
+            "ruleId": finding.rule,
             "level": "error",
-            "message": {"text": one.message},
+            "message": {"text": finding.message},
             "locations": [
                 {
                     "physicalLocation": {
-                        "artifactLocation": {"uri": one.file},
-                        "region": {"startLine": one.line},
+                        "artifactLocation": {"uri": finding.file},
+                        "region": {"startLine": finding.line},
                     }
                 }
             ],
-            "suppressions": [{"kind": "inSource", "justification": one.allowed}]
-            if one.allowed
+            "suppressions": [{"kind": "inSource", "justification": finding.allowed}]
+            if finding.allowed
             else [],
         }
-        for one in findings
+        for finding in findings
     ]
     driver = {"name": "vmaf-images policy", "rules": rules}
     return json.dumps(
@@ -96,9 +96,9 @@ def sarif(findings: Sequence[Finding]) -> str:
 def annotations(findings: Sequence[Finding]) -> str:
     """Return the lines that GitHub Actions shows as annotations of the files."""
     return "\n".join(
-        f"::error file={one.file},line={one.line},title={one.rule}::{one.message}"
-        for one in findings
-        if not one.allowed
+        f"::error file={finding.file},line={finding.line},title={finding.rule}::{finding.message}"
+        for finding in findings
+        if not finding.allowed
     )
 
 

@@ -1,4 +1,4 @@
-"""What a rule is, and the decorators `rule` and `step_rule` that make one of a function."""
+"""The type of a rule, and the decorators `rule` and `step_rule` that create a rule."""
 
 import inspect
 from collections.abc import Callable, Iterator
@@ -14,7 +14,7 @@ UNUSED = "exemption-used"
 
 
 class Scope(Enum):
-    """The Dockerfiles that a rule is for; the project's own get every rule."""
+    """The Dockerfiles that a rule applies to; all rules apply to the project's own."""
 
     ANY = "Every Dockerfile"
     CCACHE = "Dockerfiles that use ccache"
@@ -30,11 +30,11 @@ class Finding:
     line: int
     message: str
     last_line: int = 0
-    """The last line of the instruction, where it has more than one."""
+    """The last line of the instruction, if it has several lines."""
     via: tuple[str, int] | None = None
-    """The file and line of the command in a script, where the RUN itself is right."""
+    """The file and line of the command, if it is in a script that the RUN runs."""
     allowed: str = ""
-    """The reason of the exemption for the finding; empty where there is none."""
+    """The reason of the exemption for the finding; empty without an exemption."""
 
 
 @dataclass(frozen=True)
@@ -43,15 +43,15 @@ class Rule:
 
     id: str
     requirement: str
-    """What must be true, in a sentence."""
+    """The requirement, in a sentence."""
     reason: str
-    """What goes wrong otherwise, in a sentence."""
+    """The consequence of breaking the rule, in a sentence."""
     scope: Scope
     check: Callable[[Project], Iterator[Finding]]
 
 
 Location = Instruction | shell.Command | tuple[str, int]
-"""What a finding is about; the tuple is a file and a line."""
+"""The location of a finding; a tuple is a file and a line."""
 Fault = tuple[Location, str]
 """A location and the message about it."""
 Check = Callable[[Project], Iterator[Fault]]
@@ -59,10 +59,10 @@ StepCheck = Callable[[Project, Step], Iterator[Fault]]
 
 
 def rule(reason: str, scope: Scope) -> Callable[[Check], Rule]:
-    """Make a rule of a function that checks the project.
+    """Create a rule from a function that checks the project.
 
-    The function's name is the rule's id, and the first paragraph of its docstring says what the
-    rule requires.
+    The function's name is the rule's id, and the first paragraph of its docstring is the
+    requirement.
     """
 
     def make(function: Check) -> Rule:
@@ -75,7 +75,7 @@ def rule(reason: str, scope: Scope) -> Callable[[Check], Rule]:
 
 
 def step_rule(reason: str, scope: Scope) -> Callable[[StepCheck], Rule]:
-    """Make a rule of a function that checks a step; see `rule`.
+    """Create a rule from a function that checks a step; see `rule`.
 
     A fault in a script is reported at the RUN that runs the script.
     """
@@ -105,7 +105,7 @@ def _requirement(function: Check | StepCheck) -> str:
 def _finding(
     rule_id: str, location: Location, message: str, run: Instruction | None = None
 ) -> Finding:
-    """Return the finding, at the RUN where one is given and the fault is in a script."""
+    """Return the finding; a fault in a script is reported at the RUN, if that is given."""
     if isinstance(location, tuple):
         return Finding(rule_id, *location, message)
     if run is None:

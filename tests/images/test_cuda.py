@@ -61,6 +61,13 @@ def test_libvmaf_has_code_for_the_declared_gpus(image: Subject) -> None:
     assert gpu_code.gpu_code(image.read(PREFIX + "lib/libvmaf.so")) == set(declared)
 
 
+@pytest.mark.needs("blackwell", "vmaf")
+def test_libvmaf_has_machine_code_for_blackwell(image: Subject) -> None:
+    """CUDA 13 compiled libvmaf's kernels for Blackwell's GPUs, not only as PTX."""
+    missing = {"sm_100", "sm_120"} - gpu_code.gpu_code(image.read(PREFIX + "lib/libvmaf.so"))
+    assert not missing, f"no machine code for {sorted(missing)}"
+
+
 @pytest.mark.needs("cuda", "vmaf")
 def test_libvmaf_has_no_function_of_libdevice(image: Subject) -> None:
     """The CUDA kernels of libvmaf contain no function of NVIDIA's library libdevice."""

@@ -63,6 +63,13 @@ MUTANTS = (
         base="all-backends",
     ),
     Mutant(
+        "no-machine-code-for-blackwell",
+        test_cuda.test_libvmaf_has_machine_code_for_blackwell,
+        r"no machine code for \['sm_120'\]",
+        base="cuda13",
+        patches={"/usr/local/lib/libvmaf.so": patches.without_gpu(120)},
+    ),
+    Mutant(
         "libvmaf-with-libdevice",
         test_cuda.test_libvmaf_has_no_function_of_libdevice,
         r"from libdevice: \['__internal_accurate_pow'\]",
@@ -92,7 +99,7 @@ MUTANTS = (
     Mutant(
         "gpu-check-without-advice",
         test_cuda.test_gpu_check_reports_a_missing_driver,
-        "no 'docker run --gpus all' in the message",
+        "no 'docker run --gpus all' in the message: `gpu-check` ended with 3:",
         wrap("gpu-check", "gpu-check.real 2>/dev/null"),
         base="cuda12",
     ),

@@ -8,6 +8,7 @@ from typing import Any
 
 from elftools.elf.elffile import ELFFile
 
+from scripts.contents import gpu_code
 from scripts.contents.gpu_code import FATBIN_MAGIC
 from tests.support.fatbin import fatbin
 
@@ -107,6 +108,20 @@ def other_gpu(content: bytes) -> bytes:
     """Change the architecture of the first CUDA kernel to one that no build requests, sm_61."""
     offset = content.index(FATBIN_MAGIC) + _FATBIN_HEADER_SIZE + _CAPABILITY_OFFSET
     return _write(content, "<I", offset, 61)
+
+
+def without_gpu(architecture: int) -> Patch:
+    """Return a patch that declares the kernels for a GPU to be for its successor."""
+
+    def patch(content: bytes) -> bytes:
+        found = [entry for entry in gpu_code.entries(content) if entry.architecture == architecture]
+        assert found, f"no kernel is for {architecture}"
+        for entry in found:
+            offset = entry.offset + _CAPABILITY_OFFSET
+            content = _write(content, "<I", offset, architecture + 1)
+        return content
+
+    return patch
 
 
 def other_gfx(content: bytes) -> bytes:

@@ -137,7 +137,7 @@ def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             monkeypatch.setattr(module, name, tmp_path / "state" / getattr(module, name).name)
     for name in ("HOST_CONFIG", "HOST_DATA_ROOT", "HOST_PID_FILE", "CONTAINERD_PID_FILE"):
         monkeypatch.setattr(daemon, name, tmp_path / getattr(daemon, name).name)
-    monkeypatch.setattr(daemon, "PATIENCE", 5)
+    monkeypatch.setattr(daemon, "TIMEOUT_SECONDS", 5)
     monkeypatch.delenv("DOCKER_HOST", raising=False)
     monkeypatch.chdir(tmp_path)
     return tmp_path

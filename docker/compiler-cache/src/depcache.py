@@ -39,7 +39,7 @@ else:
         from hashlib import sha256
 
 
-__version__ = "1.1.0"
+__version__ = "1.1.1"
 FORMAT = "depcache 1"
 """Part of every key. It changes only if results of an earlier version could be wrong."""
 MAXSIZE = 512 << 20
@@ -243,16 +243,19 @@ class Nvcc(CompileCommand):
     def tools(self, memo: "ToolMemo") -> "Iterator[str]":
         """Return the programs of `nvcc --dryrun`, the bitcode it links, and cc1plus."""
         yield self.compiler
-        directories = os.environ.get("PATH", "")
+        variables = {"PATH": os.environ.get("PATH", "")}
         for line in output_of(self.compiler, "--dryrun", *self.arguments).splitlines():
             name, is_value, value = line.removeprefix("#$ ").partition("=")
-            if name == "PATH":
-                directories = value
-            elif name == "NVVMIR_LIBRARY_DIR":
-                yield from (path.join(value, file) for file in sorted(os.listdir(value)))
-            elif not is_value or " " in name:
+            if is_value and " " not in name:
+                variables[name] = value
+                if name == "NVVMIR_LIBRARY_DIR":
+                    yield from (path.join(value, file) for file in sorted(os.listdir(value)))
+            else:
                 word = name.partition(" ")[0].strip('"')
-                program = find(word, directories)
+                if word.startswith("$"):  # "$CICC_PATH/cicc" in CUDA 13
+                    variable, _, rest = word[1:].partition("/")
+                    word = path.join(variables.get(variable, ""), rest)
+                program = find(word, variables["PATH"])
                 yield program
                 if path.basename(word).startswith(("g++", "gcc", "c++", "cc")):
                     yield memo.query(program, "-print-prog-name=cc1plus")

@@ -481,6 +481,31 @@ def test_unsupported_calls_for_gpus_bypass_the_cache(
         command("/usr/bin/compiler", arguments.split())
 
 
+@pytest.mark.parametrize("cicc", ["cicc", '"$CICC_PATH/cicc"'], ids=["CUDA 12", "CUDA 13"])
+def test_programs_of_nvcc_are_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cicc: str
+) -> None:
+    """Depcache finds the programs of nvcc, which CUDA 13 names by a variable, and its bitcode."""
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    for directory in ("nvvm", "bitcode"):
+        (tmp_path / directory).mkdir()
+    (tmp_path / "bitcode" / "libdevice.bc").write_text("bitcode")
+    dryrun = f"""#$ CICC_PATH={tmp_path}/nvvm
+#$ NVVMIR_LIBRARY_DIR={tmp_path}/bitcode
+#$ PATH={tmp_path}/nvvm:{tmp_path}
+#$ {cicc} --c++17 "a.cu"
+#$ ptxas -arch=sm_75 "a.ptx"
+"""
+    programs = {"nvcc": f"cat >&2 <<'end'\n{dryrun}end\n", "nvvm/cicc": "", "ptxas": ""}
+    for name, text in programs.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}")
+        (tmp_path / name).chmod(0o755)
+    command = depcache.Nvcc(str(tmp_path / "nvcc"), ["--fatbin", "-o", "a.fatbin", "a.cu"])
+    tools = list(command.tools(depcache.ToolMemo(str(tmp_path / "memo"))))
+    names = ["nvcc", "bitcode/libdevice.bc", "nvvm/cicc", "ptxas"]
+    assert tools == [str(tmp_path / name) for name in names]
+
+
 def test_arguments_of_the_builds_are_supported() -> None:
     """Depcache parses the compiler calls of libvmaf, its fork and FFmpeg as intended."""
     words = "-f elf64 -I./ -Isrc/ -Pconfig.asm -MD x.d -o x.o x.asm"

@@ -33,7 +33,7 @@ def apt_mounts(_project: Project, step: Step) -> Iterator[Fault]:
             yield command, f"apt runs without a cache mount at {directory}"
 
 
-@step_rule("Two apt steps at once would fail.", Scope.ANY)
+@step_rule("Without the lock, apt fails in steps that run at the same time.", Scope.ANY)
 def apt_locked(_project: Project, step: Step) -> Iterator[Fault]:
     """The cache mounts of apt have `sharing=locked`."""
     for mount in _apt_mounts(step):
@@ -57,7 +57,7 @@ def apt_keeps_packages(project: Project, step: Step) -> Iterator[Fault]:
     if not command or not any(_apt_mounts(step)):
         return
     earlier = project.before(step.stage, step.run)
-    text = step.text + "\n".join(one.source for one in earlier)
+    text = step.text + "\n".join(instruction.source for instruction in earlier)
     disabled = re.search(r"docker-clean|#clear DPkg::Post-Invoke", text)
     if not disabled or "Keep-Downloaded-Packages" not in text:
         yield step.run, f"`{' '.join(command.argv[:2])}` runs with docker-clean still in place"

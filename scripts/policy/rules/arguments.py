@@ -77,7 +77,7 @@ def arg_late(project: Project) -> Iterator[Fault]:
 
 
 @rule(
-    "It changes with each commit, which would run the later steps again.",
+    "Its value changes with each commit, so the steps after it would never be cached.",
     Scope.PROJECT,
 )
 def arg_no_time(project: Project) -> Iterator[Fault]:
@@ -95,8 +95,9 @@ def arg_no_time(project: Project) -> Iterator[Fault]:
 def user_numeric(project: Project) -> Iterator[Fault]:
     """An image ends with `USER UID:GID`, both numbers."""
     for image, reference in project.images.items():
-        instructions = [one for _, stage in project.chain(reference) for one in stage.instructions]
-        users = [one for one in instructions if one.name == "USER"]
+        stages = [stage for _, stage in project.chain(reference)]
+        instructions = [instruction for stage in stages for instruction in stage.instructions]
+        users = [instruction for instruction in instructions if instruction.name == "USER"]
         user = state(instructions)[1]
         if not users:
             yield project.stage(reference).start, f"the image {image} has no USER and runs as root"

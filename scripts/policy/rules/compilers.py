@@ -1,4 +1,4 @@
-"""Rules on steps that compile, themselves or in a script."""
+"""Rules on steps that compile, in the RUN or in a script."""
 
 import re
 from collections import defaultdict
@@ -56,7 +56,7 @@ def ffmpeg_launchers(_project: Project, step: Step) -> Iterator[Fault]:
                 yield command, f"FFmpeg is configured without {option}='ccache ...'"
 
 
-@step_rule("CMake has a launcher for each language.", Scope.CCACHE)
+@step_rule("Without a launcher, CMake compiles a language without ccache.", Scope.CCACHE)
 def cmake_launchers(_project: Project, step: Step) -> Iterator[Fault]:
     """CMake gets `CMAKE_C_COMPILER_LAUNCHER` and `CMAKE_CXX_COMPILER_LAUNCHER`."""
     for command in filter(commands.is_cmake_configure, step.commands):
@@ -68,7 +68,7 @@ def cmake_launchers(_project: Project, step: Step) -> Iterator[Fault]:
                 yield command, f"cmake is configured without -D{name}=ccache"
 
 
-@rule("Variants that share the cache use each other's results.", Scope.CCACHE)
+@rule("Variants with different caches cannot reuse each other's results.", Scope.CCACHE)
 def ccache_shared(project: Project) -> Iterator[Fault]:
     """All steps that compile mount the same cache id, which contains `$TARGETARCH`."""
     mounts = [
@@ -113,9 +113,10 @@ def no_sccache(project: Project) -> Iterator[Fault]:
     for step in project.steps:
         if not any(command.program == "meson" for command in step.commands):
             continue
-        for one in (*project.before(step.stage, step.run), step.run):
-            if _installs_sccache(one) or _copies_sccache(one):
-                yield step.run, f"meson runs where {one.file}:{one.line} has put sccache on PATH"
+        for earlier in (*project.before(step.stage, step.run), step.run):
+            if _installs_sccache(earlier) or _copies_sccache(earlier):
+                location = f"{earlier.file}:{earlier.line}"
+                yield step.run, f"meson runs, and {location} has put sccache on PATH"
 
 
 def _installs_sccache(instruction: Instruction) -> bool:

@@ -35,7 +35,7 @@ def listed(project: Project) -> Iterator[Fault]:
             yield (path, 1), "no target of docker-bake.hcl is built from it"
 
 
-@rule("Readers see why a stage exists.", Scope.PROJECT)
+@rule("The purpose of a stage is not obvious from its instructions.", Scope.PROJECT)
 def stage_comment(project: Project) -> Iterator[Fault]:
     """A comment directly above each FROM begins with the stage's name and describes the stage."""
     for reference, stage in project.stages():
@@ -47,7 +47,7 @@ def stage_comment(project: Project) -> Iterator[Fault]:
             yield stage.start, f"no comment above it begins with `{stage.name}` and describes it"
 
 
-@rule("It empties the cache mounts, too; use `--no-cache-filter`.", Scope.PROJECT)
+@rule("The option also empties the cache mounts; use `--no-cache-filter`.", Scope.PROJECT)
 def keeps_caches(project: Project) -> Iterator[Fault]:
     """No script, workflow or bake file builds with `--no-cache`."""
     for path, text in project.texts.items():
@@ -80,7 +80,7 @@ def _runs_builds(path: str) -> bool:
     return not path.startswith(("scripts/policy/", "tests/unit/", "tests/mutants/"))
 
 
-@rule("A needless exemption would hide the next fault of its line.", Scope.ANY)
+@rule("An unused exemption would hide the next violation on its line.", Scope.ANY)
 def exemption_used(_project: Project) -> Iterator[Fault]:
     """Each exemption is needed.
 

@@ -47,7 +47,7 @@ def image_alias_once(project: Project) -> Iterator[Fault]:
     for stage, image in _on_external_images(project):
         first = first_uses.setdefault((stage.start.file, image), stage.start)
         if first is not stage.start:
-            message = f"{image} is named here and on line {first.line}: use the first one's alias"
+            message = f"{image} is named here and on line {first.line}: use the alias of that line"
             yield stage.start, message
         elif not stage.is_named:
             yield stage.start, f"{image} has no alias"
@@ -57,20 +57,23 @@ def image_alias_once(project: Project) -> Iterator[Fault]:
 def copy_from_alias(project: Project) -> Iterator[Fault]:
     """`--from` names a stage or a named context, not an image."""
     for reference, stage in project.stages():
-        for one in stage.instructions:
-            origins = [one.flag("from")] if one.name in {"COPY", "ADD"} else []
-            origins += [mount.get("from") for mount in one.mounts]
-            for name in filter(None, origins):
-                if isinstance(project.resolve(name, reference.file, one.line), ExternalImage):
-                    yield one, f"it takes files from {name}, which is not a stage of this file"
+        for instruction in stage.instructions:
+            is_copy = instruction.name in {"COPY", "ADD"}
+            names = [instruction.flag("from")] if is_copy else []
+            names += [mount.get("from") for mount in instruction.mounts]
+            for name in filter(None, names):
+                origin = project.resolve(name, reference.file, instruction.line)
+                if isinstance(origin, ExternalImage):
+                    message = f"it takes files from {name}, which is not a stage of this file"
+                    yield instruction, message
 
 
 @rule("The file behind a URL may change.", Scope.ANY)
 def add_checksum(project: Project) -> Iterator[Fault]:
     """ADD of a URL has a checksum, or a commit in the URL."""
     for _, stage in project.stages():
-        for one in stage.instructions:
-            for source in one.arguments[:-1] if one.name == "ADD" else ():
-                is_pinned = one.flag("checksum") or _COMMIT.fullmatch(source)
+        for instruction in stage.instructions:
+            for source in instruction.arguments[:-1] if instruction.name == "ADD" else ():
+                is_pinned = instruction.flag("checksum") or _COMMIT.fullmatch(source)
                 if _REMOTE.match(source) and not is_pinned:
-                    yield one, f"{source} is added without --checksum"
+                    yield instruction, f"{source} is added without --checksum"

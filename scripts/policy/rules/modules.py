@@ -27,7 +27,7 @@ def go_mounts(_project: Project, step: Step) -> Iterator[Fault]:
             yield command, f"go {verb} without a cache mount at {directory}"
 
 
-@rule("With the sources in the step, every edit downloads the modules again.", Scope.PROJECT)
+@rule("If the step has the sources, every edit downloads the modules again.", Scope.PROJECT)
 def go_modules_first(project: Project) -> Iterator[Fault]:
     """`go mod download` runs with go.mod and go.sum only, before the sources are copied."""
     for step in project.steps:
@@ -55,10 +55,10 @@ def _module_download(project: Project, step: Step) -> Step | None:
 
 
 def _sources(project: Project, step: Step) -> Iterator[str]:
-    """Yield what a step and the instructions before it take from the build context."""
-    for one in project.before(step.stage, step.run):
-        if one.name in {"COPY", "ADD"} and not one.flag("from"):
-            yield from one.arguments[:-1]
+    """Yield the files of the build context that a step and its earlier instructions use."""
+    for instruction in project.before(step.stage, step.run):
+        if instruction.name in {"COPY", "ADD"} and not instruction.flag("from"):
+            yield from instruction.arguments[:-1]
     for mount in step.run.mounts:
         if mount.type == "bind" and not mount.get("from"):
             yield mount.source

@@ -9,7 +9,7 @@ from scripts.dockerfile.project import Project, Step
 from scripts.policy.rule import Fault, Scope, rule, step_rule
 
 _SHORTEST_PATTERN = 3
-"""The letters that a pattern in a script needs to name a file, without its `*` and `.`."""
+"""The minimum length of a file name pattern in a script, without its `*` and `.`."""
 _WRITABLE_BY_ALL = 0o002
 
 
@@ -79,11 +79,11 @@ def context_narrow(project: Project, step: Step) -> Iterator[Fault]:
 
 
 def _reads(step: Step, path: str) -> bool:
-    """Whether a step runs a file, or a script names it, as `Cargo.*` names Cargo.lock."""
+    """Whether a step runs a file, or a script names it, directly or by a pattern."""
     if path in {script.file for script in step.scripts}:
         return True
     name = path.rpartition("/")[2]
-    patterns = (word.rpartition("/")[2] for word in re.findall(r"[\w.*/-]+", step.text))
+    patterns = (path.rpartition("/")[2] for path in re.findall(r"[\w.*/-]+", step.text))
     return any(
         fnmatch(name, pattern)
         for pattern in patterns

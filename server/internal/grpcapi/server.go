@@ -37,7 +37,7 @@ type Server struct {
 
 type service struct {
 	vmafv1.UnimplementedScoringServer
-	base    context.Context // of the server, not of a call: see New
+	base    context.Context // the server's context; see New
 	stall   time.Duration
 	engine  *scoring.Engine
 	metrics *metrics.Metrics

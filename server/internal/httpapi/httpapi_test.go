@@ -457,8 +457,8 @@ func TestRequestTimeout(t *testing.T) {
 	}
 }
 
-// TestScoringIsNoStall checks that the scoring may take longer than the stall timeout.
-func TestScoringIsNoStall(t *testing.T) {
+// TestScoringOutlastsStallTimeout checks that the scoring may take longer than the stall timeout.
+func TestScoringOutlastsStallTimeout(t *testing.T) {
 	f := start(t, func(l *scoring.Limits, s *Settings) {
 		s.StallTimeout, l.MaxFramePixels = 20*time.Millisecond, 1<<24
 	})

@@ -107,7 +107,7 @@ func errorText(err error) string {
 	return err.Error()
 }
 
-// linger discards what the client still sends, for a short time. Closing a connection with
+// linger reads and discards the rest of the request for a short time. Closing a connection with
 // unread data resets it, and the client might then lose the response.
 func (s *server) linger(control *http.ResponseController, body io.Reader) {
 	const maxBytes, timeout = 256 << 20, 2 * time.Second

@@ -46,8 +46,8 @@ func New(base context.Context, s Settings, e *scoring.Engine, m *metrics.Metrics
 		BaseContext:       func(net.Listener) context.Context { return base },
 		ReadHeaderTimeout: s.HeaderTimeout,
 		IdleTimeout:       s.IdleTimeout,
-		// net/http's response to large headers is not a problem document, so let the server's
-		// own check find them first.
+		// net/http's response to large headers is not a problem document, so the server's
+		// own check has a lower limit.
 		MaxHeaderBytes: 16 * s.MaxHeaderBytes,
 		ErrorLog:       slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
@@ -86,8 +86,8 @@ func (s *server) handler() http.Handler {
 	return mux
 }
 
-// methods are the methods that the metrics distinguish. Clients can invent others, which must
-// not create time series.
+// methods are the methods that the metrics distinguish. Other methods share a label, so that
+// clients cannot create time series.
 var methods = []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE",
 	"CONNECT"}
 

@@ -32,8 +32,8 @@ type video struct {
 	BitDepth int    `json:"bit_depth"`
 }
 
-// pooled maps pooling methods to values. NaN and infinite values, which JSON does not have,
-// are nil.
+// pooled maps pooling methods to values. NaN and infinite values are nil, because
+// JSON cannot represent them.
 type pooled map[string]*float64
 
 type bootstrap struct {

@@ -1,5 +1,5 @@
-// Package scoring scores videos. It is what the HTTP and gRPC interfaces share: the options,
-// the limits, the queue and the scoring itself.
+// Package scoring scores videos. It implements the options, the limits, the queue and the
+// scoring for the HTTP and gRPC interfaces.
 package scoring
 
 import (

@@ -4,7 +4,7 @@ import "context"
 
 var errDraining = Problemf(Draining, "the server is shutting down")
 
-// gate limits the number of requests that are scored, and of those that wait for it.
+// gate limits the number of running requests and the number of waiting requests.
 type gate struct {
 	slots, queue chan struct{}
 	closed       <-chan struct{}

@@ -37,7 +37,7 @@ func (e *Engine) Models() ([]ModelInfo, error) {
 	return list, err
 }
 
-// load loads models, each with its own name of the series.
+// load loads models. Each model has its own series name.
 func (e *Engine) load(names []string) ([]*vmaf.Model, error) {
 	var models []*vmaf.Model
 	for i, name := range names {
@@ -77,7 +77,7 @@ func (e *Engine) loadOne(name, series string) (*vmaf.Model, error) {
 		return nil, unknown
 	}
 	defer file.Close()
-	// libvmaf needs a path. The path of the descriptor is sure to be the file checked above.
+	// libvmaf needs a path. The path of the descriptor always refers to the file checked above.
 	m, err := vmaf.LoadFile(fmt.Sprintf("/proc/self/fd/%d", file.Fd()), series)
 	if err != nil {
 		return nil, Problemf(BadOptions, "libvmaf cannot load the model %q", name)
@@ -91,7 +91,7 @@ func openRegular(root *os.Root, name string) (*os.File, error) {
 	if !filepath.IsLocal(name) {
 		return nil, fs.ErrPermission
 	}
-	// O_NONBLOCK keeps the open of a named pipe from waiting for its writer.
+	// With O_NONBLOCK, opening a named pipe does not wait for a writer.
 	file, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err

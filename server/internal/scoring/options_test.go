@@ -94,7 +94,7 @@ func FuzzOptions(f *testing.F) {
 		var p *Problem
 		if err != nil {
 			if !errors.As(err, &p) {
-				t.Fatalf("%v is no Problem", err)
+				t.Fatalf("%v is not a Problem", err)
 			}
 			return
 		}
@@ -104,7 +104,7 @@ func FuzzOptions(f *testing.F) {
 		plan, err := e.plan(o)
 		if err != nil {
 			if !errors.As(err, &p) {
-				t.Fatalf("%v is no Problem", err)
+				t.Fatalf("%v is not a Problem", err)
 			}
 			return
 		}

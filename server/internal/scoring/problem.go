@@ -62,7 +62,7 @@ func AsProblem(err error) *Problem {
 	return &Problem{Kind: Internal, Detail: "internal error; see the server's log", cause: err}
 }
 
-// ofVideo adds to an error which video it is about, unless it is an error of the source.
+// ofVideo adds the name of the video to an error, unless it is an error of the source.
 func ofVideo(which string, err error) error {
 	var bad y4m.FormatError
 	if errors.As(err, &bad) {

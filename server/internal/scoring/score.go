@@ -151,7 +151,7 @@ func (r *run) readAll(ctx context.Context, pairs Pairs, maxFrames int) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	// Features that look ahead know the scores of the last frames only now.
+	// The last scores of features that look ahead are available only now.
 	return r.emitUpTo(ctx, r.read, true)
 }
 

@@ -29,7 +29,7 @@ func Version() string { return C.GoString(C.vmaf_version()) }
 // that the server's memory shrinks again after it has scored a large video.
 func ReturnMemory() { C.mallopt(C.M_MMAP_THRESHOLD, 256<<10) }
 
-// Error is a failed call of libvmaf. libvmaf returns no details but a number.
+// Error is a failed call of libvmaf. libvmaf returns only an error number.
 type Error struct {
 	Op   string
 	Code int

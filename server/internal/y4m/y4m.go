@@ -25,7 +25,7 @@ const (
 
 func (c Chroma) String() string { return strconv.Itoa(int(c)) }
 
-// Format is the format of a video. Both videos of a pair must have the same.
+// Format is the format of a video. Both videos of a pair must have the same format.
 type Format struct {
 	Width, Height int
 	Chroma        Chroma

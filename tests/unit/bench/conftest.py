@@ -1,4 +1,4 @@
-"""What the tests of scripts/bench share."""
+"""The fixtures of the tests of scripts/bench."""
 
 from pathlib import Path
 

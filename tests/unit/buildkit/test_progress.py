@@ -126,7 +126,7 @@ def test_heartbeat_shows_the_progress_of_a_long_step(  # noqa: PLR0913, PLR0917 
     The total is the step's own, or else the one of an earlier build. A step without a count
     shows its last line of output that is not indented.
     """
-    monkeypatch.setattr("scripts.buildkit.progress._HEARTBEAT", 0.3)
+    monkeypatch.setattr("scripts.buildkit.progress._HEARTBEAT_SECONDS", 0.3)
     script = f"{RUNNING}\nfor line in {printed!r}: output(line + chr(10))\ntime.sleep(0.9)"
     command = [sys.executable, "-c", script]
     follow(command, cwd=tmp_path, log=tmp_path / "log", expected=expected)

@@ -86,7 +86,7 @@ def test_step_cancelled_by_one_target_is_completed_by_another() -> None:
     assert step.cancelled
     build.feed(vertex(started=at(1), completed=at(9)))
     assert not step.cancelled
-    assert step.ending == "done in 8.0 s"
+    assert step.result == "done in 8.0 s"
 
 
 def test_source_is_the_place_of_the_error() -> None:

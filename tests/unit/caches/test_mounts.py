@@ -102,7 +102,7 @@ def test_du_is_read_mount_by_mount() -> None:
     assert (ccache.size, ccache.last_used) == (26_560_000, "About an hour ago")
     assert (npm.namespace, npm.id, npm.size) == ("", "/root/.npm", 0)
     assert (npm.last_used, npm.uses) == ("never", 0)
-    assert [mount.is_of_project for mount in (apt, ccache, npm)] == [True, True, False]
+    assert [mount.belongs_to_project for mount in (apt, ccache, npm)] == [True, True, False]
 
 
 def test_du_of_a_later_buildx_is_read() -> None:

@@ -214,8 +214,8 @@ def test_daemon_that_ends_shows_its_log(programs: Programs) -> None:
 def test_daemon_that_does_not_answer_shows_its_log(
     programs: Programs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The wait for a daemon ends after `PATIENCE` seconds, with the client's reason and the log."""
-    monkeypatch.setattr(daemon, "PATIENCE", 0.5)
+    """The wait for a daemon ends after `TIMEOUT_SECONDS`, with the client's reason and the log."""
+    monkeypatch.setattr(daemon, "TIMEOUT_SECONDS", 0.5)
     programs("dockerd", 'echo $$ > "$4"; echo still loading; exec sleep 2')
     with pytest.raises(UserError, match="does not answer") as caught:
         daemon.start(None)
@@ -261,14 +261,14 @@ def test_stop_reports_a_daemon_that_does_not_end(
     )
     daemon.start(None)
     pid = daemon.daemon_pid()
-    monkeypatch.setattr(daemon, "PATIENCE", 0.3)
+    monkeypatch.setattr(daemon, "TIMEOUT_SECONDS", 0.3)
     try:
         with pytest.raises(UserError, match=f"process {pid} still runs after 0.3 sec") as caught:
             daemon.stop()
         assert "containers stay" in caught.value.todo
         assert daemon.daemon_pid() == pid
     finally:
-        monkeypatch.setattr(daemon, "PATIENCE", 5)
+        monkeypatch.setattr(daemon, "TIMEOUT_SECONDS", 5)
         (sandbox / "end").touch()
 
 

@@ -1,4 +1,4 @@
-"""What the tests of scripts/report share."""
+"""The fixtures of the tests of scripts/report."""
 
 from pathlib import Path
 
@@ -12,9 +12,9 @@ from tests.support.bakefile import small_image
 
 @pytest.fixture(autouse=True)
 def _directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep records and page in a temporary directory, without an engine.
+    """Use a temporary directory for records and the page, and no engine.
 
-    The images are cpu and cuda12, and none of them is built.
+    The images are cpu and cuda12; neither is built.
     """
     monkeypatch.setattr(records, "RECORDS", tmp_path)
     monkeypatch.setattr(benchmarks, "RECORDS", tmp_path)
