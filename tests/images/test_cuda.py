@@ -2,13 +2,15 @@
 
 import json
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 
 from scripts.contents import gpu_code
 from scripts.core import clips
-from tests.support.subject import PREFIX, Subject, has_project_patch
+from scripts.core.paths import ROOT
+from tests.support.subject import PREFIX, VIDEO, Subject, has_project_patch
 
 FEATURES = {
     "-encoders": {"h264_nvenc", "hevc_nvenc", "av1_nvenc"},
@@ -16,6 +18,7 @@ FEATURES = {
     "-filters": {"libvmaf_cuda", "scale_cuda", "hwupload_cuda"},
 }
 
+GUIDE = ROOT / "docs" / "gpu.md"
 NO_GPU = 3
 
 PROGRAM = """
@@ -126,6 +129,18 @@ def test_ffmpeg_reports_a_missing_driver(image: Subject) -> None:
     """Without a driver, ffmpeg refuses a CUDA device with an error message."""
     pattern = ("-f", "lavfi", "-i", "testsrc2=d=0.1", "-f", "null", "-")
     result = image.ffmpeg("-init_hw_device", "cuda", *pattern, succeeds=False)
+    result.assert_refused("libcuda.so.1")
+
+
+@pytest.mark.needs("cuda", "ffmpeg")
+def test_documented_command_reports_a_missing_driver(image: Subject, directory: Path) -> None:
+    """Without a driver, the command of docs/gpu.md that decodes and scores prints an error."""
+    for name in ("dist.mp4", "ref.mp4"):
+        image.ffmpeg(*VIDEO, name, directory=directory)
+    command = shlex.split(GUIDE.read_text().split("```")[1].replace("\\\n", ""))
+    arguments = command[command.index("vmaf:cuda12") + 1 :]
+    assert arguments[-4].endswith("libvmaf_cuda"), arguments
+    result = image.ffmpeg(*arguments, directory=directory, succeeds=False)
     result.assert_refused("libcuda.so.1")
 
 

@@ -42,6 +42,17 @@ MUTANTS = (
         base="cuda12",
     ),
     Mutant(
+        "documented-command-fails-for-another-reason",
+        test_cuda.test_documented_command_reports_a_missing_driver,
+        r"ended with 8:\nNo such filter: scale_cuda",
+        wrap(
+            "ffmpeg",
+            'case "$*" in *libvmaf_cuda*) echo "No such filter: scale_cuda" >&2; exit 8 ;; esac'
+            '\nexec ffmpeg.real "$@"',
+        ),
+        base="cuda12",
+    ),
+    Mutant(
         "vmaf-without-a-message-about-the-driver",
         test_cuda.test_vmaf_scores_on_the_cpu_without_a_driver,
         "no message about the CPU in ''",
