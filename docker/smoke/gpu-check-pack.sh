@@ -17,7 +17,8 @@ exec "\$root/lib/ld-linux-x86-64.so.2" \\
     "\$root/libexec/$program" "\$@"
 EOT
 done >$root/libraries
-awk '$2 == "=>" { print $3 } $1 ~ "/ld-linux" { print $1 }' $root/libraries | sort -u | xargs cp -L -t $root/lib
+awk '$2 == "=>" { print $3 } $1 ~ "/ld-linux" { print $1 }' $root/libraries | sort -u |
+    xargs cp -L -t $root/lib
 rm $root/libraries
 cp "$(command -v gpu-check)" $root/libexec/gpu-check
 cat >$root/gpu-check <<'EOT'

@@ -24,7 +24,10 @@ while [ $# -gt 0 ]; do
     shift
 done
 case $frames in
-'' | *[!0-9]* | [0-7]) echo "gpu-check: --frames is '$frames'; it must be a number from 8 on" >&2 && exit 2 ;;
+'' | *[!0-9]* | [0-7])
+    echo "gpu-check: --frames is '$frames'; it must be a number from 8 on" >&2
+    exit 2
+    ;;
 esac
 
 # CPU and GPU use the same integer arithmetic, except for the last sums of a frame, which are in
@@ -55,11 +58,17 @@ seconds() {
 # --- the machine -------------------------------------------------------------------
 
 gpu=null
-if query=$(nvidia-smi --query-gpu=name,driver_version,compute_cap,memory.total --format=csv,noheader,nounits 2>nvidia-smi.log); then
+fields=name,driver_version,compute_cap,memory.total
+if query=$(nvidia-smi --query-gpu=$fields --format=csv,noheader,nounits 2>nvidia-smi.log); then
     gpu=$(echo "$query" | head -n 1 | awk -F', ' '
-        { printf "{\"name\": \"%s\", \"driver\": \"%s\", \"compute_capability\": \"%s\", \"memory_mib\": %d}", $1, $2, $3, $4 }')
+        {
+            printf "{\"name\": \"%s\", \"driver\": \"%s\", ", $1, $2
+            printf "\"compute_capability\": \"%s\", \"memory_mib\": %d}", $3, $4
+        }')
 fi
-if ! ffmpeg_quiet -init_hw_device cuda -f lavfi -i nullsrc=s=64x64 -frames:v 1 -f null - 2>device.log; then
+frame='-f lavfi -i nullsrc=s=64x64 -frames:v 1'
+# shellcheck disable=SC2086 # options
+if ! ffmpeg_quiet -init_hw_device cuda $frame -f null - 2>device.log; then
     printf '{"gpu": %s, "error": %s}\n' "$gpu" "$(quote "$(reason device.log)")"
     say "no NVIDIA GPU with its driver: $(reason device.log)"
     say "run the image with: docker run --gpus all"
@@ -72,7 +81,8 @@ fi
 # texture, motion and noise; the distorted clip is a low-quality encoding of it.
 make_clips() {
     source="testsrc2=s=$2x$3:r=25,noise=alls=12:allf=t:all_seed=1,gblur=sigma=0.8,format=$4"
-    ffmpeg_quiet -f lavfi -i "$source" -frames:v "$5" -c:v libx264 -preset ultrafast -crf 8 "$1-ref.mp4"
+    ffmpeg_quiet -f lavfi -i "$source" -frames:v "$5" \
+        -c:v libx264 -preset ultrafast -crf 8 "$1-ref.mp4"
     ffmpeg_quiet -i "$1-ref.mp4" -c:v libx264 -preset veryfast -crf 38 "$1-dist.mp4"
     for clip in ref dist; do
         ffmpeg_quiet -i "$1-$clip.mp4" -strict -1 -pix_fmt "$4" "$1-$clip.y4m"
@@ -90,7 +100,10 @@ score() {
 # compare CPU GPU: print each feature's mean scores and the largest difference of a frame, as JSON
 compare() {
     awk -F, -v tolerance="$tolerance" '
-        FNR == 1 { for (i = 1; i <= NF; i++) { if (FNR == NR) at[$i] = i; else name[i] = $i }; next }
+        FNR == 1 {
+            for (i = 1; i <= NF; i++) { if (FNR == NR) at[$i] = i; else name[i] = $i }
+            next
+        }
         FNR == NR { for (i = 1; i <= NF; i++) { cpu[FNR, i] = $i }; next }
         {
             for (i = 2; i <= NF; i++) if (name[i] != "" && name[i] in at) {
@@ -101,8 +114,9 @@ compare() {
         }
         END {
             for (i = 2; i <= last; i++) if (n[i]) {
-                printf "%s{\"name\": \"%s\", \"cpu\": %.6f, \"gpu\": %.6f, \"largest_difference\": %.6f}",
-                    (some++ ? ", " : ""), name[i], a[i] / n[i], b[i] / n[i], worst[i]
+                printf "%s{\"name\": \"%s\", ", (some++ ? ", " : ""), name[i]
+                printf "\"cpu\": %.6f, \"gpu\": %.6f, ", a[i] / n[i], b[i] / n[i]
+                printf "\"largest_difference\": %.6f}", worst[i]
                 if (worst[i] > tolerance) bad = 1
             }
             exit bad || !some
@@ -116,9 +130,9 @@ with() (
     "$@"
 )
 
-# scores NAME: print how long the CPU and each libvmaf take for a clip, and the scores. A GPU's start,
-# which may compile PTX, is measured with a run of two frames. A mask of 0 permits the GPU, and -1
-# nothing but the CPU.
+# scores NAME: print how long the CPU and each libvmaf take for a clip, and the scores. The start
+# of a GPU, which may compile PTX, is measured with a run of two frames. A mask of 0 permits the
+# GPU, and -1 nothing but the CPU.
 scores() {
     time=$(seconds score "$1" "$1-cpu.csv" --gpumask -1 --threads "$(nproc)")
     printf '"cpu_seconds": %s, "gpu": [' "$time"
@@ -127,7 +141,8 @@ scores() {
         label=${variant%%=*} library=${variant#*=}
         comma
         printf '{"libvmaf": "%s", ' "$label"
-        if start=$(with "$library" seconds score "$1" "$1-$label-start.csv" --gpumask 0 --frame_cnt 2) &&
+        result=$1-$label-start.csv
+        if start=$(with "$library" seconds score "$1" "$result" --gpumask 0 --frame_cnt 2) &&
             time=$(with "$library" seconds score "$1" "$1-$label.csv" --gpumask 0 --threads 2) &&
             ! grep -q 'using CPU' "$1-$label.csv.log"; then
             printf '"start_seconds": %s, "seconds": %s, "features": [' "$start" "$time"
@@ -158,7 +173,12 @@ model() {
 # --- FFmpeg ---------------------------------------------------------------------------
 
 # mean LOG: print the mean vmaf of a CSV log of libvmaf
-mean() { awk -F, 'FNR == 1 { for (i = 1; i <= NF; i++) if ($i == "vmaf") v = i; next } { s += $v; n++ } END { if (!n) exit 1; printf "%.6f", s / n }' "$1"; }
+mean() {
+    awk -F, '
+        FNR == 1 { for (i = 1; i <= NF; i++) if ($i == "vmaf") v = i; next }
+        { sum += $v; n++ }
+        END { if (!n) exit 1; printf "%.6f", sum / n }' "$1"
+}
 
 # pipeline CODEC NAME FORMAT TOLERANCE OPTION...: encode both clips with the options, and decode and
 # score them in one command, on the GPU and on the CPU
@@ -172,10 +192,11 @@ pipeline() {
     printf '{"codec": "%s", "pixel_format": "%s", ' "$codec" "$format"
     ffmpeg_quiet -i "$codec-dist.mkv" -i "$codec-ref.mkv" -lavfi \
         "libvmaf=n_threads=$(nproc):log_fmt=csv:log_path=cpu.csv" -f null -
+    graph="[0:v]scale_cuda=format=${format}[d];[1:v]scale_cuda=format=${format}[r]"
+    graph="$graph;[d][r]libvmaf_cuda=log_fmt=csv:log_path=gpu.csv"
     # shellcheck disable=SC2086 # two options
-    if time=$(seconds ffmpeg_quiet $on_gpu -i "$codec-dist.mkv" $on_gpu -i "$codec-ref.mkv" -lavfi \
-        "[0:v]scale_cuda=format=${format}[d];[1:v]scale_cuda=format=${format}[r];[d][r]libvmaf_cuda=log_fmt=csv:log_path=gpu.csv" \
-        -f null - 2>"$codec.log"); then
+    if time=$(seconds ffmpeg_quiet $on_gpu -i "$codec-dist.mkv" $on_gpu -i "$codec-ref.mkv" \
+        -lavfi "$graph" -f null - 2>"$codec.log"); then
         printf '"seconds": %s, "cpu": %s, "gpu": %s}' "$time" "$(mean cpu.csv)" "$(mean gpu.csv)"
         echo "$(mean cpu.csv) $(mean gpu.csv) $limit" |
             awk '{ d = $1 - $2; exit (d < 0 ? -d : d) > $3 }' || fail "scores of decoded $codec"
@@ -192,7 +213,7 @@ loop() {
         "[0:v]${chain}[d];[1:v]${chain}[r];[d][r]libvmaf_cuda" -f null -
 }
 
-# rate NAME FORMAT: print how many frames a second each libvmaf scores, from two runs of other lengths
+# rate NAME FORMAT: print how many frames a second each libvmaf scores, from a short and a long run
 rate() {
     printf '{"clip": "%s", "pixel_format": "%s", "frames_per_second": {' "$1" "$2"
     separator=
@@ -202,7 +223,8 @@ rate() {
         separator=', '
         if short=$(with "$library" seconds loop "$1" "$2" 10 2>loop.log) &&
             long=$(with "$library" seconds loop "$1" "$2" $((10 + 5 * frames)) 2>loop.log); then
-            echo "$((40 * frames)) $long $short" | awk '{ d = $2 - $3; if (d > 0) printf "%.0f", $1 / d; else printf "null" }'
+            echo "$((40 * frames)) $long $short" |
+                awk '{ d = $2 - $3; if (d > 0) printf "%.0f", $1 / d; else printf "null" }'
         else
             fail "rate of $1 with libvmaf $label: $(reason loop.log)"
             printf null
@@ -223,21 +245,25 @@ encode() {
     fi
 }
 
-# filter NAME QUALITY SIZE FORMAT ON_GPU ON_CPU: compare a filter with the CPU's by PSNR, which must be
-# QUALITY dB at least. FFmpeg's own CUDA code differs from the CPU's in bwdif and chromakey, and its
-# thumbnail_cuda crashes at the end of a video, by whichever compiler. Both write files without metadata, so that FFmpeg converts neither.
+# filter NAME QUALITY SIZE FORMAT ON_GPU ON_CPU: compare a filter with the CPU's by PSNR, which must
+# be QUALITY dB at least. Both write files without metadata, so that FFmpeg converts neither.
+# FFmpeg's CUDA code of bwdif and chromakey differs from its CPU code, and its thumbnail_cuda
+# crashes at the end of a video; that does not depend on the compiler.
 filter() {
     source="testsrc2=s=640x360:r=25,noise=alls=12:allf=t:all_seed=1,gblur=sigma=0.8,format=yuv420p"
     raw="-f rawvideo -pix_fmt $4 -s $3"
     printf '{"name": "%s", ' "$1"
     ffmpeg_quiet -f lavfi -i "$source" -frames:v 16 -vf "$6,format=$4" -f rawvideo cpu.yuv
     # shellcheck disable=SC2086 # options
-    if ffmpeg_quiet -init_hw_device cuda=gpu -filter_hw_device gpu -f lavfi -i "$source" -frames:v 16 \
-        -vf "hwupload_cuda,$5,hwdownload,format=$4" -f rawvideo gpu.yuv 2>"$1.log" &&
-        ffmpeg -hide_banner -nostdin $raw -i gpu.yuv $raw -i cpu.yuv -lavfi psnr -f null - >psnr.log 2>&1; then
+    if ffmpeg_quiet -init_hw_device cuda=gpu -filter_hw_device gpu \
+        -f lavfi -i "$source" -frames:v 16 -vf "hwupload_cuda,$5,hwdownload,format=$4" \
+        -f rawvideo gpu.yuv 2>"$1.log" &&
+        ffmpeg -hide_banner -nostdin $raw -i gpu.yuv $raw -i cpu.yuv -lavfi psnr -f null - \
+            >psnr.log 2>&1; then
         psnr=$(sed -n 's/.* average:\([^ ]*\) .*/\1/p' psnr.log)
         printf '"psnr_db": "%s"}' "$psnr"
-        [ "$psnr" = inf ] || echo "$psnr $2" | awk '{ exit !($1 >= $2) }' || fail "filter $1: $psnr dB"
+        [ "$psnr" = inf ] || echo "$psnr $2" | awk '{ exit !($1 >= $2) }' ||
+            fail "filter $1: $psnr dB"
     else
         fail "filter $1"
         printf '"error": %s}' "$(quote "$(reason "$1.log")")"
@@ -286,6 +312,7 @@ comma() { [ "${first-}" ] && first='' || printf ', '; }
 
     printf '], "pipelines": ['
     first=1
+    vpx='-c:v libvpx-vp9 -deadline realtime -cpu-used 8 -b:v 20M'
     x265='-c:v libx265 -preset ultrafast -x265-params log-level=none'
     for codec in h264 hevc vp9 hevc-10bit; do
         say "decoding $codec and scoring"
@@ -294,7 +321,7 @@ comma() { [ "${first-}" ] && first='' || printf ', '; }
         case $codec in
         h264) pipeline $codec 1080p-8bit yuv420p $tolerance -c copy ;;
         hevc) pipeline $codec 1080p-8bit yuv420p $tolerance $x265 ;;
-        vp9) pipeline $codec 1080p-8bit yuv420p $tolerance -c:v libvpx-vp9 -deadline realtime -cpu-used 8 -b:v 20M ;;
+        vp9) pipeline $codec 1080p-8bit yuv420p $tolerance $vpx ;;
         # FFmpeg 7.1 has no 4:2:0 with 10 bits on the GPU; with 16 bits, features round differently
         hevc-10bit) pipeline $codec 1080p-10bit yuv444p16le 0.05 $x265 ;;
         esac
@@ -310,19 +337,35 @@ comma() { [ "${first-}" ] && first='' || printf ', '; }
 
     printf '], "filters": ['
     first=1
-    while read -r name quality size format on_gpu on_cpu; do
+    while read -r name quality size format && read -r on_gpu && read -r on_cpu; do
         say "$name"
         comma
         filter "$name" "$quality" "$size" "$format" "$on_gpu" "$on_cpu"
     done <<'EOT'
-hwupload_cuda 99 640x360 yuv420p null null
-scale_cuda 40 320x180 yuv420p scale_cuda=320:180:interp_algo=bicubic scale=320:180:flags=bicubic
-yadif_cuda 40 640x360 yuv420p yadif_cuda yadif
-bwdif_cuda 20 640x360 yuv420p bwdif_cuda bwdif
-overlay_cuda 40 640x360 yuv420p split[a][b];[b]scale_cuda=160:90:interp_algo=nearest[c];[a][c]overlay_cuda=16:16 split[a][b];[b]scale=160:90:flags=neighbor[c];[a][c]overlay=16:16
-bilateral_cuda 30 640x360 yuv420p bilateral_cuda=sigmaS=2:sigmaR=25:window_size=9 bilateral=sigmaS=2:sigmaR=0.1
-chromakey_cuda 25 640x360 yuva420p chromakey_cuda=green:0.1:0.1 format=yuva420p,chromakey=green:0.1:0.1
-colorspace_cuda 40 640x360 yuv420p colorspace_cuda=range=pc scale=out_range=pc
+hwupload_cuda 99 640x360 yuv420p
+    null
+    null
+scale_cuda 40 320x180 yuv420p
+    scale_cuda=320:180:interp_algo=bicubic
+    scale=320:180:flags=bicubic
+yadif_cuda 40 640x360 yuv420p
+    yadif_cuda
+    yadif
+bwdif_cuda 20 640x360 yuv420p
+    bwdif_cuda
+    bwdif
+overlay_cuda 40 640x360 yuv420p
+    split[a][b];[b]scale_cuda=160:90:interp_algo=nearest[c];[a][c]overlay_cuda=16:16
+    split[a][b];[b]scale=160:90:flags=neighbor[c];[a][c]overlay=16:16
+bilateral_cuda 30 640x360 yuv420p
+    bilateral_cuda=sigmaS=2:sigmaR=25:window_size=9
+    bilateral=sigmaS=2:sigmaR=0.1
+chromakey_cuda 25 640x360 yuva420p
+    chromakey_cuda=green:0.1:0.1
+    format=yuva420p,chromakey=green:0.1:0.1
+colorspace_cuda 40 640x360 yuv420p
+    colorspace_cuda=range=pc
+    scale=out_range=pc
 EOT
     printf '], "failures": ['
     first=1

@@ -116,7 +116,7 @@ def test_licence_label_matches_the_contents(image: Subject) -> None:
     if any(name.startswith(("ffmpeg", "cuda", "nvidia-")) for name in image.nonfree):
         assert licence == NOT_REDISTRIBUTABLE, f"labelled {licence!r}"
     elif has_project_patch(image.manifest) or licence != NOT_REDISTRIBUTABLE:
-        # The label of another libvmaf is set before anyone has seen its kernels.
+        # The label of another libvmaf is set before its kernels are compiled.
         assert licence.startswith("GPL-3.0-or-later"), f"labelled {licence!r}"
 
 
