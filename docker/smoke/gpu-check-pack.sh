@@ -21,6 +21,7 @@ awk '$2 == "=>" { print $3 } $1 ~ "/ld-linux" { print $1 }' $root/libraries | so
     xargs cp -L -t $root/lib
 rm $root/libraries
 cp "$(command -v gpu-check)" $root/libexec/gpu-check
+cp /usr/local/share/vmaf/versions.json $root/
 cat >$root/gpu-check <<'EOT'
 #!/bin/sh
 # Run gpu-check with the programs of this directory; `./gpu-check --help` lists the options.
@@ -28,7 +29,7 @@ root=$(dirname "$(readlink -f "$0")")
 # The driver's libraries are the machine's, wherever its loader finds them.
 DRIVER=$(ldconfig -p 2>/dev/null | sed -n 's,.*libcuda\.so\.1 .*=> \(.*\)/.*,\1,p' | head -n 1)
 DRIVER=${DRIVER:-/usr/local/nvidia/lib64}
-export DRIVER PATH="$root/bin:$PATH"
+export DRIVER PATH="$root/bin:$PATH" VMAF_VERSIONS="$root/versions.json"
 exec sh "$root/libexec/gpu-check" "$@"
 EOT
 chmod +x $root/gpu-check $root/bin/*

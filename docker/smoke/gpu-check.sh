@@ -33,6 +33,7 @@ esac
 # CPU and GPU use the same integer arithmetic, except for the last sums of a frame, which are in
 # floating point.
 tolerance=0.01
+versions=${VMAF_VERSIONS:-/usr/local/share/vmaf/versions.json}
 
 dir=$(mktemp -d "${TMPDIR:-/tmp}/gpu-check.XXXXXX")
 trap 'rm -rf "$dir"' EXIT
@@ -65,6 +66,25 @@ if query=$(nvidia-smi --query-gpu=$fields --format=csv,noheader,nounits 2>nvidia
             printf "{\"name\": \"%s\", \"driver\": \"%s\", ", $1, $2
             printf "\"compute_capability\": \"%s\", \"memory_mib\": %d}", $3, $4
         }')
+fi
+# libvmaf has code for the architectures in versions.json. For newer ones the driver compiles PTX.
+oldest=$(grep -oE '"(sm|compute)_[0-9]+"' "$versions" | tr -dc '0-9\n' | sort -n | head -n 1 |
+    awk '{ printf "%.1f", $1 / 10 }')
+capability=$(echo "$query" | awk -F', ' 'NR == 1 { print $3 }')
+if echo "${capability:-$oldest} $oldest" | awk '{ exit !($1 < $2) }'; then
+    printf '{"gpu": %s, "error": "this GPU is older than the code of libvmaf"}\n' "$gpu"
+    say "this GPU has compute capability $capability, and libvmaf has code from $oldest on"
+    say "vmaf:cuda12 has code for older GPUs than vmaf:cuda13"
+    exit 3
+fi
+# By NVIDIA's tables, machine code of CUDA 12 needs driver 525, and of CUDA 13 driver 580.
+needed=525
+! grep -q '"nvidia-cuda-nvcc"' "$versions" || needed=580
+driver=$(echo "$query" | awk -F', ' 'NR == 1 { print int($2) }')
+if [ "${driver:-$needed}" -lt $needed ]; then
+    printf '{"gpu": %s, "error": "the driver is older than %d"}\n' "$gpu" $needed
+    say "the driver is $driver, and this image needs $needed or newer"
+    exit 3
 fi
 frame='-f lavfi -i nullsrc=s=64x64 -frames:v 1'
 # shellcheck disable=SC2086 # options

@@ -13,7 +13,7 @@ from scripts.core.paths import ROOT
 
 SCRIPT = ROOT / "docker" / "smoke" / "gpu-check.sh"
 PROGRAMS = {
-    "nvidia-smi": "echo 'NVIDIA X, 580.1, 9.0, 81559'",
+    "nvidia-smi": 'echo "NVIDIA X, ${VERSION:-580.1}, ${CAPABILITY:-9.0}, 81559"',
     "nproc": "echo 2",
     # The scores of the CPU and of the GPU, for the option that selects one of them.
     "vmaf": """
@@ -48,7 +48,12 @@ def check(
         (directory / name).write_text(f"#!/bin/sh\n{text}")
         (directory / name).chmod(0o755)
     path = f"{directory}:{os.environ['PATH']}"
-    environment = {**os.environ, "TMPDIR": str(directory), "DRIVER": "", **settings, "PATH": path}
+    versions = directory / "versions.json"
+    compiler = settings.get("COMPILER", "cuda")
+    gencode = ["sm_75", "sm_120", "compute_120"]
+    versions.write_text(json.dumps({"libvmaf": {"gencode": gencode}, compiler: {}}))
+    paths = {"TMPDIR": str(directory), "VMAF_VERSIONS": str(versions), "PATH": path}
+    environment = {**os.environ, "DRIVER": "", **settings, **paths}
     return process.run("sh", str(SCRIPT), *arguments, env=environment)
 
 
@@ -91,6 +96,35 @@ def test_difference_between_gpu_and_cpu_is_a_failure(
     assert ran.returncode == 1, ran
     assert failure in json.loads(ran.stdout)["failures"]
     assert f"FAILED: {failure}" in ran.stderr
+
+
+@pytest.mark.parametrize(("capability", "status"), [("7.0", 3), ("7.5", 0), ("12.1", 0)])
+def test_gpu_without_code_is_refused(tmp_path: Path, capability: str, status: int) -> None:
+    """A GPU that is older than libvmaf's code is refused, with the image that has code for it."""
+    ran = check(tmp_path, {**GPU, "CAPABILITY": capability}, "--frames=8")
+    assert ran.returncode == status, ran
+    assert ("vmaf:cuda12 has code for older GPUs" in ran.stderr) == bool(status)
+    assert ("older than the code" in json.loads(ran.stdout).get("error", "")) == bool(status)
+
+
+@pytest.mark.parametrize(
+    ("compiler", "version", "message"),
+    [
+        ("cuda", "524.9", "the driver is 524, and this image needs 525 or newer"),
+        ("cuda", "525.60.13", ""),
+        ("nvidia-cuda-nvcc", "579.9", "the driver is 579, and this image needs 580 or newer"),
+        ("nvidia-cuda-nvcc", "580.0", ""),
+    ],
+)
+def test_driver_that_is_too_old_is_refused(
+    tmp_path: Path, compiler: str, version: str, message: str
+) -> None:
+    """A driver that is older than CUDA in the image needs is refused, with both versions."""
+    settings = {**GPU, "COMPILER": compiler, "VERSION": version}
+    ran = check(tmp_path, settings, "--frames=8")
+    assert ran.returncode == (3 if message else 0), ran
+    assert message in ran.stderr
+    assert ("the driver is older" in json.loads(ran.stdout).get("error", "")) == bool(message)
 
 
 def test_machine_without_a_driver_gets_advice(tmp_path: Path) -> None:
