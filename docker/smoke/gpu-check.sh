@@ -80,7 +80,7 @@ fi
 # By NVIDIA's tables, machine code of CUDA 12 needs driver 525, and of CUDA 13 driver 580.
 needed=525
 ! grep -q '"nvidia-cuda-nvcc"' "$versions" || needed=580
-driver=$(echo "$query" | awk -F', ' 'NR == 1 { print int($2) }')
+driver=$(echo "$query" | awk -F', ' 'NR == 1 && NF { print int($2) }')
 if [ "${driver:-$needed}" -lt $needed ]; then
     printf '{"gpu": %s, "error": "the driver is older than %d"}\n' "$gpu" $needed
     say "the driver is $driver, and this image needs $needed or newer"

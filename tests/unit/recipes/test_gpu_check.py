@@ -13,7 +13,7 @@ from scripts.core.paths import ROOT
 
 SCRIPT = ROOT / "docker" / "smoke" / "gpu-check.sh"
 PROGRAMS = {
-    "nvidia-smi": 'echo "NVIDIA X, ${VERSION:-580.1}, ${CAPABILITY:-9.0}, 81559"',
+    "nvidia-smi": '[ "$DRIVER" ] && echo "NVIDIA X, ${VERSION:-580.1}, ${CAPABILITY:-9.0}, 81559"',
     "nproc": "echo 2",
     # The scores of the CPU and of the GPU, for the option that selects one of them.
     "vmaf": """
