@@ -3,12 +3,12 @@
 #
 #   gpu-check [--frames N] [--libvmaf NAME=DIRECTORY]...
 #
-# It prints one JSON object, which docs/gpu.md explains, and its progress on stderr. --frames is the
-# number of frames of each clip, 48 by default; clips of 2160p have half as many. --libvmaf compares
-# a second libvmaf.so, in DIRECTORY, with the CPU. The clips need about 2 GB in TMPDIR (/tmp).
+# It prints one JSON object on stdout, and its progress on stderr. --frames is the number of frames
+# of each clip, 48 by default; clips of 2160p have half as many. --libvmaf compares a second
+# libvmaf.so, in DIRECTORY, with the CPU. The clips need about 2 GB in TMPDIR (/tmp).
 #
 # Exit status: 0 if the GPU's results match the CPU's, 1 if one differs or fails, 2 for a wrong
-# option, 3 without a GPU or a driver.
+# option, 3 if there is no GPU, or the GPU or its driver is too old for the image.
 set -eu
 
 frames=48

@@ -18,7 +18,7 @@ REPORT = RECORDS / "gpu-check.json"
 _NO_RUNTIME = "could not select device driver"
 """What the engine reports without NVIDIA's container toolkit."""
 _PRESET: Final = 3
-"""The level of xz: half a minute for 30 MB; level 6 takes twice as long for 7 % less."""
+"""The level of xz. Higher levels take longer and make the archive only a little smaller."""
 
 
 def run(options: Namespace) -> int:

@@ -17,16 +17,14 @@ def markdown() -> str:
 
 def _lines(report: dict[str, Any]) -> Iterator[str]:
     gpu = report["gpu"]
-    yield (
-        f"{gpu['name']}, driver {gpu['driver']}, {report['cpus']} CPUs, {report['date']}. The "
-        "difference is the largest of a frame."
-    )
+    yield f"{gpu['name']}, driver {gpu['driver']}, {report['cpus']} CPUs, {report['date']}."
+    yield "The last column is the largest difference of any frame."
     yield ""
     yield "| clip | `vmaf` on the CPU, on the GPU | mean score | difference |"
     yield "|---|---|---|---|"
     for clip in report["scores"]:
         run = clip["gpu"][0]
-        (vmaf,) = [feature for feature in run["features"] if feature["name"] == "vmaf"]
+        vmaf = _vmaf(run)
         yield (
             f"| {clip['clip']}, {clip['frames']} frames | {clip['cpu_seconds']:.1f} s, "
             f"{run['seconds']:.1f} s | {vmaf['cpu']:.3f} | {vmaf['largest_difference']:.4f} |"
@@ -44,12 +42,22 @@ def _lines(report: dict[str, Any]) -> Iterator[str]:
     for model in report["models"]:
         on_cpu = model["features_on_cpu"]
         where = f"{on_cpu} features on the CPU" if on_cpu else "all features on the GPU"
-        yield f"- `{model['name']}`: {where}; the scores are equal within the tolerance."
+        vmaf = _vmaf(model)
+        scores = f"{vmaf['gpu']:.3f}, on the CPU {vmaf['cpu']:.3f}"
+        yield f"- Model `{model['name']}`, {where}: {scores}."
     yield "- Filters compared with the CPU's, PSNR in dB:"
     for row in report["filters"]:
         yield f"  - `{row['name']}`: {row.get('psnr_db') or row['error']}"
-    refused = [row["name"] for row in report["encoders"] if "error" in row]
-    if refused:
-        yield f"- This GPU has no encoder: {', '.join(refused)} were refused."
+    failed = [f"`{row['name']}`" for row in report["encoders"] if "error" in row]
+    if failed:
+        yield f"- Encoders that failed: {', '.join(failed)}."
     if report["failures"]:
-        yield f"- Differences: {'; '.join(report['failures'])}."
+        yield "- Differences:"
+        yield from (f"  - {failure}" for failure in report["failures"])
+
+
+def _vmaf(run: dict[str, Any]) -> dict[str, Any]:
+    """Return the comparison of the VMAF scores of a run."""
+    (vmaf,) = [feature for feature in run["features"] if feature["name"] == "vmaf"]
+    comparison: dict[str, Any] = vmaf
+    return comparison
