@@ -1,5 +1,6 @@
 """Fixtures for images: a test with the fixture `image` runs once per chosen image."""
 
+import shutil
 import uuid
 from collections import Counter
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 from _pytest.capture import CaptureManager
 
+from scripts.contents.archive import Archive
 from scripts.core import clips
 from scripts.core.paths import ROOT
 from scripts.engine.client import has_image
@@ -84,8 +86,10 @@ def store(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory)
     chosen = catalogue.choose(pytestconfig.getoption("image"))
     tags = image_tags(pytestconfig)
     present = {tags[image.name]: image for image in chosen if has_image(tags[image.name])}
-    with Store(present, tmp_path_factory.mktemp("store")) as store:
+    directory = tmp_path_factory.mktemp("store")
+    with Store(present, Archive(directory)) as store:
         yield store
+    shutil.rmtree(directory)
 
 
 @pytest.fixture(scope="session")

@@ -6,15 +6,18 @@ read it. Images are therefore read layer by layer.
 
 import json
 import posixpath
+import shutil
 import stat
 import tarfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, cached_property
+from gzip import GzipFile
+from io import BufferedReader
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO, Any, Self, cast
+from typing import IO, Any, cast
 
 from scripts.core import process
 from scripts.core.console import UserError, say
@@ -22,6 +25,8 @@ from scripts.images import catalogue
 
 _WHITEOUT = ".wh."
 _OPAQUE = ".wh..wh..opq"
+_GZIP = b"\x1f\x8b"
+_CHUNK = 2**20
 _MAX_LINKS = 40  # as in the Linux kernel
 _TYPES = {
     tarfile.DIRTYPE: stat.S_IFDIR,
@@ -71,7 +76,7 @@ class Layer:
     """The position of the layer; the base is 1."""
     made_by: str
     blob: str
-    """The name of its file in the archive."""
+    """The path of its file in the archive."""
     entries: Sequence[Entry]
     opaque: frozenset[str]
     """The directories that hide their content in the layers below."""
@@ -79,6 +84,11 @@ class Layer:
     def __str__(self) -> str:
         """Return the number and the instruction of the layer, as in `docker history`."""
         return f"layer {self.number} ({self.made_by})"
+
+
+def _file(tar: tarfile.TarFile, member: tarfile.TarInfo) -> BufferedReader:
+    """Return the content of a regular file of a tar file."""
+    return cast("BufferedReader", tar.extractfile(member))
 
 
 def _absolute(name: str) -> str:
@@ -130,56 +140,94 @@ def _hidden_by(layer: Layer) -> Callable[[str], bool]:
 
 
 class Archive:
-    """An archive of `docker save`, which contains one or more images.
+    """A directory with the layers of saved images, to which `save` adds images.
 
-    Docker 25 and newer write an OCI layout; older versions write a directory per layer. In both,
-    manifest.json lists the layers. A layer that several images share is read once.
+    Docker 25 and newer save an OCI layout; older versions save a directory per layer. In both,
+    manifest.json lists the layers, and the name of a layer identifies its content. A layer that
+    several images share is therefore stored and read once.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Open the archive; call `close`, or use it in a `with` statement.
+    def __init__(self, directory: Path) -> None:
+        """Start without an image, in an existing directory."""
+        self._directory = directory
+        self._manifest: list[Mapping[str, Any]] = []
+        self._contents: dict[str, tuple[Sequence[Entry], frozenset[str]]] = {}
+
+    def save(self, *images: str) -> None:
+        """Add images of the engine, by tag or id, with one `docker save`.
+
+        The engine stores a copy of all their layers below its data directory meanwhile.
 
         Raises:
-            UserError: `docker save` did not write this file.
+            UserError: the engine cannot save them, or the directory has no space for them.
         """
-        self._blobs: dict[str, tarfile.TarFile] = {}
-        self._contents: dict[str, tuple[Sequence[Entry], frozenset[str]]] = {}
-        not_an_archive = UserError(
-            "cannot read the image", f"`docker save` did not write {path}", "Save it again."
-        )
+        with process.start_reading("docker", "save", *images) as docker:
+            stdout, stderr = cast("IO[bytes]", docker.stdout), cast("IO[bytes]", docker.stderr)
+            try:
+                self.add(stdout)
+                reason = ""
+            except (OSError, UserError) as error:
+                docker.kill()
+                reason = error.why if isinstance(error, UserError) else str(error)
+            message = stderr.read().decode(errors="replace").strip()
+        if reason or docker.returncode:
+            raise UserError(
+                f"cannot save {' '.join(images)}",
+                message or reason,
+                f"The layers are stored in {self._directory} and, while `docker save` runs, below"
+                " the engine's data directory. TMPDIR sets another temporary directory.",
+            )
+
+    def add(self, stream: IO[bytes]) -> None:
+        """Add images from the output of `docker save`.
+
+        Raises:
+            UserError: `docker save` did not write this stream.
+            OSError: a layer cannot be written.
+        """
+        manifest: Sequence[Mapping[str, Any]] = ()
         try:
-            self._tar = tarfile.open(path)  # noqa: SIM115 (closed by `close`)
+            with tarfile.open(fileobj=stream, mode="r|") as tar:
+                for member in tar:
+                    if member.name == "manifest.json":
+                        manifest = json.load(_file(tar, member))
+                    else:
+                        self._store(tar, member)
         except tarfile.ReadError:
-            raise not_an_archive from None
-        try:
-            self._manifest: Sequence[Mapping[str, Any]] = json.load(self._file("manifest.json"))
-        except KeyError:
-            self._tar.close()
-            raise not_an_archive from None
+            manifest = ()
+        if not manifest:
+            raise UserError(
+                "cannot read the image", "`docker save` did not write this file", "Save it again."
+            )
+        self._manifest += manifest
 
-    def __enter__(self) -> Self:
-        """Return itself."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Close the archive."""
-        self.close()
-
-    def close(self) -> None:
-        """Close the archive; only the lists of entries that were read remain available."""
-        for blob in self._blobs.values():
-            blob.close()
-        self._tar.close()
+    def _store(self, tar: tarfile.TarFile, member: tarfile.TarInfo) -> None:
+        """Store a file of `docker save`, decompressed, unless the directory already has it."""
+        path = self._directory / member.name
+        if member.isdir() or path.is_symlink() or path.exists():
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if member.issym():
+            path.symlink_to(member.linkname)
+            return
+        source = _file(tar, member)
+        is_compressed = source.peek(len(_GZIP)).startswith(_GZIP)
+        partial = path.with_name(path.name + ".partial")
+        with partial.open("wb") as file:
+            shutil.copyfileobj(GzipFile(fileobj=source) if is_compressed else source, file, _CHUNK)
+        partial.rename(path)
 
     def image(self, tag: str = "") -> "SavedImage":
         """Return the image with a tag, or the first image by default."""
         manifest = next(image for image in self._manifest if not tag or tag in image["RepoTags"])
-        return SavedImage(self, manifest["Layers"], json.load(self._file(manifest["Config"])))
+        config = json.loads((self._directory / manifest["Config"]).read_bytes())
+        return SavedImage(self, manifest["Layers"], config)
 
     def layer(self, number: int, made_by: str, blob: str) -> Layer:
-        """Return the layer that a blob of the archive contains."""
+        """Return the layer in a file of the archive."""
         if blob not in self._contents:
-            self._contents[blob] = _contents(self._layer_tar(blob))
+            with tarfile.open(self._directory / blob) as tar:
+                self._contents[blob] = _contents(tar)
         return Layer(number, made_by, blob, *self._contents[blob])
 
     def content(self, layer: Layer, entry: Entry) -> bytes:
@@ -189,45 +237,23 @@ class Archive:
 
     def chunks(self, layer: Layer, entry: Entry, size: int, overlap: int) -> Iterator[bytes]:
         """Yield the content of a file in chunks; each repeats the end of the previous chunk."""
-        file, offset = self._locate(layer, entry)
-        end, repeated = offset + entry.size, b""
-        while offset < end:
+        offset = entry.member.offset_data if entry.member else 0
+        repeated, remaining = b"", entry.size
+        with (self._directory / layer.blob).open("rb") as file:
             file.seek(offset)
-            chunk = file.read(min(size, end - offset))
-            yield repeated + chunk
-            offset, repeated = offset + len(chunk), chunk[-overlap:] if overlap else b""
-
-    def _locate(self, layer: Layer, entry: Entry) -> tuple[IO[bytes], int]:
-        """Return the file and offset of an entry's content.
-
-        Reading it there avoids the copies that the tarfile module makes.
-        """
-        tar = self._layer_tar(layer.blob)
-        member = entry.member or tar.getmember(entry.path)
-        if isinstance(tar.fileobj, tarfile.ExFileObject):  # the layer is not compressed
-            blob = self._tar.getmember(layer.blob)
-            return cast("IO[bytes]", self._tar.fileobj), blob.offset_data + member.offset_data
-        return cast("IO[bytes]", tar.fileobj), member.offset_data
-
-    def _file(self, name: str) -> IO[bytes]:
-        file = self._tar.extractfile(name)
-        if file is None:
-            raise KeyError(name)
-        return file
-
-    def _layer_tar(self, blob: str) -> tarfile.TarFile:
-        """Return a layer as a tar file, which may be compressed."""
-        if blob not in self._blobs:
-            self._blobs[blob] = tarfile.open(fileobj=self._file(blob))  # noqa: SIM115 (see close)
-        return self._blobs[blob]
+            while remaining:
+                chunk = file.read(min(size, remaining))
+                yield repeated + chunk
+                remaining -= len(chunk)
+                repeated = chunk[-overlap:] if overlap else b""
 
 
 class SavedImage:
     """An image in an archive."""
 
     def __init__(self, archive: Archive, blobs: Sequence[str], config: Mapping[str, Any]) -> None:
-        """Take the names of the layers and the image's configuration."""
-        self._archive, self._blobs, self.config = archive, blobs, config
+        """Take the paths of the layers in the archive, and the image's configuration."""
+        self._archive, self.blobs, self.config = archive, blobs, config
 
     @cached_property
     def layers(self) -> Sequence[Layer]:
@@ -237,11 +263,11 @@ class SavedImage:
             for step in self.config.get("history", ())
             if not step.get("empty_layer")
         ]
-        if len(made_by) != len(self._blobs):  # squashed, or without a history
-            made_by = ["unknown"] * len(self._blobs)
+        if len(made_by) != len(self.blobs):  # squashed, or without a history
+            made_by = ["unknown"] * len(self.blobs)
         return [
             self._archive.layer(number, how, blob)
-            for number, (how, blob) in enumerate(zip(made_by, self._blobs, strict=True), 1)
+            for number, (how, blob) in enumerate(zip(made_by, self.blobs, strict=True), 1)
         ]
 
     def content(self, layer: Layer, entry: Entry) -> bytes:
@@ -321,16 +347,8 @@ def saved_image(tag: str) -> Iterator[tuple[int, SavedImage]]:
             f"the engine has no `{tag}`",
             f"The project's images are: {built}.",
         )
-    megabytes = f"{int(size) / 10**6:,.0f} MB"
-    say(f"saving {tag}, {megabytes}")
+    say(f"saving {tag}, {int(size) / 10**6:,.0f} MB")
     with TemporaryDirectory(prefix="vmaf-image-") as directory:
-        path = Path(directory) / "image.tar"
-        done = process.run("docker", "save", f"--output={path}", identity)
-        if done.returncode:
-            raise UserError(
-                "cannot save an image",
-                done.stderr.strip(),
-                f"It needs {megabytes} in {directory}; set TMPDIR to use another directory.",
-            )
-        with Archive(path) as archive:
-            yield int(size), archive.image()
+        archive = Archive(Path(directory))
+        archive.save(identity)
+        yield int(size), archive.image()

@@ -14,7 +14,7 @@ from typing import Any
 CompletedProcess = subprocess.CompletedProcess
 """The result of `run`, for annotations."""
 Popen = subprocess.Popen
-"""A running program, the result of `start` and `start_daemon`."""
+"""A running program, the result of `start`, `start_reading` and `start_daemon`."""
 
 NOT_FOUND = 127
 """The exit status that a shell gives a program that is not installed."""
@@ -106,6 +106,24 @@ def start(
         encoding="utf-8",
         errors="replace",
         process_group=0,
+    )
+
+
+def start_reading(*command: str) -> Popen[bytes]:
+    """Start a program whose stdout the caller reads as a stream, with another pipe for stderr.
+
+    Read stderr only after stdout has ended. A program that prints more to stderr than the pipe
+    holds, 64 KiB on Linux, would wait forever.
+
+    Raises:
+        FileNotFoundError: the program is not installed.
+    """
+    return subprocess.Popen(
+        command,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
 
 

@@ -109,7 +109,7 @@ def mutants(
             pytest.fail(f"the mutants cannot be built:\n{failure}", pytrace=False)
     images = {mutant.tag: catalogue.images()[mutant.base] for mutant in needed.values()}
     try:
-        with Store(images, tmp_path_factory.mktemp("store")) as built:
+        with Store(images, store.archive) as built:
             yield built
     finally:
         docker("image", "rm", "--force", *needed)

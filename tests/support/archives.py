@@ -1,17 +1,16 @@
 """Write small saved images for tests, in the format of `docker save`."""
 
+import hashlib
 import io
 import json
 import tarfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
 from scripts.contents.archive import Archive, SavedImage
 
 TAG = "made:here"
-
 
 Files = Mapping[str, str | bytes]
 
@@ -50,31 +49,38 @@ def layer(
 
 
 def save(
-    directory: Path,
     layers: Sequence[bytes],
     *,
     history: bool = True,
     oci: bool = True,
     tag: str | None = TAG,
-) -> Path:
-    """Write an archive as `docker save` does, in the OCI layout or the layout before Docker 25."""
+) -> io.BytesIO:
+    """Return the output of `docker save`, in the OCI layout or the layout before Docker 25."""
     steps = [{"created_by": "FROM base"}, {"created_by": "ENV A=1", "empty_layer": True}]
     steps += [{"created_by": f"RUN  step {number}"} for number in range(1, len(layers))]
     config = json.dumps({"history": steps if history else []}).encode()
-    names = [f"blobs/sha256/{n}" if oci else f"{n}/layer.tar" for n in range(len(layers))]
-    manifest = [{"Config": "config.json", "RepoTags": tag and [tag], "Layers": names}]
-    path = directory / "saved.tar"
-    with tarfile.open(path, "w") as tar:
-        contents = {"config.json": config, "manifest.json": json.dumps(manifest).encode()}
-        for name, content in {**contents, **dict(zip(names, layers, strict=True))}.items():
+    files = {blob_name(config, "" if oci else ".json", oci=oci): config}
+    names = [blob_name(content, "" if oci else "/layer.tar", oci=oci) for content in layers]
+    files |= dict(zip(names, layers, strict=True))
+    manifest = [{"Config": next(iter(files)), "RepoTags": tag and [tag], "Layers": names}]
+    files["manifest.json"] = json.dumps(manifest).encode()
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as tar:
+        for name, content in files.items():
             member = tarfile.TarInfo(name)
             member.size = len(content)
             tar.addfile(member, io.BytesIO(content))
-    return path
+    stream.seek(0)
+    return stream
 
 
-@contextmanager
-def open_image(directory: Path, *layers: bytes) -> Iterator[SavedImage]:
-    """Write an archive with these layers, and yield its image."""
-    with Archive(save(directory, layers)) as archive:
-        yield archive.image(TAG)
+def blob_name(content: bytes, suffix: str, *, oci: bool) -> str:
+    """Return the path that `docker save` gives a layer or a configuration."""
+    return ("blobs/sha256/" if oci else "") + hashlib.sha256(content).hexdigest() + suffix
+
+
+def open_image(directory: Path, *layers: bytes) -> SavedImage:
+    """Return an image with these layers, stored in a directory."""
+    archive = Archive(directory)
+    archive.add(save(layers))
+    return archive.image(TAG)

@@ -15,6 +15,7 @@ import testinfra
 from scripts.contents import elf, inventory, sbom
 from scripts.contents.archive import Archive, Layer, SavedImage
 from scripts.core import process
+from scripts.core.console import UserError
 from scripts.core.paths import ROOT
 from scripts.images import catalogue
 from scripts.images.catalogue import Image
@@ -93,37 +94,45 @@ def has_project_patch(manifest: Mapping[str, Any]) -> bool:
 
 
 class Store:
-    """The images under test, which are saved to one archive because they share most layers."""
+    """The images under test, in an archive that stores the layers that they share once."""
 
-    def __init__(self, images: Mapping[str, Image], directory: Path) -> None:
+    def __init__(self, images: Mapping[str, Image], archive: Archive) -> None:
         """Create a subject for each image.
 
         Args:
             images: the images of the bake file, by the tag to test.
-            directory: the directory of the archive.
+            archive: the archive to save the images to; it may contain other images.
         """
         self.subjects = {tag: Subject(image, tag, self) for tag, image in images.items()}
-        self._directory = directory
+        self.archive = archive
+        self._saved: set[str] = set()
 
     def __enter__(self) -> Self:
         """Return itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Remove the containers and the archive."""
+        """Remove the containers."""
         for subject in self.subjects.values():
             subject.close()
-        if "archive" in self.__dict__:
-            self.archive.close()
-            (self._directory / "images.tar").unlink()
 
-    @cached_property
-    def archive(self) -> Archive:
-        """The archive of all images, from `docker save`."""
-        path = self._directory / "images.tar"
-        saved = docker("save", f"--output={path}", *self.subjects, timeout=600)
-        assert saved.returncode == 0, saved.stderr
-        return Archive(path)
+    def saved(self, subject: "Subject") -> SavedImage:
+        """Return the saved image of a subject.
+
+        The first call saves the images of the store that are tested as the same image of the bake
+        file: one image, or all its mutants. `docker save` needs disk space for all layers of the
+        images that it saves at once. The tests end if there is not enough, because each further
+        test would fail for the same reason, after minutes of copying.
+        """
+        name = subject.image.name
+        if name not in self._saved:
+            same = [tag for tag, other in self.subjects.items() if other.image.name == name]
+            try:
+                self.archive.save(*same)
+            except UserError as error:
+                pytest.exit(str(error), returncode=1)
+            self._saved.add(name)
+        return self.archive.image(subject.tag)
 
 
 class Subject:
@@ -179,7 +188,7 @@ class Subject:
     @cached_property
     def saved(self) -> SavedImage:
         """The saved image, with its layers and its merged file system."""
-        return self.store.archive.image(self.tag)
+        return self.store.saved(self)
 
     @property
     def layers(self) -> Sequence[Layer]:

@@ -1,9 +1,13 @@
 """The reader of saved images, on archives made here."""
 
+import errno
 import gzip
-import subprocess
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+import io
+import os
+import shlex
+import shutil
+from collections.abc import Callable, Mapping
+from io import BufferedWriter
 from pathlib import Path
 
 import pytest
@@ -24,76 +28,133 @@ from tests.support.archives import TAG, Files, layer, open_image, save
 
 
 @pytest.fixture
-def saved(tmp_path: Path) -> Iterator[Callable[..., SavedImage]]:
+def saved(tmp_path: Path) -> Callable[..., SavedImage]:
     """Return a function that makes an image of layers."""
-    with ExitStack() as stack:
 
-        def make(*layers: Files) -> SavedImage:
-            return stack.enter_context(open_image(tmp_path, *map(layer, layers)))
+    def make(*layers: Files) -> SavedImage:
+        return open_image(tmp_path, *map(layer, layers))
 
-        yield make
+    return make
+
+
+@pytest.fixture
+def docker_save(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., None]:
+    """Return a function that replaces the docker client by one that prints these bytes."""
+
+    def install(output: bytes, message: str = "", status: int = 0) -> None:
+        directory = tmp_path / "client"
+        directory.mkdir(exist_ok=True)
+        (directory / "output").write_bytes(output)
+        client = directory / "docker"
+        client.write_text(
+            f'#!/bin/sh\necho "$@" >>{directory}/calls\ncat {directory}/output\n'
+            f"printf %s {shlex.quote(message)} >&2\nexit {status}\n"
+        )
+        client.chmod(0o755)
+        monkeypatch.setenv("PATH", str(directory), prepend=os.pathsep)
+
+    return install
 
 
 @pytest.mark.parametrize("oci", [True, False])
 def test_layers_are_named_by_their_instruction(tmp_path: Path, *, oci: bool) -> None:
     """Each layer of a saved image has its own instruction, in both layouts of `docker save`."""
-    path = save(tmp_path, [layer({"a": b""}), layer({"b": b""})], oci=oci)
-    with Archive(path) as archive:
-        first, second = archive.image(TAG).layers
+    archive = Archive(tmp_path)
+    archive.add(save([layer({"a": b""}), layer({"b": b""})], oci=oci))
+    first, second = archive.image(TAG).layers
     assert (str(first), str(second)) == ("layer 1 (FROM base)", "layer 2 (RUN step 1)")
     assert [entry.path for entry in second.entries] == ["/b"]
 
 
 def test_layers_without_history_are_unknown(tmp_path: Path) -> None:
     """The layers of a squashed image have no instruction, rather than a wrong one."""
-    path = save(tmp_path, [layer({"a": b""})], history=False)
-    with Archive(path) as archive:
-        assert str(archive.image(TAG).layers[0]) == "layer 1 (unknown)"
+    archive = Archive(tmp_path)
+    archive.add(save([layer({"a": b""})], history=False))
+    assert str(archive.image(TAG).layers[0]) == "layer 1 (unknown)"
 
 
 def test_compressed_layer_is_read(tmp_path: Path) -> None:
     """A compressed layer is read, as other tools than Docker's overlay2 store save it."""
-    with open_image(tmp_path, gzip.compress(layer({"a": b"content"}))) as image:
-        assert image.read("/a") == b"content"
+    image = open_image(tmp_path, gzip.compress(layer({"a": b"content"})))
+    assert image.read("/a") == b"content"
 
 
 @pytest.mark.parametrize("compressed", [False, True])
 def test_large_file_is_read_in_overlapping_pieces(tmp_path: Path, *, compressed: bool) -> None:
     """The pieces of a large file overlap, so that no text is cut in two."""
     made = layer({"small": b"other", "large": b"0123456789"})
-    with open_image(tmp_path, gzip.compress(made) if compressed else made) as image:
-        where, entry = image.merged["/large"]
-        assert list(image.chunks(where, entry, 4, 2)) == [b"0123", b"234567", b"6789"]
-        assert list(image.chunks(where, entry, 4, 0)) == [b"0123", b"4567", b"89"]
+    image = open_image(tmp_path, gzip.compress(made) if compressed else made)
+    where, entry = image.merged["/large"]
+    assert list(image.chunks(where, entry, 4, 2)) == [b"0123", b"234567", b"6789"]
+    assert list(image.chunks(where, entry, 4, 0)) == [b"0123", b"4567", b"89"]
 
 
-def test_image_is_saved_by_its_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_image_is_saved_by_its_id(
+    tmp_path: Path, docker_save: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An image is saved by its id, as `docker save repository` would save all its tags."""
     identity = "sha256:" + "0" * 64
-    saved_names: list[str] = []
-
-    def run(command: Sequence[str], **_: object) -> subprocess.CompletedProcess[str]:
-        saved_names.append(command[-1])
-        output = Path(command[2].removeprefix("--output="))
-        output.write_bytes(save(tmp_path, [layer({"a": b"x"})], tag=None).read_bytes())
-        return subprocess.CompletedProcess(command, 0)
-
+    docker_save(save([layer({"a": b"x"})], tag=None).getvalue())
     monkeypatch.setattr(process, "output", lambda *_: f"7 {identity}\n")
-    monkeypatch.setattr(subprocess, "run", run)
     with saved_image("repository") as (size, image):
         assert (size, image.read("/a")) == (7, b"x")
-    assert saved_names == [identity]
+    assert (tmp_path / "client" / "calls").read_text() == f"save {identity}\n"
+
+
+def test_shared_layer_is_stored_once(tmp_path: Path) -> None:
+    """A layer that the archive already has is not written again when another image is saved."""
+    base, above = layer({"a": b"base"}), layer({"b": b"above"})
+    archive = Archive(tmp_path)
+    archive.add(save([base], tag="made:base"))
+    (stored,) = (tmp_path / name for name in archive.image("made:base").blobs)
+    before = stored.stat()
+    archive.add(save([base, above], tag="made:above"))
+    assert (stored.stat().st_ino, stored.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    assert archive.image("made:above").read("/a") == b"base"
+    assert archive.image("made:above").read("/b") == b"above"
+    assert "/b" not in archive.image("made:base").merged
+
+
+@pytest.mark.parametrize(
+    ("size", "message"),
+    [(None, "no space left"), (700, "no space left"), (0, "no such image"), (700, "")],
+    ids=["complete", "incomplete", "empty", "incomplete without a message"],
+)
+def test_failure_to_save_is_reported(
+    tmp_path: Path, docker_save: Callable[..., None], size: int | None, message: str
+) -> None:
+    """If `docker save` fails, the error has its message and says where space is needed."""
+    docker_save(save([layer({"a": b"x"})]).getvalue()[:size], message, int(bool(message)))
+    with pytest.raises(UserError) as error:
+        Archive(tmp_path).save(TAG)
+    assert error.value.why == (message or "`docker save` did not write this file")
+    assert str(tmp_path) in error.value.todo
+
+
+def test_layer_without_space_is_reported(
+    tmp_path: Path, docker_save: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If a layer cannot be written, the error has the reason, and no incomplete layer is read."""
+
+    def copy(_source: object, file: BufferedWriter, _size: int) -> None:
+        file.write(b"half")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    docker_save(save([layer({"a": b"x"})]).getvalue())
+    archive = Archive(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "copyfileobj", copy)
+        with pytest.raises(UserError, match="No space left on device"):
+            archive.save(TAG)
+    archive.save(TAG)
+    assert archive.image(TAG).read("/a") == b"x"
 
 
 def test_archive_rejects_other_files(tmp_path: Path) -> None:
     """A file, or a tar file, that `docker save` did not write is refused."""
-    path = tmp_path / "other.tar"
-    path.write_bytes(b"no tar")
-    with pytest.raises(UserError, match="docker save"):
-        Archive(path)
-    path.write_bytes(layer({"a": b""}))
-    with pytest.raises(UserError, match="docker save"):
-        Archive(path)
+    for content in (b"no tar", layer({"a": b""})):
+        with pytest.raises(UserError, match="docker save"):
+            Archive(tmp_path).add(io.BytesIO(content))
 
 
 def test_later_layer_overwrites_a_file(saved: Callable[..., SavedImage]) -> None:

@@ -14,8 +14,7 @@ from tests.support.archives import TAG, layer, open_image
 
 def inspected(directory: Path, *layers: bytes) -> inspection.Report:
     """Return the report on an image of these layers."""
-    with open_image(directory, *layers) as image:
-        return inspection.report(TAG, 1000, image)
+    return inspection.report(TAG, 1000, open_image(directory, *layers))
 
 
 def test_file_hidden_by_a_later_layer_is_waste(tmp_path: Path) -> None:

@@ -38,8 +38,7 @@ def listed(tmp_path: Path) -> List:
     """Return a function that lists an image of these layers."""
 
     def make(*layers: bytes) -> dict[str, Entry]:
-        with open_image(tmp_path, *layers) as image:
-            return listing.read(image)
+        return listing.read(open_image(tmp_path, *layers))
 
     return make
 
@@ -195,8 +194,7 @@ def engine_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     @contextmanager
     def saved_image(tag: str) -> Iterator[tuple[int, SavedImage]]:
-        with open_image(tmp_path, images[tag]) as image:
-            yield 1, image
+        yield 1, open_image(tmp_path, images[tag])
 
     monkeypatch.setattr(listing, "saved_image", saved_image)
     monkeypatch.setattr(catalogue, "images", dict)

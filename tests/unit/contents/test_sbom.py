@@ -74,8 +74,8 @@ def read(tmp_path: Path) -> Callable[[Files], dict[str, Item]]:
     """Return a function that reads the components of an image with these files, by name."""
 
     def items(files: Files) -> dict[str, Item]:
-        with open_image(tmp_path, layer(files)) as image:
-            return {item.name: item for item in inventory.read(image)}
+        image = open_image(tmp_path, layer(files))
+        return {item.name: item for item in inventory.read(image)}
 
     return items
 
@@ -328,8 +328,7 @@ def engine_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[
     def offer(files: Files) -> None:
         @contextmanager
         def saved_image(_: str) -> Iterator[tuple[int, SavedImage]]:
-            with open_image(tmp_path, layer(files)) as image:
-                yield 1, image
+            yield 1, open_image(tmp_path, layer(files))
 
         monkeypatch.setattr(sbom_verb, "saved_image", saved_image)
 

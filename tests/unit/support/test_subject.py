@@ -5,8 +5,11 @@ from typing import Any
 
 import pytest
 
+from scripts.contents.archive import Archive
 from scripts.core import process
+from scripts.core.console import UserError
 from scripts.core.paths import ROOT
+from tests.support.archives import layer, save
 from tests.support.bakefile import small_image
 from tests.support.subject import (
     LIBVMAF_PATCH,
@@ -57,11 +60,53 @@ def test_container_that_does_not_end_is_removed(
 
     monkeypatch.setattr(process, "run", run)
     image = small_image("cpu")
-    subject = Subject(image, image.tag, Store({}, tmp_path))
+    subject = Subject(image, image.tag, Store({}, Archive(tmp_path)))
     with pytest.raises(AssertionError, match="did not end: docker: killed"):
         subject.run("argument", succeeds=False)
     (_, _, _, name, *_), removed = commands
     assert removed == ("docker", "rm", "--force", name.removeprefix("--name="))
+
+
+class RecordingArchive(Archive):
+    """An archive that records what it saves, with a disk that may be full."""
+
+    full = False
+
+    def __init__(self, directory: Path) -> None:
+        """Start with nothing saved."""
+        super().__init__(directory)
+        self.calls: list[tuple[str, ...]] = []
+
+    def save(self, *images: str) -> None:
+        """Record the images; fail if the disk is full."""
+        self.calls.append(images)
+        if self.full:
+            raise UserError("cannot save", "no space left on device", "Set TMPDIR.")
+        for tag in images:
+            self.add(save([layer({"name": tag.encode()})], tag=tag))
+
+
+def test_images_are_saved_when_a_test_reads_them(tmp_path: Path) -> None:
+    """Each image is saved once, together with the other mutants of the same image."""
+    archive = RecordingArchive(tmp_path)
+    names = {"one": "cpu", "two": "cpu", "three": "dev"}
+    store = Store({tag: small_image(name) for tag, name in names.items()}, archive)
+    for tag in ("two", "one", "two"):
+        assert store.subjects[tag].saved.read("/name") == tag.encode()
+    assert archive.calls == [("one", "two")]
+    assert store.subjects["three"].saved.read("/name") == b"three"
+    assert archive.calls == [("one", "two"), ("three",)]
+
+
+def test_tests_end_if_an_image_cannot_be_saved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk ends the test run with the reason, as all further tests would fail."""
+    monkeypatch.setattr(RecordingArchive, "full", True)
+    store = Store({"one": small_image("cpu")}, RecordingArchive(tmp_path))
+    with pytest.raises(pytest.exit.Exception, match="no space left on device") as ended:
+        _ = store.subjects["one"].saved
+    assert ended.value.returncode == 1
 
 
 @pytest.mark.parametrize(("code", "signal"), [(0, 0), (1, 0), (128, 0), (139, 11), (255, 0)])
