@@ -86,6 +86,11 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
         "default": [],
         "help": "verify the image TAG with the tests of the image NAME; may be repeated",
     },
+    "--list": {
+        "dest": "list_properties",
+        "action": "store_true",
+        "help": "list the properties that are tested on the images, and exit",
+    },
     "-k": {"metavar": "EXPRESSION", "help": "pytest: run only the tests that match"},
     "-m": {"metavar": "MARKERS", "help": "pytest: run only the tests with these markers (gpu)"},
     "-x": {"action": "store_true", "help": "pytest: stop at the first failure"},
@@ -117,7 +122,8 @@ VERBS: Mapping[str, Verb] = {
     "build": Verb("Build images.", ("images", *_SOURCES, "--only")),
     "check": Verb("Run a group of checks that are build targets.", ("images", *_SOURCES)),
     "verify": Verb(
-        "Test built images.", ("images", "--require", "--as", "-k", "-m", "-x", "--suite")
+        "Test built images.",
+        ("images", "--list", "--require", "--as", "-k", "-m", "-x", "--suite"),
     ),
     "inspect": Verb("Show the layers of images.", ("images", "--format", "--accept-size")),
     "sbom": Verb("Write the SBOM of images.", ("images", "--format")),

@@ -1,6 +1,6 @@
 """`nox -s verify-images`, `tests` and `mutants`: test the images that the engine has.
 
-docs/verify.md lists the properties. The session builds no image; it reports and skips missing
+The option `--list` lists the properties. The session builds no image; it reports and skips missing
 images.
 """
 
@@ -53,9 +53,12 @@ def run(options: Namespace) -> int:
     Raises:
         UserError: no engine answers, or it has none of the images.
     """
-    client.require()
     substitutes = parse_substitutes(options.as_images)
     images = catalogue.choose(options.images or substitutes)
+    chosen = [f"--image={image.name}" for image in images]
+    if options.list_properties:
+        return int(pytest.main(["tests/images", "--list", *chosen]))
+    client.require()
     tags = [substitutes.get(image.name, image.tag) for image in images]
     present = [tag for tag in tags if client.has_image(tag)]
     if not present:
@@ -68,8 +71,7 @@ def run(options: Namespace) -> int:
     clips.real_clip()
     say(f"verifying {', '.join(present)}")
 
-    arguments = list(SUITES[options.suite])
-    arguments += [f"--image={image.name}" for image in images]
+    arguments = [*SUITES[options.suite], *chosen]
     arguments += [f"--as={pair}" for pair in options.as_images]
     arguments += [f"--require={options.require}"] if options.require else []
     arguments += ["-k", options.k] if options.k else []

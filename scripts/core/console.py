@@ -1,5 +1,6 @@
 """Messages to the user: the console, `UserError`, and the start of a program."""
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 
@@ -30,8 +31,8 @@ def say(message: str) -> None:
 def start(main: Callable[[Sequence[str]], int]) -> None:
     """Run `main` on the arguments of the command line and exit with the code that it returns.
 
-    A `UserError` prints its message and exits with code 1, Ctrl-C with code 130; neither
-    prints a traceback.
+    A `UserError` prints its message and exits with code 1, Ctrl-C with code 130, and a reader that
+    closes stdout early, such as `head`, with code 141; none prints a traceback.
     """
     try:
         code = main(sys.argv[1:])
@@ -43,4 +44,7 @@ def start(main: Callable[[Sequence[str]], int]) -> None:
     except KeyboardInterrupt:
         console.print("interrupted: caches and the last good images are untouched")
         code = 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes it at exit
+        code = 141
     sys.exit(code)

@@ -2,7 +2,7 @@
 
 import inspect
 import textwrap
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import import_module
 from itertools import chain
 from types import ModuleType
@@ -10,6 +10,7 @@ from types import ModuleType
 import pytest
 
 from scripts.core.paths import ROOT
+from scripts.images.catalogue import Image
 
 Property = Callable[..., None]
 IMAGES = ROOT / "tests" / "images"
@@ -43,15 +44,15 @@ def _marks(subject: str, test: Property) -> Iterator[pytest.Mark]:
 
 
 def _needs(subject: str, test: Property) -> frozenset[str]:
-    """Return the capabilities and the GPUs that a property needs."""
-    marks = list(_marks(subject, test))
-    capabilities = {f"`{name}`" for mark in marks if mark.name == "needs" for name in mark.args}
-    gpus = {f"{(mark.args or ('nvidia',))[0]} GPU" for mark in marks if mark.name == "gpu"}
-    return frozenset(capabilities | gpus)
+    """Return the capabilities that an image needs for a property to be tested on it."""
+    marks = _marks(subject, test)
+    return frozenset(name for mark in marks if mark.name == "needs" for name in mark.args)
 
 
-def _needs_note(needs: frozenset[str]) -> str:
-    return f" ({', '.join(sorted(needs))})" if needs else ""
+def _gpu(subject: str, test: Property) -> str:
+    """Return the vendor of the GPU that a property needs, or an empty string."""
+    marks = _marks(subject, test)
+    return next(((*mark.args, "nvidia")[0] for mark in marks if mark.name == "gpu"), "")
 
 
 def _summary(documented: object) -> str:
@@ -60,27 +61,37 @@ def _summary(documented: object) -> str:
     return " ".join(text.partition("\n\n")[0].split())
 
 
-def markdown_list() -> str:
-    """Return the list of all properties in docs/verify.md, with a section for each file.
+def listing(images: Iterable[Image]) -> str:
+    """Return the list of the properties that are tested on at least one of the images.
 
-    An item has the name of the test without `test_`, the needs of the test, and the first paragraph
-    of its docstring. The heading has the needs that all tests of the file share.
+    Each file of tests/images has a heading. Below it are the names of the tests, without `test_`,
+    with the capabilities and the GPU that they need and the first paragraphs of their docstrings.
     """
-    return "\n\n".join(map(_section, SUBJECTS))
+    provided = [image.provides for image in images]
+    sections = []
+    for subject in SUBJECTS:
+        tests = {
+            name.removeprefix("test_"): test
+            for name, test in subject_properties(subject).items()
+            if any(_needs(subject, test) <= provides for provides in provided)
+        }
+        if tests:
+            title = _summary(_module(subject)).rstrip(".")
+            items = [_item(name, subject, test) for name, test in tests.items()]
+            sections.append("\n".join([f"{title} (test_{subject}.py)", *items]))
+    return "\n\n".join(sections)
 
 
-def _section(subject: str) -> str:
-    tests = subject_properties(subject)
-    shared = frozenset.intersection(*(_needs(subject, test) for test in tests.values()))
-    title = _summary(_module(subject)).rstrip(".")
-    items = [
-        textwrap.fill(
-            f"- `{name.removeprefix('test_')}`{_needs_note(_needs(subject, test) - shared)}: "
-            f"{_summary(test)}",
-            width=99,
-            subsequent_indent="  ",
-            break_on_hyphens=False,
-        )
-        for name, test in tests.items()
-    ]
-    return "\n".join([f"### {title}: `test_{subject}.py`{_needs_note(shared)}", "", *items])
+def _item(name: str, subject: str, test: Property) -> str:
+    gpu = _gpu(subject, test)
+    needs = [*sorted(_needs(subject, test)), *([f"{gpu} GPU"] if gpu else [])]
+    note = f" [{', '.join(needs)}]" if needs else ""
+    indent = " " * 6
+    text = textwrap.fill(
+        _summary(test),
+        width=99,
+        initial_indent=indent,
+        subsequent_indent=indent,
+        break_on_hyphens=False,
+    )
+    return f"  {name}{note}\n{text}"

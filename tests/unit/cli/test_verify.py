@@ -46,6 +46,19 @@ def test_verify_passes_options_to_pytest(runs: list[Sequence[str]]) -> None:
     ]
 
 
+def test_verify_lists_properties_without_an_engine(
+    runs: list[Sequence[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`--list` needs neither an engine nor an image."""
+
+    def fail() -> None:
+        raise UserError("no Docker Engine answers", "none is installed", "Install one.")
+
+    monkeypatch.setattr(client, "require", fail)
+    main(["verify", "dev", "--list"])
+    assert runs == [["tests/images", "--list", "--image=dev"]]
+
+
 def test_suites_run_their_directories(runs: list[Sequence[str]]) -> None:
     """The sessions `tests` and `mutants` run pytest on other directories than verify-images."""
     main(["verify", "cpu", "--suite=all"])

@@ -1,0 +1,45 @@
+"""How a program ends, with the exit code and the message for each kind of failure."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from scripts.core import console
+from scripts.core.console import UserError
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (UserError("cannot build", "no disk", "Buy one."), 1, "cannot build: no disk\nBuy one."),
+        (KeyboardInterrupt(), 130, "interrupted"),
+    ],
+)
+def test_expected_failure_prints_no_traceback(
+    capsys: pytest.CaptureFixture[str], error: BaseException, code: int, message: str
+) -> None:
+    """A user's mistake and Ctrl-C end the program with a message and their own exit codes."""
+
+    def fail(_: object) -> int:
+        raise error
+
+    with pytest.raises(SystemExit) as ended:
+        console.start(fail)
+    printed = capsys.readouterr().err
+    assert ended.value.code == code
+    assert message in printed
+    assert "Traceback" not in printed
+
+
+def test_closed_output_prints_no_traceback() -> None:
+    """If the reader of stdout ends early, as `head` does, the program ends without a message."""
+    program = "from scripts.core import console; console.start(lambda _: print('x' * 10**6))"
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [sys.executable, "-c", program], stdout=write, stderr=subprocess.PIPE, check=False
+    )
+    os.close(write)
+    assert (done.returncode, done.stderr) == (141, b"")
