@@ -22,6 +22,17 @@ variable "CUDA_LICENSES" {
   default = "GPL-3.0-or-later AND BSD-2-Clause-Patent"
 }
 
+// The compiler of the CUDA kernels in vmaf:cuda12: nvcc, or clang; docs/licences.md compares them.
+variable "LIBVMAF_CUDA" {
+  default = "nvcc"
+}
+
+// The CUDA release that vmaf:all-backends and vmaf:dev contain: 12, or 13 for newer GPUs only.
+variable "CUDA" {
+  default = "12"
+}
+cuda_devel = CUDA == "13" ? "target:cuda13-from-wheels" : "target:cuda-devel"
+
 // 0 compiles all files of FFmpeg with the complete config.h; docs/caching.md describes the option.
 // It has no default, because a build argument that is set is part of the cache keys.
 variable "VMAF_SPLIT_CONFIG" {
@@ -74,6 +85,7 @@ target "cpu" {
 target "cuda12" {
   inherits = ["_production"]
   target   = "final-cuda12"
+  contexts = LIBVMAF_CUDA == "clang" ? { cuda-devel = "target:cuda-from-clang" } : {}
   tags     = ["vmaf:cuda12"]
   labels = {
     "org.opencontainers.image.title"       = "vmaf:cuda12"
@@ -155,7 +167,7 @@ target "all-backends" {
   target     = "all-backends"
   contexts = {
     runtime             = "target:runtime"
-    cuda-devel          = "target:cuda-devel"
+    cuda-devel          = cuda_devel
     bundle-all-backends = "target:bundle-all-backends"
   }
   tags = ["vmaf:all-backends"]
@@ -175,7 +187,7 @@ target "dev" {
   target     = "dev"
   contexts = {
     base-testing  = "target:base-testing"
-    cuda-devel    = "target:cuda-devel"
+    cuda-devel    = cuda_devel
     bundle-dev    = "target:bundle-dev"
     toolchain-all = "target:toolchain-all"
   }
@@ -228,11 +240,31 @@ target "_stage" {
   inherits = ["_production"]
   target   = stage
   matrix = {
-    stage = [
-      "bundle-all-backends", "bundle-dev", "cuda-devel", "ffmpeg-cuda12", "toolchain-all",
-      "toolchain-cuda12", "toolchain-hip",
-    ]
+    stage = ["cuda-devel", "ffmpeg-cuda12", "toolchain-all", "toolchain-cuda12", "toolchain-hip"]
   }
+}
+
+// The parts of the two images whose CUDA is a choice.
+target "_bundle" {
+  name     = bundle
+  inherits = ["_production"]
+  target   = bundle
+  contexts = CUDA == "13" ? { cuda-devel = cuda_devel } : {}
+  matrix   = { bundle = ["bundle-all-backends", "bundle-dev"] }
+}
+
+target "cuda13-from-wheels" {
+  inherits   = ["_common"]
+  dockerfile = "docker/Dockerfile.cuda13"
+  target     = "cuda13-from-wheels"
+  contexts   = { toolchain = "target:toolchain" }
+}
+
+target "cuda-from-clang" {
+  inherits   = ["_common"]
+  dockerfile = "docker/Dockerfile.vendor"
+  target     = "cuda-from-clang"
+  contexts   = { toolchain-cuda12 = "target:toolchain-cuda12" }
 }
 
 // These stages are below all SDKs. They do not inherit `_production`, so that the replacements of

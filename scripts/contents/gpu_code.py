@@ -19,6 +19,8 @@ _GZIP_MAGIC = b"\x1f\x8b\x08"
 _GZIP = zlib.MAX_WBITS | 16  # a gzip header
 _KINDS = {1: "compute", 2: "sm"}  # PTX runs on newer GPUs, too; machine code on one
 _PTX = 1
+_PLAIN_PTX = re.compile(rb"^\.version \d[^\0]*", re.MULTILINE)
+_TARGET = re.compile(r"^\.target sm_(\d+)", re.MULTILINE)
 _LZ4, _ZSTD = 0x2000, 0x8000  # flags of an entry; CUDA 13 compresses with Zstandard
 
 _LIBDEVICE_CONSTANTS = frozenset(
@@ -70,11 +72,13 @@ class Entry:
 
 def gpu_code(content: bytes) -> frozenset[str]:
     """Return the GPUs that the CUDA kernels in a file are for: `sm_75`, `compute_90` (PTX)."""
-    return frozenset(
+    containers = {
         f"{_KINDS[entry.kind]}_{entry.architecture}"
         for entry in entries(content)
         if entry.kind in _KINDS
-    )
+    }
+    plain = {f"compute_{_TARGET.findall(ptx)[0]}" for ptx in plain_ptx(content)}
+    return frozenset(containers | plain)
 
 
 def libdevice(content: bytes) -> frozenset[str]:
@@ -109,8 +113,17 @@ def gzipped_ptx(content: bytes) -> Iterator[str]:
         at = content.find(_GZIP_MAGIC, at + 1)
 
 
+def plain_ptx(content: bytes) -> Iterator[str]:
+    """Yield the PTX in a file that is in no container; a zero byte ends it."""
+    for match in _PLAIN_PTX.finditer(content):
+        text = match[0].decode(errors="replace")
+        if _TARGET.search(text):
+            yield text
+
+
 def _ptx(content: bytes) -> Iterator[str]:
-    """Yield the PTX of all CUDA containers in a file."""
+    """Yield the PTX in a file, from CUDA's containers or plain."""
+    yield from plain_ptx(content)
     for entry in entries(content):
         if entry.kind != _PTX:
             continue

@@ -9,6 +9,7 @@ from rich.console import Console
 console = Console(
     stderr=True,
     highlight=False,
+    emoji=False,  # compilers print `:100:`
     width=None if sys.stderr.isatty() else 120,  # tables need a width, and a log has none
 )
 """Progress and messages go to stderr; stdout is for results."""

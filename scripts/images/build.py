@@ -16,6 +16,8 @@ from scripts.images.overlay import write_overlay
 _RACES = ("failed to get state for index", "inconsistent graph state", "no such job")
 """Errors that races in BuildKit cause: in a step that two targets share (moby/buildkit issues 3635
 and 2303), or at the start of a build. Completed steps stay cached."""
+_CUDA_VARIABLES = {"LIBVMAF_CUDA": ("nvcc", "clang"), "CUDA": ("12", "13")}
+"""Variables of docker-bake.hcl with their values, the default first."""
 
 
 def check_backends(images: Iterable[catalogue.Image], libvmaf: sources.SourceTree | None) -> None:
@@ -34,6 +36,24 @@ def check_backends(images: Iterable[catalogue.Image], libvmaf: sources.SourceTre
                 f"its meson_options.txt has no {options}",
                 f"Use a tree with that backend, or build another image: "
                 f"this tree has {', '.join(sorted(libvmaf.backends))}.",
+            )
+
+
+def check_variables(images: Iterable[catalogue.Image], environment: Mapping[str, str]) -> None:
+    """Check the variables that choose the compiler of CUDA kernels, if an image has kernels.
+
+    Raises:
+        UserError: a variable has a value that docker-bake.hcl does not know.
+    """
+    if not any("cuda" in image.backends for image in images):
+        return
+    for name, values in _CUDA_VARIABLES.items():
+        value = environment.get(name, values[0])
+        if value not in values:
+            raise UserError(
+                "cannot choose the compiler of the CUDA kernels",
+                f"the environment variable {name} is `{value}`",
+                f"Set it to {' or '.join(values)}, or unset it; {values[0]} is the default.",
             )
 
 
@@ -77,6 +97,7 @@ def build(
         if location
     }
     check_backends(images, overrides.get("libvmaf"))
+    check_variables(images, os.environ)
     base_source = bases.choose()
     if base_source == "bootstrap":
         bases.bootstrap()

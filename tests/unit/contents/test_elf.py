@@ -170,6 +170,15 @@ def test_libdevice_is_found_in_compressed_ptx(
     assert gpu_code.libdevice(content) == traces
 
 
+def test_ptx_without_a_container_is_read() -> None:
+    """PTX as text, which clang's build of libvmaf embeds, is read up to the zero byte."""
+    ptx = b"//\n.version 6.3\n.target sm_75\nfma.rn.f32 %f2, %f1, 0f3FB8AA3B, %f1;\n"
+    content = b"\x7fELF\0" + ptx + b"\0.gnu.version \0.version 1\n\0" + fatbin((2, 90))
+    assert gpu_code.gpu_code(content) == {"compute_75", "sm_90"}
+    assert gpu_code.libdevice(content) == {"0f3FB8AA3B"}
+    assert list(gpu_code.plain_ptx(content)) == [ptx.decode().removeprefix("//\n")]
+
+
 def test_ptx_in_gzip_is_read() -> None:
     """PTX that is compressed with gzip is read wherever it is in a file, and other data is not."""
     ptx = ".version 4.2\n.target sm_30\n"

@@ -30,6 +30,18 @@ def test_source_tree_without_a_backend_of_the_image_is_refused() -> None:
     build.check_backends([image("cpu cuda")], None)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"), [("LIBVMAF_CUDA", "gcc"), ("CUDA", "/usr/local/cuda"), ("CUDA", "")]
+)
+def test_unknown_compiler_of_kernels_is_refused(name: str, value: str) -> None:
+    """An unknown value of a variable that chooses CUDA's compiler is refused for CUDA images."""
+    with pytest.raises(UserError, match=f"{name} is `{value}`"):
+        build.check_variables([image("cpu"), image("cpu cuda")], {name: value})
+    build.check_variables([image("cpu")], {name: value})
+    build.check_variables([image("cpu cuda")], {"LIBVMAF_CUDA": "clang", "CUDA": "13"})
+    build.check_variables([image("cpu cuda")], {})
+
+
 def test_classic_builder_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """DOCKER_BUILDKIT=0 is refused before an engine is needed; the message names the page."""
     monkeypatch.setenv("DOCKER_BUILDKIT", "0")

@@ -34,6 +34,11 @@ done
 shift
 case $backends in *hip* | *sycl*) set -- "$@" -Db_lto=false ;; esac # LTO does not support device code
 case $backends in
+*cuda*) # a tree without this option compiles its kernels with nvcc only
+    [ -x /usr/local/cuda/bin/nvcc ] || set -- "$@" -Denable_nvcc=false
+    ;;
+esac
+case $backends in
 *hip*) # the HIP kernels, and the GPUs they are for, have options of their own
     ! offers enable_hipcc || set -- "$@" -Denable_hipcc=true
     ! offers hip_gfx_targets || set -- "$@" "-Dhip_gfx_targets=$(echo "$HIP_TARGETS" | tr ' ' ,)"
@@ -71,7 +76,9 @@ cp -r /src/model $out/runtime/usr/local/share/vmaf/
 find $out/runtime/usr/local/share/vmaf/model -name '*.pkl*' -delete # superseded by .json
 /run/recipes/libvmaf/interface.sh $out
 
-gencode=$(grep -oh 'gencode=arch=[a-z0-9_]*,code=[a-z0-9_]*' build/build.ninja | sort -u | sed 's/.*code=//')
+# nvcc's -gencode=arch=compute_75,code=sm_75 is machine code, and clang's output is PTX.
+gencode=$(grep -ohE 'gencode=arch=[a-z0-9_]*,code=[a-z0-9_]*|cuda-gpu-arch=sm_[0-9]*' build/build.ninja |
+    sort -u | sed 's/.*code=//; s/.*arch=sm_/compute_/')
 jq --arg options "$*" --arg backends "$backends" --arg gencode "$gencode" \
     '. + {options: $options, backends: ($backends | split(" ")),
           gencode: ($gencode | split("\n"))}' /src/source.json >$out/manifest/libvmaf.json
