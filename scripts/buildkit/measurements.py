@@ -13,6 +13,10 @@ known. The last line counts:
 
     #progress {"objects": 812}
     #progress {"objects": 812, "total": 2355}
+
+The build repeats a warning of a step at its end:
+
+    #warning all 14 calls of nvcc bypassed depcache
 """
 
 from typing import Annotated, Any, NamedTuple
@@ -20,7 +24,7 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 from msgspec import Meta, Struct
 
-MEASURE, PROGRESS = "#measure ", "#progress "
+MEASURE, PROGRESS, WARNING = "#measure ", "#progress ", "#warning "
 """The prefixes of the lines."""
 COMPILER_CACHES = ("ccache", "depcache")
 """The keys of the measurements that have lookups, in the order of the tables."""

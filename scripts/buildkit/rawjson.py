@@ -220,6 +220,9 @@ class Step:
             progress = measurements.read_progress(line)
             self.progress = progress or self.progress
             return progress is not None
+        if line.startswith(measurements.WARNING):
+            self.warnings.append(f"{self.prefix} {line.removeprefix(measurements.WARNING)}")
+            return True
         if counter := _NINJA.match(line):
             self.progress = Progress(int(counter[1]), int(counter[2]))
         elif plan := _APT.match(line):

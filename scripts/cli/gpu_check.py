@@ -4,7 +4,7 @@ import tarfile
 from argparse import Namespace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import IO, Final, cast
 from uuid import uuid4
 
 from scripts.core import process
@@ -40,15 +40,24 @@ def run(options: Namespace) -> int:
 
 
 def _check(tag: str) -> int:
-    """Run gpu-check, store its report, and return its exit status.
+    """Run gpu-check, print its progress, store its report, and return its exit status.
 
     Raises:
         UserError: the engine cannot pass a GPU on, or the image has no gpu-check.
     """
     say(f"comparing the GPU with the CPU in {tag}; it takes some minutes")
-    done = process.run("docker", "run", "--rm", "--gpus=all", "--entrypoint=gpu-check", tag)
-    if not done.stdout.startswith("{"):
-        wrong = done.stderr.strip()
+    command = ("docker", "run", "--rm", "--gpus=all", "--entrypoint=gpu-check", tag)
+    others = []
+    with process.start_reading(*command) as docker:
+        for line in cast("IO[bytes]", docker.stderr):
+            text = line.decode(errors="replace").rstrip()
+            if text.startswith("gpu-check: "):
+                say(text)
+            else:
+                others.append(text)
+        report = cast("IO[bytes]", docker.stdout).read().decode(errors="replace")
+    if not report.startswith("{"):
+        wrong = "\n".join(others).strip()
         hint = "Name an image with CUDA: cuda12, cuda13, all-backends or dev."
         if _NO_RUNTIME in wrong:
             hint = (
@@ -56,12 +65,11 @@ def _check(tag: str) -> int:
                 "`nox -s gpu-check -- --pack FILE`."
             )
         raise UserError(f"cannot run gpu-check in {tag}", wrong, hint)
-    say(done.stderr.rstrip())
-    print(done.stdout, end="")
+    print(report, end="")
     REPORT.parent.mkdir(parents=True, exist_ok=True)
-    REPORT.write_text(done.stdout)
+    REPORT.write_text(report)
     say(f"report: {REPORT}")
-    return done.returncode
+    return docker.returncode
 
 
 def _pack(tag: str, path: Path) -> None:

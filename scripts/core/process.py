@@ -110,10 +110,10 @@ def start(
 
 
 def start_reading(*command: str) -> Popen[bytes]:
-    """Start a program whose stdout the caller reads as a stream, with another pipe for stderr.
+    """Start a program with a pipe for stdout and one for stderr; the caller reads one as a stream.
 
-    Read stderr only after stdout has ended. A program that prints more to stderr than the pipe
-    holds, 64 KiB on Linux, would wait forever.
+    Read the other one when the first has ended. The program would wait forever if it printed more
+    to the other one than a pipe holds, 64 KiB on Linux.
 
     Raises:
         FileNotFoundError: the program is not installed.

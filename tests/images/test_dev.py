@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import smoke
-from tests.support.subject import COMPOSE, ProgramResult, Subject, docker
+from tests.support.subject import COMPOSE, CUDA_13, ProgramResult, Subject, docker
 
 OWNED = ("/ccache", "/home/vmaf", "/opt/vmaf-venv", "/opt/vmaf-venv/bin/python", "/workspace")
 NO_GPU = 3
@@ -122,7 +122,8 @@ def test_shell_greeting_lists_the_versions(image: Subject) -> None:
     output = image.run().stdout
     lines = output.splitlines()
     assert 5 < len(lines) <= 24, f"a greeting of {len(lines)} lines: {output}"
-    for key in ("libvmaf", "ffmpeg", "cuda", "hip", "cmake"):
+    nvcc = "cuda" if "cuda" in image.manifest else CUDA_13
+    for key in ("libvmaf", "ffmpeg", nvcc, "hip", "cmake"):
         entry = image.manifest[key]
         assert f"{entry['name']} {entry['version']}"[:36] in output, output
 

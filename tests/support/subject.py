@@ -25,6 +25,8 @@ PREFIX = "/usr/local/"
 VERSIONS = PREFIX + "share/vmaf/versions.json"
 CUDA = PREFIX + "cuda/"
 """The directory of NVIDIA's tools; it is below PREFIX, but the project does not build them."""
+CUDA_13 = "nvidia-cuda-nvcc"
+"""The name of CUDA 13's compiler in versions.json."""
 COMPOSE = ROOT / "dev" / "compose.yaml"
 LOCKED_DOWN = (
     "--read-only",

@@ -37,13 +37,17 @@ report_progress() {
     done
 }
 
-# Print this step's cache results; the build sessions collect the lines.
+# Print this step's cache results; the build sessions collect the lines. All calls of a compiler
+# bypass depcache if it cannot read the release's output of --dryrun, for example.
 report_caches() {
     test ! -s /build/depcache.log || awk '
-        { n[$1]++ }
+        { n[$1]++; if ($1 == "bypass") bypassed[$2]++; else looked_up[$2]++ }
         END {
             printf "#measure {\"depcache\": {\"hit\": %d, \"miss\": %d, ", n["hit"], n["miss"]
             printf "\"uncacheable\": %d, \"bypassed\": %d}}\n", n["uncacheable"], n["bypass"]
+            for (name in bypassed)
+                if (!(name in looked_up))
+                    printf "#warning all %d calls of %s bypassed depcache\n", bypassed[name], name
         }' /build/depcache.log
     awk '
         { n[$1]++ }

@@ -208,6 +208,15 @@ def test_read_size_accepts_the_sizes_of_docker_and_apt(text: str, size: int) -> 
     assert read_size(text) == size
 
 
+def test_warning_of_a_step_is_a_warning_of_the_build(build: Build) -> None:
+    """A `#warning` line is a warning with the name of the step, and no output of the step."""
+    build.feed(output(b"#warning all 2 calls of nvcc bypassed depcache\n"))
+    (warning,) = build.warnings
+    assert warning.endswith("] all 2 calls of nvcc bypassed depcache")
+    assert warning.startswith("[cpu ")
+    assert list(only(build).tail) == []
+
+
 def test_invalid_measurement_is_a_warning(build: Build) -> None:
     """An invalid `#measure` line is a warning of the build, and stays in the step's output."""
     build.feed(output(b"#measure {oops\n"))

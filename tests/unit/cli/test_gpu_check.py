@@ -1,5 +1,6 @@
 """Tests of `nox -s gpu-check`, with a substitute of the docker client."""
 
+import subprocess
 import tarfile
 from pathlib import Path
 
@@ -32,6 +33,17 @@ class Docker:
             (Path(command[3]) / "bin" / "vmaf").write_text("program")
         return process.CompletedProcess(command, *(self.result if command[1] == "run" else (0, "")))
 
+    def start(self, *command: str) -> process.Popen[bytes]:
+        """Note a command, and start a program that prints the result."""
+        self.commands.append(command)
+        code, *printed = self.result
+        script = 'printf %s "$1"; printf %s "$2" >&2; exit "$3"'
+        return subprocess.Popen(
+            ["sh", "-c", script, "sh", *printed, str(code)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+
 
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -46,10 +58,12 @@ def test_report_is_stored_and_printed(
     checkout: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The report is on stdout and in a file, and a difference gives the exit status 1."""
-    docker = Docker(1, REPORT, "gpu-check: FAILED: x\n")
-    monkeypatch.setattr(process, "run", docker)
+    docker = Docker(1, REPORT, "warning of docker\ngpu-check: FAILED: x\n")
+    monkeypatch.setattr(process, "start_reading", docker.start)
     assert main(["gpu_check", "cpu"]) == 1
-    assert capsys.readouterr().out == REPORT
+    printed = capsys.readouterr()
+    assert printed.out == REPORT
+    assert "\ngpu-check: FAILED: x\n" in printed.err
     assert gpu_check.REPORT.read_text() == REPORT
     assert gpu_check.REPORT.is_relative_to(checkout)
     assert docker.commands == [
@@ -70,9 +84,10 @@ def test_engine_that_cannot_run_the_check_is_an_error(
     monkeypatch: pytest.MonkeyPatch, stderr: str, advice: str
 ) -> None:
     """Without NVIDIA's container toolkit, or without gpu-check, the error gives the next step."""
-    monkeypatch.setattr(process, "run", Docker(125, "", stderr))
-    with pytest.raises(UserError, match=advice):
+    monkeypatch.setattr(process, "start_reading", Docker(125, "", stderr).start)
+    with pytest.raises(UserError, match=advice) as error:
         main(["gpu_check", "cpu"])
+    assert error.value.why == stderr
 
 
 def test_archive_names_no_user(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:

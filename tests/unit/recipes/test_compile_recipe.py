@@ -30,16 +30,21 @@ direct_cache_miss
 """A log as ccache 4.11 writes it: the source of a call, then the counters that it increased."""
 
 
-def measures(build: Path, ccache: str, depcache: str) -> dict[str, dict[str, int]]:
-    """Return the measurements that a step prints if its caches wrote these logs."""
+def report(build: Path, ccache: str, depcache: str) -> list[str]:
+    """Return the lines that a step prints if its caches wrote these logs."""
     recipe = (COMPILE / "compile.sh").read_text().replace("/build/", f"{build}/")
     (build / "ccache.log").write_text("direct_cache_hit\n")  # another step's, if it were there
     (build / "written").write_text(ccache)
     (build / "depcache.log").write_text(depcache)
     script = f'{recipe}\ncat {build}/written >>"$CCACHE_STATSLOG"\nreport_caches\n'
-    printed = process.output("sh", "-euc", script)
-    lines = [json.loads(line.removeprefix("#measure ")) for line in printed.splitlines()]
-    return {name: counts for line in lines for name, counts in line.items()}
+    return process.output("sh", "-euc", script).splitlines()
+
+
+def measures(build: Path, ccache: str, depcache: str) -> dict[str, dict[str, int]]:
+    """Return the measurements that a step prints if its caches wrote these logs."""
+    lines = report(build, ccache, depcache)
+    measured = [json.loads(line.removeprefix("#measure ")) for line in lines]
+    return {name: counts for line in measured for name, counts in line.items()}
 
 
 def test_step_prints_the_counts_of_its_own_log(tmp_path: Path) -> None:
@@ -48,6 +53,13 @@ def test_step_prints_the_counts_of_its_own_log(tmp_path: Path) -> None:
         "ccache": {"direct_cache_hit": 3, "preprocessed_cache_hit": 1, "cache_miss": 1},
         "depcache": {"hit": 2, "miss": 1, "uncacheable": 0, "bypassed": 1},
     }
+
+
+def test_step_warns_about_a_compiler_that_is_not_cached(tmp_path: Path) -> None:
+    """A compile step warns if depcache cached no call of a compiler, however it cached others."""
+    lines = report(tmp_path, "", "bypass nvcc\nhit nasm\nbypass nvcc\nbypass nasm\n")
+    assert lines[1] == "#warning all 2 calls of nvcc bypassed depcache"
+    assert sum(line.startswith("#warning") for line in lines) == 1
 
 
 def test_step_without_compiler_calls_prints_no_depcache_line(tmp_path: Path) -> None:
