@@ -31,7 +31,7 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "--ffmpeg": {"metavar": "PATH|GIT_URL", "help": "build this FFmpeg source tree"},
     "--namespace": {
         "metavar": "NAME",
-        "help": "use a separate set of cache mounts; a new name gives a cold build",
+        "help": "use a separate set of cache mounts, empty for a new name",
     },
     "--pack": {
         "metavar": "FILE",
