@@ -33,27 +33,24 @@ def _lines(report: dict[str, Any]) -> Iterator[str]:
     for rate in report["rates"]:
         frames = rate["frames_per_second"]["image"]
         yield f"- `libvmaf_cuda`, {rate['clip']}, frames on the GPU already: {frames} a second."
+    yield ""
+    yield "| scored | on the GPU | on the CPU |"
+    yield "|---|---|---|"
     for pipeline in report["pipelines"]:
-        scores = f"{pipeline['gpu']:.3f}, on the CPU {pipeline['cpu']:.3f}"
-        yield (
-            f"- {pipeline['codec']} decoded and scored in one command, as "
-            f"`{pipeline['pixel_format']}`: {scores}."
-        )
+        what = f"{pipeline['codec']} decoded and scored as `{pipeline['pixel_format']}`"
+        yield f"| {what} | {pipeline['gpu']:.3f} | {pipeline['cpu']:.3f} |"
     for model in report["models"]:
         on_cpu = model["features_on_cpu"]
-        where = f"{on_cpu} features on the CPU" if on_cpu else "all features on the GPU"
+        where = f", {on_cpu} features on the CPU" if on_cpu else ""
         vmaf = _vmaf(model)
-        scores = f"{vmaf['gpu']:.3f}, on the CPU {vmaf['cpu']:.3f}"
-        yield f"- Model `{model['name']}`, {where}: {scores}."
+        yield f"| `{model['name']}`{where} | {vmaf['gpu']:.3f} | {vmaf['cpu']:.3f} |"
+    yield ""
     yield "- Filters compared with the CPU's, PSNR in dB:"
     for row in report["filters"]:
         yield f"  - `{row['name']}`: {row.get('psnr_db') or row['error']}"
     failed = [f"`{row['name']}`" for row in report["encoders"] if "error" in row]
     if failed:
         yield f"- Encoders that failed: {', '.join(failed)}."
-    if report["failures"]:
-        yield "- Differences:"
-        yield from (f"  - {failure}" for failure in report["failures"])
 
 
 def _vmaf(run: dict[str, Any]) -> dict[str, Any]:

@@ -51,6 +51,7 @@ MUTANTS = (
             '\nexec ffmpeg.real "$@"',
         ),
         base="cuda12",
+        params={"number": 0},
     ),
     Mutant(
         "vmaf-without-a-message-about-the-driver",
