@@ -22,6 +22,17 @@ variable "CUDA_LICENSES" {
   default = "GPL-3.0-or-later AND BSD-2-Clause-Patent"
 }
 
+// The release of FFmpeg: 9.0 or 7.1. The images with 7.1 have other tags, such as cpu-ffmpeg7.1.
+variable "FFMPEG" {
+  default = "9.0"
+}
+release = FFMPEG == "9.0" ? "" : "-ffmpeg${FFMPEG}"
+
+// The version of FFmpeg in the images; the build sessions set it for a --ffmpeg tree.
+variable "FFMPEG_VERSION" {
+  default = FFMPEG
+}
+
 // The compiler of the CUDA kernels in vmaf:cuda12: nvcc, or clang; docs/licences.md compares them.
 variable "LIBVMAF_CUDA" {
   default = "nvcc"
@@ -65,14 +76,17 @@ target "_common" {
 target "_production" {
   inherits   = ["_common"]
   dockerfile = "docker/Dockerfile.production-gpu"
-  args       = { VMAF_SPLIT_CONFIG = VMAF_SPLIT_CONFIG }
-  labels     = { "vmaf.entry" = "vmaf" }
+  args       = { FFMPEG = FFMPEG, VMAF_SPLIT_CONFIG = VMAF_SPLIT_CONFIG }
+  labels = {
+    "vmaf.entry"  = "vmaf"
+    "vmaf.ffmpeg" = FFMPEG_VERSION
+  }
 }
 
 target "cpu" {
   inherits = ["_production"]
   target   = "final-cpu"
-  tags     = ["vmaf:cpu"]
+  tags     = ["vmaf:cpu${release}"]
   labels = {
     "org.opencontainers.image.title"       = "vmaf:cpu"
     "org.opencontainers.image.description" = "libvmaf and FFmpeg for any machine, no GPU"
@@ -86,7 +100,7 @@ target "cuda12" {
   inherits = ["_production"]
   target   = "final-cuda12"
   contexts = LIBVMAF_CUDA == "clang" ? { cuda-devel = "target:cuda-from-clang" } : {}
-  tags     = ["vmaf:cuda12"]
+  tags     = ["vmaf:cuda12${release}"]
   labels = {
     "org.opencontainers.image.title"       = "vmaf:cuda12"
     "org.opencontainers.image.description" = "libvmaf and FFmpeg with CUDA 12, NVENC and NVDEC"
@@ -108,7 +122,7 @@ target "cuda13" {
     ffmpeg-cuda12    = "target:ffmpeg-cuda12"
     runtime          = "target:runtime"
   }
-  tags = ["vmaf:cuda13"]
+  tags = ["vmaf:cuda13${release}"]
   labels = {
     "org.opencontainers.image.title"       = "vmaf:cuda13"
     "org.opencontainers.image.description" = "libvmaf and FFmpeg with CUDA 13, NVENC and NVDEC"
@@ -122,7 +136,7 @@ target "cuda13" {
 target "vulkan" {
   inherits = ["_production"]
   target   = "final-vulkan"
-  tags     = ["vmaf:vulkan"]
+  tags     = ["vmaf:vulkan${release}"]
   labels = {
     "org.opencontainers.image.title"       = "vmaf:vulkan"
     "org.opencontainers.image.description" = "libvmaf on the CPU, FFmpeg with Vulkan and libplacebo"
@@ -136,7 +150,7 @@ target "vulkan" {
 target "rocm6" {
   inherits = ["_production"]
   target   = "final-rocm6"
-  tags     = ["vmaf:rocm6"]
+  tags     = ["vmaf:rocm6${release}"]
   labels = {
     "org.opencontainers.image.title"       = "vmaf:rocm6"
     "org.opencontainers.image.description" = "libvmaf on the CPU, FFmpeg with VA-API and OpenCL, HIP 6"
@@ -150,7 +164,7 @@ target "rocm6" {
 target "oneapi2026" {
   inherits = ["_production"]
   target   = "final-oneapi2026"
-  tags     = ["vmaf:oneapi2026"]
+  tags     = ["vmaf:oneapi2026${release}"]
   labels = {
     "org.opencontainers.image.title"       = "vmaf:oneapi2026"
     "org.opencontainers.image.description" = "libvmaf on the CPU, FFmpeg with QSV, VA-API and OpenCL, SYCL"
@@ -170,7 +184,7 @@ target "all-backends" {
     cuda-devel          = cuda_devel
     bundle-all-backends = "target:bundle-all-backends"
   }
-  tags = ["vmaf:all-backends"]
+  tags = ["vmaf:all-backends${release}"]
   labels = {
     "org.opencontainers.image.title"       = "vmaf:all-backends"
     "org.opencontainers.image.description" = "libvmaf with CUDA, one FFmpeg for all GPUs, nvcc"
@@ -196,7 +210,7 @@ target "dev" {
     VMAF_UID = VMAF_UID
     VMAF_GID = VMAF_GID
   }
-  tags = ["vmaf:dev"]
+  tags = ["vmaf:dev${release}"]
   labels = {
     "org.opencontainers.image.title"       = "vmaf:dev"
     "org.opencontainers.image.description" = "The workbench: every SDK, FFmpeg, libvmaf, ONNX Runtime"
@@ -274,7 +288,7 @@ target "_base_stage" {
   inherits   = ["_common"]
   dockerfile = "docker/Dockerfile.production-gpu"
   target     = stage
-  args       = { VMAF_SPLIT_CONFIG = VMAF_SPLIT_CONFIG }
+  args       = { FFMPEG = FFMPEG, VMAF_SPLIT_CONFIG = VMAF_SPLIT_CONFIG }
   matrix = {
     stage = [
       "base-testing", "libvmaf-cpu", "libvmaf-source", "runtime", "toolchain",
@@ -314,7 +328,7 @@ group "upstream-tests" {
 target "_check" {
   inherits   = ["_common"]
   dockerfile = "docker/Dockerfile.production-gpu"
-  args       = { VMAF_SPLIT_CONFIG = VMAF_SPLIT_CONFIG }
+  args       = { FFMPEG = FFMPEG, VMAF_SPLIT_CONFIG = VMAF_SPLIT_CONFIG }
   output     = ["type=cacheonly"]
 }
 

@@ -18,6 +18,8 @@ def main(arguments: Sequence[str]) -> int:
         UserError: the verb or an option is unknown, or the verb failed.
     """
     chosen = options.parse(arguments, os.environ.get(SESSIONS, "").split())
+    if release := getattr(chosen, "ffmpeg_release", None):
+        os.environ["FFMPEG"] = release  # a variable of docker-bake.hcl, which bake reads there
     # Each nox session installs the libraries of its own verb only.
     code: int = import_module(f"scripts.cli.{chosen.verb}").run(chosen)
     return code

@@ -29,6 +29,10 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "--data-root": {"metavar": "DIR", "help": "the data directory of a daemon that is started"},
     "--libvmaf": {"metavar": "PATH|GIT_URL", "help": "build this libvmaf source tree"},
     "--ffmpeg": {"metavar": "PATH|GIT_URL", "help": "build this FFmpeg source tree"},
+    "--ffmpeg-release": {
+        "choices": ["9.0", "7.1"],
+        "help": "the release of FFmpeg, 9.0 by default; images with 7.1 have other tags",
+    },
     "--namespace": {
         "metavar": "NAME",
         "help": "use a separate set of cache mounts, empty for a new name",
@@ -114,7 +118,7 @@ class Verb:
     """The values of --format, if the verb has that option."""
 
 
-_SOURCES = ("--libvmaf", "--ffmpeg", "--namespace")
+_SOURCES = ("--libvmaf", "--ffmpeg", "--ffmpeg-release", "--namespace")
 VERBS: Mapping[str, Verb] = {
     "engine": Verb(
         "Find a Docker Engine, or install and start one.", ("--status", "--stop", "--data-root")
@@ -123,7 +127,7 @@ VERBS: Mapping[str, Verb] = {
     "check": Verb("Run a group of checks that are build targets.", ("images", *_SOURCES)),
     "verify": Verb(
         "Test built images.",
-        ("images", "--list", "--require", "--as", "-k", "-m", "-x", "--suite"),
+        ("images", "--ffmpeg-release", "--list", "--require", "--as", "-k", "-m", "-x", "--suite"),
     ),
     "inspect": Verb("Show the layers of images.", ("images", "--format", "--accept-size")),
     "sbom": Verb("Write the SBOM of images.", ("images", "--format")),

@@ -16,8 +16,13 @@ from scripts.images.overlay import write_overlay
 _RACES = ("failed to get state for index", "inconsistent graph state", "no such job")
 """Errors that races in BuildKit cause: in a step that two targets share (moby/buildkit issues 3635
 and 2303), or at the start of a build. Completed steps stay cached."""
-_CUDA_VARIABLES = {"LIBVMAF_CUDA": ("nvcc", "clang"), "CUDA": ("12", "13")}
-"""Variables of docker-bake.hcl with their values, the default first."""
+_VARIABLES = {
+    "FFMPEG": ("ffmpeg", ("9.0", "7.1")),
+    "LIBVMAF_CUDA": ("cuda", ("nvcc", "clang")),
+    "CUDA": ("nvcc", ("12", "13")),
+}
+"""Variables of docker-bake.hcl: the capability of the images that depend on each, and its values,
+the default first."""
 
 
 def check_backends(images: Iterable[catalogue.Image], libvmaf: sources.SourceTree | None) -> None:
@@ -40,18 +45,17 @@ def check_backends(images: Iterable[catalogue.Image], libvmaf: sources.SourceTre
 
 
 def check_variables(images: Iterable[catalogue.Image], environment: Mapping[str, str]) -> None:
-    """Check the variables that choose the compiler of CUDA kernels, if an image has kernels.
+    """Check the variables of docker-bake.hcl that the images depend on.
 
     Raises:
         UserError: a variable has a value that docker-bake.hcl does not know.
     """
-    if not any("cuda" in image.backends for image in images):
-        return
-    for name, values in _CUDA_VARIABLES.items():
+    provided = frozenset[str]().union(*(image.provides for image in images))
+    for name, (capability, values) in _VARIABLES.items():
         value = environment.get(name, values[0])
-        if value not in values:
+        if capability in provided and value not in values:
             raise UserError(
-                "cannot choose the compiler of the CUDA kernels",
+                "cannot build",
                 f"the environment variable {name} is `{value}`",
                 f"Set it to {' or '.join(values)}, or unset it; {values[0]} is the default.",
             )
@@ -123,6 +127,8 @@ def build(
     if "libvmaf" in overrides:
         environment["LIBVMAF_VERSION"] = overrides["libvmaf"].version
         environment["CUDA_LICENSES"] = catalogue.NOT_REDISTRIBUTABLE
+    if "ffmpeg" in overrides:
+        environment["FFMPEG_VERSION"] = overrides["ffmpeg"].version
 
     log = RECORDS / "logs" / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{'-'.join(targets)}.log"
     outcome = follow([*command, *targets], environment, log, expected)

@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shutil
+import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -160,7 +161,10 @@ def _files(directory: Path) -> Iterator[Path]:
 
 
 def _copy(parts: Mapping[str, Path], copy: Path) -> str:
-    """Copy the files with their dates; return the SHA-256 of their names, modes and contents."""
+    """Copy the files with their dates; return the SHA-256 of their names, modes and contents.
+
+    Everyone may read the copies, because the steps that compile do not run as root.
+    """
     shutil.rmtree(copy, ignore_errors=True)
     digest = hashlib.sha256()
     for name, directory in sorted(parts.items()):
@@ -170,9 +174,12 @@ def _copy(parts: Mapping[str, Path], copy: Path) -> str:
             target = copy / name / file.relative_to(directory)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(file, target)
-            mode = "x" if os.access(file, os.X_OK) else "-"
+            mode = "x" if file.stat().st_mode & stat.S_IXUSR else "-"
+            target.chmod(0o755 if mode == "x" else 0o644)
             content = hashlib.sha256(file.read_bytes()).hexdigest()
             digest.update(f"{target.relative_to(copy)} {mode} {content}\n".encode())
+    for parent, _, _ in os.walk(copy):
+        Path(parent).chmod(0o755)
     return digest.hexdigest()
 
 

@@ -160,6 +160,12 @@ MUTANTS = (
         as_root(f"""sed -i 's/"source": "[^"]*"/"source": ""/' {VERSIONS}"""),
     ),
     Mutant(
+        "label-with-another-ffmpeg",
+        test_contract.test_manifest_matches_ffmpeg,
+        r"vmaf\.ffmpeg is 6\.1, and FFmpeg is \d",
+        "LABEL vmaf.ffmpeg=6.1",
+    ),
+    Mutant(
         "manifest-with-other-flags",
         test_contract.test_manifest_matches_ffmpeg,
         r"differing flags: {'--enable-libx264'}",

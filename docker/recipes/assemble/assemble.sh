@@ -6,6 +6,7 @@
 # Each component is mounted at /in/COMPONENT, with some of:
 #   runtime/          its staging root, whose ELF files are examined here
 #   packages          their packages, if they were already examined where they were built
+#   opened            more packages, which no ELF file names
 #   manifest/*.json   what it was made from
 # Result: /out/packages, one name a line, and /out/versions.json.
 set -eu
@@ -18,6 +19,7 @@ for component; do
     elif [ -d "$in/runtime" ]; then
         roots="$roots $in/runtime"
     fi
+    [ ! -f "$in/opened" ] || lists="$lists $in/opened"
     for manifest in "$in"/manifest/*.json; do
         [ ! -f "$manifest" ] || manifests="$manifests $manifest"
     done

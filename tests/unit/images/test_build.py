@@ -12,9 +12,10 @@ from scripts.images.catalogue import Image
 from scripts.images.sources import SourceTree
 
 
-def image(backends: str) -> Image:
-    """Return an image whose label has these backends."""
-    return Image("x", "vmaf:x", "Dockerfile", "x", {"vmaf.backends": backends}, frozenset())
+def image(backends: str, *provides: str) -> Image:
+    """Return an image whose label has these backends, with these capabilities."""
+    labels = {"vmaf.backends": backends}
+    return Image("x", "vmaf:x", "Dockerfile", "x", labels, frozenset(provides))
 
 
 def libvmaf(*backends: str) -> SourceTree:
@@ -31,15 +32,17 @@ def test_source_tree_without_a_backend_of_the_image_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("LIBVMAF_CUDA", "gcc"), ("CUDA", "/usr/local/cuda"), ("CUDA", "")]
+    ("name", "value"),
+    [("FFMPEG", "8"), ("LIBVMAF_CUDA", "gcc"), ("CUDA", "/usr/local/cuda"), ("CUDA", "")],
 )
-def test_unknown_compiler_of_kernels_is_refused(name: str, value: str) -> None:
-    """An unknown value of a variable that chooses CUDA's compiler is refused for CUDA images."""
+def test_unknown_value_of_a_variable_is_refused(name: str, value: str) -> None:
+    """An unknown value of a bake variable is refused for the images that depend on it."""
+    dev = image("cpu cuda", "ffmpeg", "cuda", "nvcc")
     with pytest.raises(UserError, match=f"{name} is `{value}`"):
-        build.check_variables([image("cpu"), image("cpu cuda")], {name: value})
+        build.check_variables([image("cpu"), dev], {name: value})
     build.check_variables([image("cpu")], {name: value})
-    build.check_variables([image("cpu cuda")], {"LIBVMAF_CUDA": "clang", "CUDA": "13"})
-    build.check_variables([image("cpu cuda")], {})
+    build.check_variables([dev], {"FFMPEG": "7.1", "LIBVMAF_CUDA": "clang", "CUDA": "13"})
+    build.check_variables([dev], {})
 
 
 def test_classic_builder_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

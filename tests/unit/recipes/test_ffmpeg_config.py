@@ -26,7 +26,7 @@ CONFIG = """\
 """
 COMPONENTS = "#define CONFIG_H264_DECODER 1\n#define CONFIG_HEVC_DECODER 1\n"
 MAK = """\
-CPPFLAGS=-DX -DX
+CPPFLAGS=-DPIC -DFOO_NEW=1 -DPIC
 CFLAGS=-std=c17 -I{lib} -I{lib}/../lib -pthread -I{gcc} -D_Y -DFOO_OLD=0 -pthread -Wall
 CXXFLAGS=-std=c++11 -I{lib}
 CC_DEPFLAGS=-MMD -MF $(@:.o=.d) -MT $@
@@ -50,6 +50,7 @@ TREE = {
     "libx/computed.c": "# include HEADER\n",
     "libx/library.c": '#include "config.h"\n#include <foo/foo.h>\n',
     "libx/flag.c": "#ifdef FOO_OLD\nint old = FOO_OLD;\n#endif\n",
+    "libx/new.c": "#if FOO_NEW\nint new;\n#endif\n",
     "libx/scale.asm": "%if ARCH_X86\n%endif\n",
     "Makefile": "libx/far.o: CFLAGS += -I$(SRC_PATH)/compat/far\n",
     "libx/far.c": '#include "config.h"\n#include "far.h"\n',
@@ -124,13 +125,13 @@ def test_flags_are_canonical(built: Built) -> None:
     """split-config.py passes each flag once, without the directories that gcc has by itself."""
     lines = built.mak.read_text().splitlines()
     assert lines[:5] == [
-        "CPPFLAGS=-DX",
+        "CPPFLAGS=-DPIC",
         "CFLAGS=$(OBJECT_FLAGS) -std=c17 -pthread -D_Y -Wall",
         "CXXFLAGS=-std=c++11",
         "CC_DEPFLAGS=-MD -MF $(@:.o=.d) -MT $@",
         "EXTRALIBS=-lm -lm",
     ]
-    assert lines[5] == f"OBJECT_FLAGS = -I{built.library} -DFOO_OLD=0"
+    assert lines[5] == f"OBJECT_FLAGS = -DFOO_NEW=1 -I{built.library} -DFOO_OLD=0"
 
 
 def test_config_asm_keeps_the_mentioned_macros(built: Built) -> None:
@@ -170,6 +171,7 @@ def test_object_gets_the_directories_of_its_includes(built: Built) -> None:
 def test_object_gets_the_defines_that_it_mentions(built: Built) -> None:
     """An object gets a macro of a .pc file only if it mentions the macro."""
     assert (built.flags("libx/flag") or [])[1:] == ["-DFOO_OLD=0"]
+    assert (built.flags("libx/new") or [])[1:] == ["-DFOO_NEW=1"]
 
 
 def test_equal_copies_are_shared(built: Built) -> None:
@@ -210,7 +212,7 @@ def broken(built: Built) -> set[str]:
                 process.run(
                     "gcc", "-E", "-P", *given, *directories, str(built.source / name)
                 ).stdout
-                for given in ([f"-I{built.library}", "-DFOO_OLD=0"], flags)
+                for given in ([f"-I{built.library}", "-DFOO_OLD=0", "-DFOO_NEW=1"], flags)
             }
             found |= {name} if len(made) > 1 else set()
     return found

@@ -3,8 +3,8 @@
 #
 #   ffmpeg.sh build|test VARIANT...
 #
-# `build` writes /out/ffmpeg/{runtime,dev,manifest}: programs and libraries; headers and .pc files;
-# the entry of versions.json. `test` runs checkasm and the FATE tests that need no sample files,
+# `build` writes /out/ffmpeg/{runtime,dev,opened,manifest}: programs and libraries; headers and .pc
+# files; packages that no ELF file names; the entry of versions.json. `test` runs checkasm and the FATE tests that need no sample files,
 # and checks the list of files that configure may read.
 # VMAF_SPLIT_CONFIG=0 in the environment compiles every object with the complete config.h.
 set -eu
@@ -26,6 +26,9 @@ while IFS=: read -r where features; do
         esac
     done
     for feature in $features; do
+        # FFmpeg 9 compiles its shaders with glslc when it is built. Older releases compile them
+        # when they run, with libshaderc.
+        [ "$feature" != libshaderc ] || grep -qx ' *libshaderc' /src/configure || continue
         options="$options --$state-$feature"
     done
 done <<'EOT'
@@ -89,7 +92,7 @@ reach | CCACHE_DISABLE=1 /run/cache/runcache.py /src/configure --prefix=/usr/loc
     --cc='ccache gcc' --cxx='ccache g++' --extra-ldflags="$LDFLAGS" \
     --enable-shared --disable-static --enable-pic --extra-ldexeflags=-pie \
     --disable-autodetect --enable-pthreads --disable-debug --disable-doc --disable-ffplay \
-    $options "$@" || { tail -n 30 ffbuild/config.log && exit 1; }
+    $options "$@" || { tail -n 30 ffbuild/config.log; exit 1; }
 [ "${VMAF_SPLIT_CONFIG:-1}" = 0 ] || python3 /run/recipes/ffmpeg/split-config.py /src
 
 launch nasm
@@ -125,6 +128,9 @@ fi
 make --silent install DESTDIR=$out/runtime
 split_dev
 rm -r $out/runtime/usr/local/share/ffmpeg
+# Packages that no ELF file names: TLS reads certificates, and Vulkan's loader is opened by name.
+echo ca-certificates >$out/opened
+case " $variants " in *' vulkan '*) echo libvulkan1 >>$out/opened ;; esac
 mkdir -p $out/manifest
 sed -n 's/^#define FFMPEG_CONFIGURATION "\(.*\)"$/\1/p' config.h | sed 's/\\"/"/g' >/build/configuration
 jq --rawfile configure /build/configuration '. + {configure: ($configure | rtrimstr("\n"))}' \

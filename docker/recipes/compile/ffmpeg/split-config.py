@@ -58,6 +58,9 @@ FAMILIES = ("ARCH_", "CONFIG_", "FFMPEG_", "HAVE_")
 EVERYTHING = "*"
 """A mention of all macros, flags and directories."""
 
+# A macro that begins with _ is for the C library, which nearly everything includes. The other two
+# are set in all variants.
+_OPTIONAL_MACRO = re.compile(r"-D(?!PIC$|ZLIB_CONST$)[^_]")
 # What follows the beginning of a name that is put together: `HAVE_ ## x`, `JOIN(HAVE_, x)`.
 _PASTED = r"(\s*##|(?<=_)\s*[,)\n])?"
 _INCLUDE = re.compile(rb"\n[ \t]*#[ \t]*include(?:_next)?[ \t]*(?:([\"<])([^\">\n]+)[\">]|\w)")
@@ -80,10 +83,11 @@ def split_flags(line: str, searched: Sequence[str]) -> tuple[str, list[str]]:
     paths = [os.path.realpath(flag[2:]) for flag in flags if flag.startswith("-I/")]
     flags = [flag for flag in flags if not flag.startswith("-I/")]
     optional = [path for path in dict.fromkeys(paths) if path not in searched]
+    if variable != "CXXFLAGS":
+        optional += [flag for flag in flags if _OPTIONAL_MACRO.match(flag)]
+        flags = [flag for flag in flags if flag not in optional]
     if variable == "CFLAGS":  # of the three, only this one is evaluated for each object
-        # A macro that begins with _ is for the C library, which nearly everything includes.
-        optional += [flag for flag in flags if re.match("-D[^_]", flag)]
-        flags = ["$(OBJECT_FLAGS)", *(flag for flag in flags if flag not in optional)]
+        flags = ["$(OBJECT_FLAGS)", *flags]
     return f"{variable}=" + " ".join(flags), optional
 
 

@@ -1,0 +1,179 @@
+"""Fetching the files of docker/sources.lock, from mirrors on loopback with faults."""
+
+import hashlib
+import socket
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scripts.core import process
+from scripts.core.paths import ROOT
+
+HELPER = Path("/usr/lib/apt/apt-helper")
+pytestmark = pytest.mark.skipif(not HELPER.exists(), reason=f"needs apt: {HELPER} is absent")
+
+RECIPE = ROOT / "docker" / "recipes" / "fetch" / "locked.sh"
+LOCK = ROOT / "docker" / "sources.lock"
+CONTENT = b"the release"
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+OTHER = b"another file of this name"
+PATH = "pool/main/x/x/x_1.0.orig.tar.xz"
+DAY = "20261127T000000Z"
+
+
+class Mirror:
+    """A mirror on loopback; it answers 404 for all paths but its own."""
+
+    def __init__(self) -> None:
+        """Start a server on a free port."""
+        self.files: dict[str, bytes] = {}
+        self.requests: list[str] = []
+        mirror = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                mirror.requests.append(self.path)
+                content = mirror.files.get(self.path)
+                self.send_response(404 if content is None else 200)
+                self.send_header("Content-Length", str(len(content or b"")))
+                self.end_headers()
+                self.wfile.write(content or b"")
+
+            def log_message(self, *_: object) -> None:
+                """Print nothing."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+
+class Build:
+    """A build step with a lock, a mirror and an archive."""
+
+    def __init__(self, directory: Path) -> None:
+        """Write the lock, the list of sources and the recipe with their paths."""
+        self.mirror, self.archive = Mirror(), Mirror()
+        self.directory = directory
+        lock = directory / "sources.lock"
+        lock.write_text(f"# name version\narchive {DAY}\nx1.0  1.0  {SHA256}  {PATH}\n")
+        (directory / "sources.list").write_text("")
+        self.use(self.mirror.url)
+        text = RECIPE.read_text()
+        for old, new in {
+            "/tmp/locked.log": str(directory / "log"),  # noqa: S108 (a path in the recipe)
+            "/run/recipes/sources.lock": str(lock),
+            "/var/cache/apt": str(directory / "cache"),
+            "/etc/apt/sources.list ": f"{directory}/sources.list ",
+            "/etc/apt/sources.list.d": str(directory),
+            "http://snapshot.debian.org": self.archive.url,
+        }.items():
+            assert old in text
+            text = text.replace(old, new)
+        self.recipe = directory / "locked.sh"
+        self.recipe.write_text(text)
+
+    def use(self, mirror: str) -> None:
+        """Make this the mirror of the image."""
+        sources = self.directory / "sources.list"
+        sources.write_text(f"deb {mirror}/debian trixie main\n")
+
+    def fetch(self, name: str = "x1.0") -> process.CompletedProcess[str]:
+        """Run the recipe."""
+        environment = {**process.environment(), "LOCKED_TIMEOUT": "2", "no_proxy": "127.0.0.1"}
+        return process.run("sh", str(self.recipe), name, env=environment, timeout=60)
+
+
+@pytest.fixture
+def build(tmp_path: Path) -> Iterator[Build]:
+    """Return a build step; stop its servers later."""
+    made = Build(tmp_path)
+    yield made
+    for mirror in (made.mirror, made.archive):
+        mirror.server.shutdown()
+        mirror.server.server_close()
+
+
+def fetched(done: process.CompletedProcess[str]) -> bytes:
+    """Return the content of the file that the recipe printed."""
+    assert not done.returncode, done.stderr
+    return Path(done.stdout.strip()).read_bytes()
+
+
+def test_locked_file_is_from_the_mirror(build: Build) -> None:
+    """A file that the mirror has is fetched once; the next step finds it in the cache mount."""
+    build.mirror.files[f"/debian/{PATH}"] = CONTENT
+    assert fetched(build.fetch()) == CONTENT
+    assert fetched(build.fetch()) == CONTENT
+    assert build.mirror.requests == [f"/debian/{PATH}"]
+    assert not build.archive.requests
+
+
+def test_file_that_the_mirror_lacks_is_from_the_archive(build: Build) -> None:
+    """If the mirror has moved on, the file is from Debian's archive of the locked day."""
+    build.archive.files[f"/archive/debian/{DAY}/{PATH}"] = CONTENT
+    assert fetched(build.fetch()) == CONTENT
+
+
+def test_mirror_that_hangs_is_passed_by(build: Build) -> None:
+    """A mirror that accepts connections and never answers is given up after a time limit."""
+    build.archive.files[f"/archive/debian/{DAY}/{PATH}"] = CONTENT
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        build.use(f"http://127.0.0.1:{silent.getsockname()[1]}")
+        assert fetched(build.fetch()) == CONTENT
+
+
+@pytest.mark.parametrize("where", ["mirror", "archive"])
+def test_other_content_ends_the_build(build: Build, where: str) -> None:
+    """A file with another content is refused; the message has both digests and the address."""
+    build.mirror.files.update({f"/debian/{PATH}": OTHER} if where == "mirror" else {})
+    build.archive.files[f"/archive/debian/{DAY}/{PATH}"] = CONTENT if where == "mirror" else OTHER
+    for _ in range(2):
+        done = build.fetch()
+        assert done.returncode == 1
+        assert f"sha256:{SHA256}" in done.stderr
+        assert f"sha256:{hashlib.sha256(OTHER).hexdigest()}" in done.stderr
+        assert f"{getattr(build, where).url}/" in done.stderr
+
+
+def test_file_that_nothing_has_ends_the_build(build: Build) -> None:
+    """If neither has the file, the message names the file, its digest and the lock."""
+    done = build.fetch()
+    assert done.returncode == 1
+    last = done.stderr.strip().splitlines()[-1]
+    assert "neither Debian's mirrors nor its archive have x_1.0.orig.tar.xz" in last
+    assert SHA256 in last
+    assert "docker/sources.lock" in last
+
+
+def test_damaged_file_in_the_cache_is_fetched_again(build: Build) -> None:
+    """A file in the cache mount is used only if its digest is the locked one."""
+    build.mirror.files[f"/debian/{PATH}"] = CONTENT
+    path = Path(build.fetch().stdout.strip())
+    path.write_bytes(OTHER)
+    assert fetched(build.fetch()) == CONTENT
+
+
+def test_unknown_name_is_refused(build: Build) -> None:
+    """The message for a name that is not in the lock lists the names that are."""
+    done = build.fetch("x2.0")
+    assert done.returncode == 1
+    assert "x2.0 is not in docker/sources.lock, which has x1.0" in done.stderr
+
+
+def test_lock_is_well_formed() -> None:
+    """Each line of the lock has a name, a version, a SHA-256 and a path that has the version."""
+    rows: list[Any] = [
+        line.split() for line in LOCK.read_text().splitlines() if not line.startswith("#")
+    ]
+    (archive,) = [row for row in rows if row[0] == "archive"]
+    assert len(archive) == 2
+    rows.remove(archive)
+    assert len({row[0] for row in rows}) == len(rows) > 3
+    for _, version, sha256, path in rows:
+        assert len(bytes.fromhex(sha256)) == 32
+        assert version in path
+        assert path.startswith("pool/")
