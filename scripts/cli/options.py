@@ -30,8 +30,8 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "--libvmaf": {"metavar": "PATH|GIT_URL", "help": "build this libvmaf source tree"},
     "--ffmpeg": {"metavar": "PATH|GIT_URL", "help": "build this FFmpeg source tree"},
     "--ffmpeg-release": {
-        "choices": ["9.0", "7.1"],
-        "help": "the release of FFmpeg, 9.0 by default; images with 7.1 have other tags",
+        "metavar": "RELEASE",
+        "help": "9.0, the default, or 7.1; the tags of images with 7.1 end with -ffmpeg7.1",
     },
     "--namespace": {
         "metavar": "NAME",

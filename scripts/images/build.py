@@ -16,7 +16,7 @@ from scripts.images.overlay import write_overlay
 _RACES = ("failed to get state for index", "inconsistent graph state", "no such job")
 """Errors that races in BuildKit cause: in a step that two targets share (moby/buildkit issues 3635
 and 2303), or at the start of a build. Completed steps stay cached."""
-_VARIABLES = {
+VARIABLES = {
     "FFMPEG": ("ffmpeg", ("9.0", "7.1")),
     "LIBVMAF_CUDA": ("cuda", ("nvcc", "clang")),
     "CUDA": ("nvcc", ("12", "13")),
@@ -51,7 +51,7 @@ def check_variables(images: Iterable[catalogue.Image], environment: Mapping[str,
         UserError: a variable has a value that docker-bake.hcl does not know.
     """
     provided = frozenset[str]().union(*(image.provides for image in images))
-    for name, (capability, values) in _VARIABLES.items():
+    for name, (capability, values) in VARIABLES.items():
         value = environment.get(name, values[0])
         if capability in provided and value not in values:
             raise UserError(

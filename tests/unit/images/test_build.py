@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from scripts.core.console import UserError
+from scripts.core.paths import ROOT
 from scripts.engine import client
 from scripts.images import bases, build, catalogue, sizes
 from scripts.images.catalogue import Image
@@ -43,6 +44,18 @@ def test_unknown_value_of_a_variable_is_refused(name: str, value: str) -> None:
     build.check_variables([image("cpu")], {name: value})
     build.check_variables([dev], {"FFMPEG": "7.1", "LIBVMAF_CUDA": "clang", "CUDA": "13"})
     build.check_variables([dev], {})
+
+
+def test_default_release_of_ffmpeg_is_the_same_everywhere() -> None:
+    """The bake file, the Dockerfile and the check have one default, and the lock all releases."""
+    _, releases = build.VARIABLES["FFMPEG"]
+    dockerfile = (ROOT / "docker" / "Dockerfile.production-gpu").read_text()
+    bake_file = (ROOT / "docker-bake.hcl").read_text()
+    assert f"\nARG FFMPEG={releases[0]}\n" in dockerfile
+    assert f'variable "FFMPEG" {{\n  default = "{releases[0]}"\n}}' in bake_file
+    assert f'FFMPEG == "{releases[0]}" ? ""' in bake_file
+    locked = (ROOT / "docker" / "sources.lock").read_text().split()
+    assert {f"ffmpeg{release}" for release in releases} <= set(locked)
 
 
 def test_classic_builder_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
