@@ -26,5 +26,5 @@ ln -s ../../bin/ccache /usr/lib/ccache/c++
 
 mkdir -p /out/workbench/manifest
 dpkg-query -W -f '{"name": "${Package}", "version": "${Version}", "source": "Debian package ${Package}"}\n' \
-    ccache clang cmake g++-13 gdb git golang-go libc6 libonnxruntime-dev libplacebo-dev \
+    ccache clang cmake g++-13 gdb git golang-go libc6 libonnxruntime-dev \
     libshaderc-dev libvulkan-dev ninja-build python3 >/out/workbench/manifest/workbench.json
