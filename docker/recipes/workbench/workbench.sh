@@ -13,12 +13,14 @@ Package: src:gcc-16 src:glibc src:libdrm
 Pin: release a=testing
 Pin-Priority: 990
 EOT
-dpkg-query --admindir=/run/dpkg -W -f '${Package}\n' >/tmp/toolchain
+# An update of a package of the base would replace its files, which remain in the layer below.
+dpkg-query -W -f '${Package}\n' >/tmp/base
+dpkg-query --admindir=/run/dpkg -W -f '${Package}\n' | grep -vxFf /tmp/base >/tmp/toolchain
 # Go's own tests are 50 MB, with programs for other machines among them.
 xargs /run/recipes/apt.sh install \
     -o 'DPkg::Options::=--path-exclude=/usr/share/go-*/test/*' \
     -o 'DPkg::Options::=--path-exclude=/usr/share/go-*/src/*/testdata/*' "$@" </tmp/toolchain
-rm /tmp/toolchain
+rm /tmp/base /tmp/toolchain
 /run/recipes/rocm-devel.sh
 # ccache's directory has the names of all compilers but these two.
 ln -s ../../bin/ccache /usr/lib/ccache/cc
