@@ -92,7 +92,10 @@ reach | CCACHE_DISABLE=1 /run/cache/runcache.py /src/configure --prefix=/usr/loc
     --cc='ccache gcc' --cxx='ccache g++' --extra-ldflags="$LDFLAGS" \
     --enable-shared --disable-static --enable-pic --extra-ldexeflags=-pie \
     --disable-autodetect --enable-pthreads --disable-debug --disable-doc --disable-ffplay \
-    $options "$@" || { tail -n 30 ffbuild/config.log; exit 1; }
+    $options "$@" || {
+    tail -n 30 ffbuild/config.log || true # configure writes none for an unknown option
+    exit 1
+}
 [ "${VMAF_SPLIT_CONFIG:-1}" = 0 ] || python3 /run/recipes/ffmpeg/split-config.py /src
 
 launch nasm
