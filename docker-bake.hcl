@@ -291,7 +291,7 @@ target "_base_stage" {
   args       = { FFMPEG = FFMPEG, VMAF_SPLIT_CONFIG = VMAF_SPLIT_CONFIG }
   matrix = {
     stage = [
-      "base-testing", "libvmaf-cpu", "libvmaf-source", "runtime", "toolchain",
+      "base-testing", "ffmpeg-source", "libvmaf-cpu", "libvmaf-source", "runtime", "toolchain",
       "toolchain-oneapi2026",
     ]
   }
@@ -325,21 +325,29 @@ group "upstream-tests" {
   targets = ["libvmaf-tests", "ffmpeg-tests"]
 }
 
-target "_check" {
+target "_upstream" {
   inherits   = ["_common"]
-  dockerfile = "docker/Dockerfile.production-gpu"
-  args       = { FFMPEG = FFMPEG, VMAF_SPLIT_CONFIG = VMAF_SPLIT_CONFIG }
+  dockerfile = "docker/Dockerfile.tests"
   output     = ["type=cacheonly"]
 }
 
 target "libvmaf-tests" {
-  inherits = ["_check"]
+  inherits = ["_upstream"]
   target   = "libvmaf-tests"
+  contexts = {
+    toolchain      = "target:toolchain"
+    libvmaf-source = "target:libvmaf-source"
+  }
 }
 
 target "ffmpeg-tests" {
-  inherits = ["_check"]
+  inherits = ["_upstream"]
   target   = "ffmpeg-tests"
+  contexts = {
+    toolchain     = "target:toolchain"
+    ffmpeg-source = "target:ffmpeg-source"
+    libvmaf-cpu   = "target:libvmaf-cpu"
+  }
 }
 
 // The tests of the server, for `nox -s server-tests`.

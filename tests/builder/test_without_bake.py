@@ -19,6 +19,8 @@ COMMANDS = {
     "Dockerfile": "all-backends",
     "Dockerfile.go-server": "go-server",
     "dev/Containerfile": "dev",
+    "docker/Dockerfile.cuda13": "cuda13",
+    "docker/Dockerfile.tests": "upstream-tests",
 }
 """The files that need bake, and the target in the command that their message gives."""
 

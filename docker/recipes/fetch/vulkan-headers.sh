@@ -1,9 +1,9 @@
 #!/bin/sh
-# Fetch the headers of Vulkan in the package of docker/sources.lock.
+# Fetch the headers of Vulkan in the package of sources.lock.
 # Result: /out/vulkan-headers, which is copied to /.
 set -eu
 out=/out/vulkan-headers/usr/local
-dpkg-deb -x "$(/run/recipes/locked.sh vulkan-headers)" /tmp/vulkan
+dpkg-deb -x "$(/run/recipes/locked/locked.sh vulkan-headers)" /tmp/vulkan
 # In /usr/local/include they precede stable's in /usr/include.
 mkdir -p $out/share
 mv /tmp/vulkan/usr/include $out/

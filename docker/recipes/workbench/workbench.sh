@@ -16,7 +16,7 @@ EOT
 # An update of a package of the base would replace its files, which remain in the layer below.
 dpkg-query -W -f '${Package}\n' >/tmp/base
 dpkg-query --admindir=/run/dpkg -W -f '${Package}\n' | grep -vxFf /tmp/base >/tmp/toolchain
-# Go's own tests are 50 MB, with programs for other machines among them.
+# Go's own tests are 50 MB, and some are programs for other machines.
 xargs /run/recipes/apt.sh install \
     -o 'DPkg::Options::=--path-exclude=/usr/share/go-*/test/*' \
     -o 'DPkg::Options::=--path-exclude=/usr/share/go-*/src/*/testdata/*' "$@" </tmp/toolchain

@@ -54,7 +54,7 @@ def test_default_release_of_ffmpeg_is_the_same_everywhere() -> None:
     assert f"\nARG FFMPEG={releases[0]}\n" in dockerfile
     assert f'variable "FFMPEG" {{\n  default = "{releases[0]}"\n}}' in bake_file
     assert f'FFMPEG == "{releases[0]}" ? ""' in bake_file
-    locked = (ROOT / "docker" / "sources.lock").read_text().split()
+    locked = (ROOT / "docker" / "recipes" / "fetch" / "locked" / "sources.lock").read_text().split()
     assert {f"ffmpeg{release}" for release in releases} <= set(locked)
 
 

@@ -1,4 +1,4 @@
-"""Fetching the files of docker/sources.lock, from mirrors on loopback with faults."""
+"""Fetching the files of sources.lock, from mirrors on loopback with faults."""
 
 import hashlib
 import socket
@@ -16,8 +16,8 @@ from scripts.core.paths import ROOT
 HELPER = Path("/usr/lib/apt/apt-helper")
 pytestmark = pytest.mark.skipif(not HELPER.exists(), reason=f"needs apt: {HELPER} is absent")
 
-RECIPE = ROOT / "docker" / "recipes" / "fetch" / "locked.sh"
-LOCK = ROOT / "docker" / "sources.lock"
+RECIPE = ROOT / "docker" / "recipes" / "fetch" / "locked" / "locked.sh"
+LOCK = ROOT / "docker" / "recipes" / "fetch" / "locked" / "sources.lock"
 CONTENT = b"the release"
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 OTHER = b"another file of this name"
@@ -65,7 +65,7 @@ class Build:
         text = RECIPE.read_text()
         for old, new in {
             "/tmp/locked.log": str(directory / "log"),  # noqa: S108 (a path in the recipe)
-            "/run/recipes/sources.lock": str(lock),
+            "/run/recipes/locked/sources.lock": str(lock),
             "/var/cache/apt": str(directory / "cache"),
             "/etc/apt/sources.list ": f"{directory}/sources.list ",
             "/etc/apt/sources.list.d": str(directory),
@@ -146,7 +146,7 @@ def test_file_that_nothing_has_ends_the_build(build: Build) -> None:
     last = done.stderr.strip().splitlines()[-1]
     assert "neither Debian's mirrors nor its archive have x_1.0.orig.tar.xz" in last
     assert SHA256 in last
-    assert "docker/sources.lock" in last
+    assert "docker/recipes/fetch/locked/sources.lock" in last
 
 
 def test_damaged_file_in_the_cache_is_fetched_again(build: Build) -> None:
@@ -161,7 +161,7 @@ def test_unknown_name_is_refused(build: Build) -> None:
     """The message for a name that is not in the lock lists the names that are."""
     done = build.fetch("x2.0")
     assert done.returncode == 1
-    assert "x2.0 is not in docker/sources.lock, which has x1.0" in done.stderr
+    assert "x2.0 is not in docker/recipes/fetch/locked/sources.lock, which has x1.0" in done.stderr
 
 
 def test_lock_is_well_formed() -> None:

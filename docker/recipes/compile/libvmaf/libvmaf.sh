@@ -39,7 +39,7 @@ case $backends in
     ;;
 esac
 case $backends in
-*hip*) # the HIP kernels, and the GPUs they are for, have options of their own
+*hip*) # separate options enable the HIP kernels and list their GPUs
     ! offers enable_hipcc || set -- "$@" -Denable_hipcc=true
     ! offers hip_gfx_targets || set -- "$@" "-Dhip_gfx_targets=$(echo "$HIP_TARGETS" | tr ' ' ,)"
     ;;

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fetch a file of docker/sources.lock and print its path.
+# Fetch a file of sources.lock and print its path.
 #
 #   locked.sh NAME
 #
@@ -8,13 +8,14 @@
 # is from: a file with another content ends the build.
 set -eu
 name=$1
-lock=/run/recipes/sources.lock
+shown=docker/recipes/fetch/locked/sources.lock
+lock=/run/recipes/locked/sources.lock
 fields() { awk -v name="$1" '$1 == name { print $2, $3, $4 }' $lock; }
 read -r version sha256 path <<EOT
 $(fields "$name")
 EOT
 if [ -z "$path" ]; then
-    echo "locked.sh: $name is not in docker/sources.lock, which has" \
+    echo "locked.sh: $name is not in $shown, which has" \
         "$(awk '/^[^#]/ && $1 != "archive" { print $1 }' $lock | xargs)" >&2
     exit 1
 fi
@@ -40,13 +41,13 @@ if [ ! -f "$file" ] || [ "$(digest "$file")" != "$sha256" ]; then
     done
     if [ -z "$found" ]; then
         echo "locked.sh: neither Debian's mirrors nor its archive have ${path##*/}" \
-            "(sha256:$sha256), which docker/sources.lock names. Change its line to a release that" \
+            "(sha256:$sha256), which $shown names. Change its line to a release that" \
             "Debian has." >&2
         exit 1
     fi
     if [ "$found" != "$sha256" ]; then
         rm "$file.part"
-        echo "locked.sh: $url has the content sha256:$found, and docker/sources.lock has" \
+        echo "locked.sh: $url has the content sha256:$found, and $shown has" \
             "sha256:$sha256 for $name $version. Do not use it before you know why." >&2
         exit 1
     fi
