@@ -17,7 +17,9 @@ def markdown() -> str:
 
 def _lines(report: dict[str, Any]) -> Iterator[str]:
     gpu = report["gpu"]
-    yield f"{gpu['name']}, driver {gpu['driver']}, {report['cpus']} CPUs, {report['date']}."
+    machine = f"{gpu['name']}, driver {gpu['driver']}, {report['cpus']} CPUs"
+    release = report["ffmpeg"].split()[2]  # of `ffmpeg version 9.0.2 Copyright ...`
+    yield f"{machine}, FFmpeg {release}, {report['date']}."
     yield "The last column is the largest difference of any frame."
     yield ""
     yield "| clip | `vmaf` on the CPU, on the GPU | mean score | difference |"
