@@ -65,7 +65,9 @@ def prepare(project: str, location: str) -> SourceTree:
         "source": origin,
         "digest": f"sha256:{digest}",
     }
-    (copy / "source.json").write_text(json.dumps(description) + "\n")
+    described = copy / "source.json"
+    described.write_text(json.dumps(description) + "\n")
+    described.chmod(0o644)
     say(f"{project}: {version} from {origin}")
     backends = _backends(copy) if project == "libvmaf" else frozenset[str]()
     return SourceTree(project, copy, version, backends)

@@ -1,5 +1,6 @@
 """What verify-images makes of its options, and of an engine without images."""
 
+import os
 from collections.abc import Sequence
 
 import pytest
@@ -57,6 +58,18 @@ def test_verify_lists_properties_without_an_engine(
     monkeypatch.setattr(client, "require", fail)
     main(["verify", "dev", "--list"])
     assert runs == [["tests/images", "--list", "--image=dev"]]
+
+
+def test_release_of_ffmpeg_is_a_variable_of_bake(
+    runs: list[Sequence[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`--ffmpeg-release` sets the variable from which the bake file computes the tags."""
+    monkeypatch.setenv("FFMPEG", "9.0")
+    main(["verify", "cpu"])
+    assert os.environ["FFMPEG"] == "9.0"
+    main(["verify", "cpu", "--ffmpeg-release", "7.1"])
+    assert os.environ["FFMPEG"] == "7.1"
+    assert runs == [["tests/images", "--image=cpu"]] * 2
 
 
 def test_suites_run_their_directories(runs: list[Sequence[str]]) -> None:

@@ -1,6 +1,8 @@
 """Tests of source tree overrides: layouts, what is copied, and what is refused."""
 
 import json
+import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -71,6 +73,22 @@ def test_digest_depends_on_content_only(tmp_path: Path) -> None:
     assert digest() == before
     (tree / "model" / "vmaf.json").write_text("{} ")
     assert digest() != before
+
+
+def test_copy_can_be_read_by_everyone(tmp_path: Path) -> None:
+    """The copy of a private tree can be read by the user of the steps that compile."""
+    previous = os.umask(0o077)
+    try:
+        tree = libvmaf_tree(tmp_path / "vmaf")
+        (tree / "libvmaf" / "tool.sh").touch(mode=0o700)
+        copy = sources.prepare("libvmaf", str(tree)).directory
+    finally:
+        os.umask(previous)
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (copy, *copy.rglob("*"))}
+    assert modes.pop("tool.sh") == 0o755
+    assert {modes.pop(name) for name in (copy.name, "libvmaf", "model")} == {0o755}
+    assert modes.keys() >= {"meson.build", "source.json", "vmaf.json"}
+    assert set(modes.values()) == {0o644}
 
 
 def test_build_directories_are_not_copied(tmp_path: Path) -> None:
