@@ -50,6 +50,7 @@ _LICENCES = {
     "gcc": "GPL-3.0-or-later WITH GCC-exception-3.1",
     "hip-smoke": "BSD-2-Clause",
     "libaom": "BSD-2-Clause",
+    "libplacebo": "LGPL-2.1-or-later",
     "libvmaf": "BSD-2-Clause-Patent",
     "nv-codec-headers": "MIT",
     "vmaf-server": "BSD-2-Clause",
