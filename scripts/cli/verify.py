@@ -4,8 +4,10 @@ The option `--list` lists the properties. The session builds no image; it report
 images.
 """
 
+import shutil
 from argparse import Namespace
 from collections.abc import Sequence
+from tempfile import gettempdir
 
 import pytest
 
@@ -13,6 +15,7 @@ from scripts.core import clips
 from scripts.core.console import UserError, say
 from scripts.engine import client
 from scripts.images import catalogue
+from scripts.images.sizes import GIGABYTE
 
 SUITES = {
     "images": ["tests/images"],
@@ -47,6 +50,29 @@ def parse_substitutes(pairs: Sequence[str]) -> dict[str, str]:
     return tags
 
 
+def check_disk(images: Sequence[int]) -> None:
+    """Check that the layers of all images fit in the temporary directory.
+
+    The engine stores another copy of the image that it saves, by default on the same disk.
+
+    Args:
+        images: the sizes of the images in bytes.
+
+    Raises:
+        UserError: there is not enough free space.
+    """
+    needed = sum(images) + max(images)
+    free = shutil.disk_usage(gettempdir()).free
+    if free < needed:
+        raise UserError(
+            "not enough disk space to read the images",
+            f"{free / GIGABYTE:.1f} GB are free in {gettempdir()}, and these images need up to "
+            f"{needed / GIGABYTE:.1f} GB",
+            "`docker image prune` removes untagged images, TMPDIR sets another directory, and "
+            "`nox -s verify-images -- cpu` tests one image.",
+        )
+
+
 def run(options: Namespace) -> int:
     """Test the chosen images and return pytest's exit code.
 
@@ -68,6 +94,7 @@ def run(options: Namespace) -> int:
             f"none of {', '.join(tags)} is built",
             f"Run `nox -s {sessions}`.",
         )
+    check_disk([client.image_bytes(tag) for tag in present])
     clips.real_clip()
     say(f"verifying {', '.join(present)}")
 

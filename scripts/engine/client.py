@@ -156,6 +156,11 @@ def has_image(tag: str) -> bool:
     return process.run("docker", "image", "inspect", tag).returncode == 0
 
 
+def image_bytes(tag: str) -> int:
+    """Return the size of an image on the engine's disk in bytes; 0 if there is no such image."""
+    return int(process.output("docker", "image", "inspect", "--format", "{{.Size}}", tag) or 0)
+
+
 def free_bytes(engine: Engine) -> int | None:
     """Return the free bytes on the disk of the engine's data; None if they are unknown."""
     try:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from scripts.buildkit import builder, failure, progress, records
-from scripts.core import git, process
+from scripts.core import git
 from scripts.core.console import UserError, say
 from scripts.core.paths import RECORDS, ROOT
 from scripts.engine import client
@@ -132,14 +132,14 @@ def build(
 
     log = RECORDS / "logs" / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{'-'.join(targets)}.log"
     outcome = follow([*command, *targets], environment, log, expected)
-    stored = {} if outcome.returncode else {image.tag: _size(image.tag) for image in images}
+    built = [] if outcome.returncode else [image.tag for image in images]
     options = {project: location for project, location in requested.items() if location}
     latest = records.record(
         outcome,
         targets=targets,
         options={"bases": base_source, **options},
         namespace=namespace,
-        sizes=stored,
+        sizes={tag: client.image_bytes(tag) for tag in built},
         builder=builder.identify(namespace),
     )
     latest.write()
@@ -167,9 +167,3 @@ def follow(
     say(f"running the build again after a known race in BuildKit: {message}")
     log = log.with_suffix(".again.log")
     return progress.follow(command, cwd=ROOT, env=environment, log=log, expected=expected)
-
-
-def _size(tag: str) -> int:
-    """Return the size of an image on the engine's disk in bytes."""
-    shown = process.output("docker", "image", "inspect", "--format", "{{.Size}}", tag)
-    return int(shown or 0)

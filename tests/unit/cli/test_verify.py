@@ -1,6 +1,7 @@
 """What verify-images makes of its options, and of an engine without images."""
 
 import os
+import shutil
 from collections.abc import Sequence
 
 import pytest
@@ -26,6 +27,7 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[Sequence[str]]:
     monkeypatch.setattr(clips, "real_clip", lambda: None)
     monkeypatch.setattr(catalogue, "images", lambda: catalogue.read(PRINTED))
     monkeypatch.setattr(client, "has_image", {"vmaf:cpu", "mine:1"}.__contains__)
+    monkeypatch.setattr(client, "image_bytes", lambda _tag: 100)
     monkeypatch.setattr(pytest, "main", main)
     return given
 
@@ -70,6 +72,24 @@ def test_release_of_ffmpeg_is_a_variable_of_bake(
     main(["verify", "cpu", "--ffmpeg-release", "7.1"])
     assert os.environ["FFMPEG"] == "7.1"
     assert runs == [["tests/images", "--image=cpu"]] * 2
+
+
+@pytest.mark.parametrize("short", [0, 1])
+def test_verify_checks_the_temporary_directory(
+    runs: list[Sequence[str]], monkeypatch: pytest.MonkeyPatch, short: int
+) -> None:
+    """The tests need space for the layers of all images, and for the largest one a second time."""
+    sizes = {"vmaf:cpu": 3 * 10**9, "vmaf:dev": 4 * 10**9}
+    usage = shutil.disk_usage("/")._replace(free=11 * 10**9 - short)
+    monkeypatch.setattr(client, "has_image", sizes.__contains__)
+    monkeypatch.setattr(client, "image_bytes", sizes.__getitem__)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _directory: usage)
+    if short:
+        with pytest.raises(UserError, match=r"these images need up to 11\.0 GB"):
+            main(["verify"])
+    else:
+        main(["verify"])
+    assert len(runs) == 1 - short
 
 
 def test_suites_run_their_directories(runs: list[Sequence[str]]) -> None:
