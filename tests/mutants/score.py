@@ -28,6 +28,12 @@ MUTANTS = (
         wrap("vmaf", 'exec vmaf.real "$@" 2>/dev/null'),
     ),
     Mutant(
+        "warnings-with-quiet",
+        test_score.test_quiet_program_prints_no_warning,
+        "with --quiet: .*covariance matrix is singular",
+        wrap("vmaf", 'exec vmaf.real $(printf " %s" "$@" | sed "s/--quiet//")'),
+    ),
+    Mutant(
         "scores-from-worst-to-best",
         test_score.test_degraded_pictures_score_lower,
         r"scores rise with the degradation: \[[\d., ]+\]",
