@@ -327,18 +327,18 @@ MOUNTS = (
     Edit(
         "context-narrow",
         "directory-of-other-recipes",
-        "it mounts `docker/recipes/fetch/` and does not",
+        "it mounts `docker/recipes/sdk/` and does not",
         patches={
-            "source=docker/recipes/fetch/ffmpeg.sh,target=/run/recipes/ffmpeg.sh ": (
-                "source=docker/recipes/fetch,target=/run/recipes "
+            "source=docker/recipes/sdk/cuda-devel.sh,target=/run/recipes/cuda-devel.sh ": (
+                "source=docker/recipes/sdk,target=/run/recipes "
             )
         },
     ),
     Edit(
         "context-narrow",
         "missing",
-        "docker/recipes/fetch/gone.sh, which is not in the checkout",
-        patches={"source=docker/recipes/fetch/ffmpeg.sh,": "source=docker/recipes/fetch/gone.sh,"},
+        "docker/recipes/sdk/gone.sh, which is not in the checkout",
+        patches={"source=docker/recipes/sdk/cuda-devel.sh,": "source=docker/recipes/sdk/gone.sh,"},
     ),
 )
 
