@@ -16,10 +16,15 @@ variable "LIBVMAF_VERSION" {
   default = "3.2.0"
 }
 
+// The licence of libvmaf; the build sessions set it for a --libvmaf tree.
+variable "LIBVMAF_LICENSE" {
+  default = "BSD-2-Clause-Patent"
+}
+
 // The licences of vmaf:cuda12 and vmaf:cuda13. The build sessions set it for a --libvmaf tree, whose
 // kernels may contain NVIDIA's libdevice; see docs/licences.md.
 variable "CUDA_LICENSES" {
-  default = "GPL-3.0-or-later AND BSD-2-Clause-Patent"
+  default = "GPL-3.0-or-later AND ${LIBVMAF_LICENSE}"
 }
 
 // The release of FFmpeg: 9.0 or 7.1. The images with 7.1 have other tags, such as cpu-ffmpeg7.1.
@@ -90,7 +95,7 @@ target "cpu" {
   labels = {
     "org.opencontainers.image.title"       = "vmaf:cpu"
     "org.opencontainers.image.description" = "libvmaf and FFmpeg for any machine, no GPU"
-    "org.opencontainers.image.licenses"    = "GPL-3.0-or-later AND BSD-2-Clause-Patent"
+    "org.opencontainers.image.licenses"    = "GPL-3.0-or-later AND ${LIBVMAF_LICENSE}"
     "vmaf.backends"                        = "cpu"
     "vmaf.provides"                        = "vmaf ffmpeg program runtime"
   }
@@ -140,7 +145,7 @@ target "vulkan" {
   labels = {
     "org.opencontainers.image.title"       = "vmaf:vulkan"
     "org.opencontainers.image.description" = "libvmaf on the CPU, FFmpeg with Vulkan and libplacebo"
-    "org.opencontainers.image.licenses"    = "GPL-3.0-or-later AND BSD-2-Clause-Patent"
+    "org.opencontainers.image.licenses"    = "GPL-3.0-or-later AND ${LIBVMAF_LICENSE}"
     "vmaf.backends"                        = "cpu"
     "vmaf.parent"                          = "cpu"
     "vmaf.provides"                        = "vulkan"
@@ -154,7 +159,7 @@ target "rocm6" {
   labels = {
     "org.opencontainers.image.title"       = "vmaf:rocm6"
     "org.opencontainers.image.description" = "libvmaf on the CPU, FFmpeg with VA-API and OpenCL, HIP 6"
-    "org.opencontainers.image.licenses"    = "GPL-3.0-or-later AND BSD-2-Clause-Patent"
+    "org.opencontainers.image.licenses"    = "GPL-3.0-or-later AND ${LIBVMAF_LICENSE}"
     "vmaf.backends"                        = "cpu"
     "vmaf.parent"                          = "cpu"
     "vmaf.provides"                        = "hip vaapi opencl"
@@ -168,7 +173,7 @@ target "oneapi2026" {
   labels = {
     "org.opencontainers.image.title"       = "vmaf:oneapi2026"
     "org.opencontainers.image.description" = "libvmaf on the CPU, FFmpeg with QSV, VA-API and OpenCL, SYCL"
-    "org.opencontainers.image.licenses"    = "GPL-3.0-or-later AND BSD-2-Clause-Patent AND LicenseRef-Intel-Developer-Tools AND LicenseRef-Intel-Simplified-Software"
+    "org.opencontainers.image.licenses"    = "GPL-3.0-or-later AND ${LIBVMAF_LICENSE} AND LicenseRef-Intel-Developer-Tools AND LicenseRef-Intel-Simplified-Software"
     "vmaf.backends"                        = "cpu"
     "vmaf.parent"                          = "cpu"
     "vmaf.provides"                        = "sycl opencl vaapi qsv"
@@ -240,7 +245,7 @@ target "go-server" {
   labels = {
     "org.opencontainers.image.title"       = "vmaf:go-server"
     "org.opencontainers.image.description" = "a server that scores video by HTTP and gRPC, no FFmpeg"
-    "org.opencontainers.image.licenses"    = "BSD-2-Clause-Patent AND BSD-2-Clause AND BSD-3-Clause AND Apache-2.0 AND MIT"
+    "org.opencontainers.image.licenses"    = "${LIBVMAF_LICENSE} AND BSD-2-Clause AND BSD-3-Clause AND Apache-2.0 AND MIT"
     "vmaf.backends"                        = "cpu"
     "vmaf.entry"                           = "vmaf-server"
     "vmaf.provides"                        = "server program runtime"

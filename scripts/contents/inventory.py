@@ -187,7 +187,7 @@ def _terms(saved: SavedImage, name: str, component: Mapping[str, Any]) -> tuple[
             return terms
     if name.startswith("intel-"):  # the vendor's image has no licence texts in _INTEL
         return _INTEL_TOOLS, "Intel's EULA"
-    return _LICENCES.get(name, ""), ""
+    return component.get("licence") or _LICENCES.get(name, ""), ""
 
 
 def _nvidia_terms(saved: SavedImage) -> str:

@@ -126,6 +126,7 @@ def build(
     }
     if "libvmaf" in overrides:
         environment["LIBVMAF_VERSION"] = overrides["libvmaf"].version
+        environment["LIBVMAF_LICENSE"] = overrides["libvmaf"].licence
         environment["CUDA_LICENSES"] = catalogue.NOT_REDISTRIBUTABLE
     if "ffmpeg" in overrides:
         environment["FFMPEG_VERSION"] = overrides["ffmpeg"].version

@@ -21,6 +21,18 @@ from scripts.core.paths import cache_dir
 
 _GIT_URL = re.compile(r"^(\w+://|git@)")
 _BACKENDS = ("cuda", "hip", "sycl")
+UNKNOWN_LICENCE = "LicenseRef-libvmaf-tree"
+"""The licence of a --libvmaf tree that is none of `_LICENCES`."""
+_LICENCES = {
+    "BSD+Patent": "BSD-2-Clause-Patent",
+    "EUROPEAN UNION PUBLIC LICENCE v. 1.2": "EUPL-1.2",
+    "GNU GENERAL PUBLIC LICENSE Version 3": "GPL-3.0-only",
+    "Apache License Version 2.0": "Apache-2.0",
+    "MIT License": "MIT",
+}
+"""The SPDX ids of licences, by a text in the first characters of the licence file."""
+_LICENCE_FILES = ("LICENSE", "LICENSE.md", "LICENSE.txt", "COPYING")
+_LICENCE_HEAD = 500
 _TITLES = {"libvmaf": "libvmaf", "ffmpeg": "FFmpeg"}
 
 
@@ -36,6 +48,8 @@ class SourceTree:
     version: str
     backends: frozenset[str]
     """The backends in libvmaf's meson_options.txt, and `cpu`; empty for FFmpeg."""
+    licence: str = ""
+    """The SPDX id of libvmaf's licence; empty for FFmpeg, as its configure states the licence."""
 
     @property
     def context(self) -> str:
@@ -65,12 +79,14 @@ def prepare(project: str, location: str) -> SourceTree:
         "source": origin,
         "digest": f"sha256:{digest}",
     }
+    if project == "libvmaf":
+        description["licence"] = _licence(parts["libvmaf"])
     described = copy / "source.json"
     described.write_text(json.dumps(description) + "\n")
     described.chmod(0o644)
     say(f"{project}: {version} from {origin}")
     backends = _backends(copy) if project == "libvmaf" else frozenset[str]()
-    return SourceTree(project, copy, version, backends)
+    return SourceTree(project, copy, version, backends, description.get("licence", ""))
 
 
 def _clone(project: str, url: str) -> tuple[Path, str]:
@@ -193,6 +209,21 @@ def _version(project: str, copy: Path) -> str:
         return match[1] if match else "unknown"
     release = copy / "RELEASE"
     return release.read_text().strip() if release.exists() else "unknown"
+
+
+def _licence(libvmaf: Path) -> str:
+    """Return the SPDX id of the licence in a checkout; UNKNOWN_LICENCE if it is not recognized.
+
+    Args:
+        libvmaf: the directory of the library; the licence is in it or in the one above.
+    """
+    for directory in (libvmaf, libvmaf.parent):
+        for path in (directory / name for name in _LICENCE_FILES):
+            head = path.read_text(errors="replace")[:_LICENCE_HEAD] if path.is_file() else ""
+            for name, licence in _LICENCES.items():
+                if name in " ".join(head.split()):
+                    return licence
+    return UNKNOWN_LICENCE
 
 
 def _backends(copy: Path) -> frozenset[str]:

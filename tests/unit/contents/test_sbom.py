@@ -136,6 +136,7 @@ def test_licence_in_prose_is_not_guessed(read: Read, text: bytes, licence: str) 
         ("tbb", part(), "LicenseRef-Intel-Simplified-Software", True),
         ("umf", part(), "Apache-2.0", False),
         ("libvmaf", part(), "BSD-2-Clause-Patent", False),
+        ("libvmaf", part(licence="EUPL-1.2"), "EUPL-1.2", False),
         ("hip", part(source="Debian package libx (testing)"), "Expat", False),
         ("unheard-of", part(), NOT_STATED, False),
     ],

@@ -5,12 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from scripts.contents import sbom
 from scripts.core.console import UserError
 from scripts.core.paths import ROOT
+from scripts.dockerfile import bake
 from scripts.engine import client
 from scripts.images import bases, build, catalogue, sizes
 from scripts.images.catalogue import Image
 from scripts.images.sources import SourceTree
+from tests.support.buildx import needs_buildx
 
 
 def image(backends: str, *provides: str) -> Image:
@@ -44,6 +47,19 @@ def test_unknown_value_of_a_variable_is_refused(name: str, value: str) -> None:
     build.check_variables([image("cpu")], {name: value})
     build.check_variables([dev], {"FFMPEG": "7.1", "LIBVMAF_CUDA": "clang", "CUDA": "13"})
     build.check_variables([dev], {})
+
+
+@needs_buildx
+def test_labels_name_the_licence_of_a_libvmaf_tree(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bake file puts the licence of a --libvmaf tree into the label of each free image."""
+    monkeypatch.delenv("LIBVMAF_LICENSE", raising=False)
+    default = catalogue.read(bake.bake_print())
+    monkeypatch.setenv("LIBVMAF_LICENSE", "EUPL-1.2")
+    other = catalogue.read(bake.bake_print())
+    for name, image in default.items():
+        label = image.labels[sbom.LABEL]
+        assert other[name].labels[sbom.LABEL] == label.replace("BSD-2-Clause-Patent", "EUPL-1.2")
+        assert label == catalogue.NOT_REDISTRIBUTABLE or "BSD-2-Clause-Patent" in label
 
 
 def test_default_release_of_ffmpeg_is_the_same_everywhere() -> None:

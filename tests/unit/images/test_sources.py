@@ -60,6 +60,27 @@ def test_backends_are_read_from_the_options(tmp_path: Path) -> None:
     assert sources.prepare("libvmaf", str(libvmaf_tree(tmp_path / "b"))).backends == {"cpu", "cuda"}
 
 
+@pytest.mark.parametrize(
+    ("directory", "name", "text", "licence"),
+    [
+        ("", "LICENSE", "LICENSE - BSD+Patent\nnot the GNU General", "BSD-2-Clause-Patent"),
+        ("libvmaf", "COPYING", "  GNU GENERAL PUBLIC LICENSE\n  Version 3, 2007", "GPL-3.0-only"),
+        ("", "LICENSE.md", "MIT License\n", "MIT"),
+        ("", "LICENSE", "Terms of our own\n" + 500 * "." + "MIT License", sources.UNKNOWN_LICENCE),
+        ("", "README", "MIT License", sources.UNKNOWN_LICENCE),
+    ],
+)
+def test_licence_is_read_from_the_tree(
+    tmp_path: Path, directory: str, name: str, text: str, licence: str
+) -> None:
+    """The licence of a libvmaf tree is the one that its licence file begins with."""
+    tree = libvmaf_tree(tmp_path / "vmaf")
+    (tree / directory / name).write_text(text)
+    source = sources.prepare("libvmaf", str(tree))
+    described = json.loads((source.directory / "source.json").read_text())
+    assert (source.licence, described["licence"]) == (licence, licence)
+
+
 def test_digest_depends_on_content_only(tmp_path: Path) -> None:
     """The digest of a tree changes when a file is edited, not when it is touched."""
 
