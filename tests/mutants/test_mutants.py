@@ -143,7 +143,10 @@ def unrelated_message(test: Property, image: Subject, arguments: Mapping[str, An
         **arguments,
         **({"lavapipe": lambda image: image} if "lavapipe" in arguments else {}),
     }
-    message = message_of(test, broken, arguments)
+    try:
+        message = message_of(test, broken, arguments)
+    finally:
+        broken.close()
     return message if broken.attempted else None
 
 
