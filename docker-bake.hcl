@@ -31,7 +31,7 @@ variable "CUDA_LICENSES" {
 variable "FFMPEG" {
   default = "9.0"
 }
-release = FFMPEG == "9.0" ? "" : "-ffmpeg${FFMPEG}"
+tag_suffix = FFMPEG == "9.0" ? "" : "-ffmpeg${FFMPEG}"
 
 // The version of FFmpeg in the images; the build sessions set it for a --ffmpeg tree.
 variable "FFMPEG_VERSION" {
@@ -91,7 +91,7 @@ target "_production" {
 target "cpu" {
   inherits = ["_production"]
   target   = "final-cpu"
-  tags     = ["vmaf:cpu${release}"]
+  tags     = ["vmaf:cpu${tag_suffix}"]
   labels = {
     "org.opencontainers.image.title"       = "vmaf:cpu"
     "org.opencontainers.image.description" = "libvmaf and FFmpeg for any machine, no GPU"
@@ -105,7 +105,7 @@ target "cuda12" {
   inherits = ["_production"]
   target   = "final-cuda12"
   contexts = LIBVMAF_CUDA == "clang" ? { cuda-devel = "target:cuda-from-clang" } : {}
-  tags     = ["vmaf:cuda12${release}"]
+  tags     = ["vmaf:cuda12${tag_suffix}"]
   labels = {
     "org.opencontainers.image.title"       = "vmaf:cuda12"
     "org.opencontainers.image.description" = "libvmaf and FFmpeg with CUDA 12, NVENC and NVDEC"
@@ -127,7 +127,7 @@ target "cuda13" {
     ffmpeg-cuda12    = "target:ffmpeg-cuda12"
     runtime          = "target:runtime"
   }
-  tags = ["vmaf:cuda13${release}"]
+  tags = ["vmaf:cuda13${tag_suffix}"]
   labels = {
     "org.opencontainers.image.title"       = "vmaf:cuda13"
     "org.opencontainers.image.description" = "libvmaf and FFmpeg with CUDA 13, NVENC and NVDEC"
@@ -141,7 +141,7 @@ target "cuda13" {
 target "vulkan" {
   inherits = ["_production"]
   target   = "final-vulkan"
-  tags     = ["vmaf:vulkan${release}"]
+  tags     = ["vmaf:vulkan${tag_suffix}"]
   labels = {
     "org.opencontainers.image.title"       = "vmaf:vulkan"
     "org.opencontainers.image.description" = "libvmaf on the CPU, FFmpeg with Vulkan and libplacebo"
@@ -155,7 +155,7 @@ target "vulkan" {
 target "rocm6" {
   inherits = ["_production"]
   target   = "final-rocm6"
-  tags     = ["vmaf:rocm6${release}"]
+  tags     = ["vmaf:rocm6${tag_suffix}"]
   labels = {
     "org.opencontainers.image.title"       = "vmaf:rocm6"
     "org.opencontainers.image.description" = "libvmaf on the CPU, FFmpeg with VA-API and OpenCL, HIP 6"
@@ -169,7 +169,7 @@ target "rocm6" {
 target "oneapi2026" {
   inherits = ["_production"]
   target   = "final-oneapi2026"
-  tags     = ["vmaf:oneapi2026${release}"]
+  tags     = ["vmaf:oneapi2026${tag_suffix}"]
   labels = {
     "org.opencontainers.image.title"       = "vmaf:oneapi2026"
     "org.opencontainers.image.description" = "libvmaf on the CPU, FFmpeg with QSV, VA-API and OpenCL, SYCL"
@@ -189,7 +189,7 @@ target "all-backends" {
     cuda-devel          = cuda_devel
     bundle-all-backends = "target:bundle-all-backends"
   }
-  tags = ["vmaf:all-backends${release}"]
+  tags = ["vmaf:all-backends${tag_suffix}"]
   labels = {
     "org.opencontainers.image.title"       = "vmaf:all-backends"
     "org.opencontainers.image.description" = "libvmaf with CUDA, one FFmpeg for all GPUs, nvcc"
@@ -215,7 +215,7 @@ target "dev" {
     VMAF_UID = VMAF_UID
     VMAF_GID = VMAF_GID
   }
-  tags = ["vmaf:dev${release}"]
+  tags = ["vmaf:dev${tag_suffix}"]
   labels = {
     "org.opencontainers.image.title"       = "vmaf:dev"
     "org.opencontainers.image.description" = "The workbench: every SDK, FFmpeg, libvmaf, ONNX Runtime"

@@ -11,8 +11,8 @@ set -eu
 base=
 [ "$1" != --testing ] || { base=$2 && shift 2; }
 
-# As in the image, the loader looks for each root's libraries in /usr/local/lib and in the directories
-# that the root's configuration of the loader names.
+# As in the image, the loader looks for each root's libraries in /usr/local/lib and in the
+# directories that the root's configuration of the loader names.
 path=
 for root; do
     for directory in /usr/local/lib $(cat "$root"/etc/ld.so.conf.d/*.conf 2>/dev/null || true); do

@@ -43,3 +43,9 @@ def test_closed_output_prints_no_traceback() -> None:
     )
     os.close(write)
     assert (done.returncode, done.stderr) == (141, b"")
+
+
+def test_output_of_compilers_is_printed_unchanged(capsys: pytest.CaptureFixture[str]) -> None:
+    """A line number between colons is printed as it is; rich would replace `:100:` by an emoji."""
+    console.say("algorithm:100:25: error")
+    assert capsys.readouterr().err == "algorithm:100:25: error\n"

@@ -4,8 +4,8 @@
 #   ffmpeg.sh build|test VARIANT...
 #
 # `build` writes /out/ffmpeg/{runtime,dev,opened,manifest}: programs and libraries; headers and .pc
-# files; packages that no ELF file names; the entry of versions.json. `test` runs checkasm and the FATE tests that need no sample files,
-# and checks the list of files that configure may read.
+# files; packages that no ELF file names; the entry of versions.json. `test` runs checkasm and the
+# FATE tests that need no sample files, and checks the list of files that configure may read.
 # VMAF_SPLIT_CONFIG=0 in the environment compiles every object with the complete config.h.
 set -eu
 # shellcheck source=../compile.sh

@@ -3,9 +3,9 @@
 #
 #   locked.sh NAME
 #
-# The file is looked for in apt's cache mount, at the mirrors of the image's own list of sources, and
-# in Debian's archive of all files at the day that the lock names. Its digest is checked wherever it
-# is from: a file with another content ends the build.
+# The file is taken from apt's cache mount, from a mirror in the image's list of sources, or from
+# Debian's archive of the day that the lock names, in this order. A file whose digest is not the
+# locked one ends the build.
 set -eu
 name=$1
 shown=docker/recipes/fetch/locked/sources.lock
