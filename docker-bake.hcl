@@ -5,6 +5,7 @@
 //   vmaf.backends   libvmaf's compute backends
 //   vmaf.parent     the image that it extends; its capabilities and their tests are inherited
 //   vmaf.provides   the capabilities it adds; each test names the capabilities it needs
+//   vmaf.without    features that FFmpeg was built without
 //   vmaf.entry      the program that `docker run` passes its arguments to
 
 variable "REVISION" {
@@ -13,7 +14,7 @@ variable "REVISION" {
 
 // The version of libvmaf in the images; the build sessions set it for a --libvmaf tree.
 variable "LIBVMAF_VERSION" {
-  default = "3.2.0"
+  default = "3.2.0+gf85a85369"
 }
 
 // The licence of libvmaf; the build sessions set it for a --libvmaf tree.
@@ -38,6 +39,11 @@ variable "FFMPEG_VERSION" {
   default = FFMPEG
 }
 
+// accept: where a file of sources.lock cannot be fetched, take the release that Debian has now.
+variable "VMAF_LOCK" {
+  default = null
+}
+
 // The compiler of the CUDA kernels in vmaf:cuda12: nvcc, or clang; docs/licences.md compares them.
 variable "LIBVMAF_CUDA" {
   default = "nvcc"
@@ -49,10 +55,22 @@ variable "CUDA" {
 }
 cuda_devel = CUDA == "13" ? "target:cuda13-from-wheels" : "target:cuda-devel"
 
+// Features that FFmpeg is built without, such as "libjxl libsrt", for smaller images.
+variable "FFMPEG_WITHOUT" {
+  default = null
+}
+
 // 0 compiles all files of FFmpeg with the complete config.h; docs/caching.md describes the option.
 // It has no default, because a build argument that is set is part of the cache keys.
 variable "VMAF_SPLIT_CONFIG" {
   default = null
+}
+
+_args = {
+  FFMPEG            = FFMPEG
+  FFMPEG_WITHOUT    = FFMPEG_WITHOUT
+  VMAF_LOCK         = VMAF_LOCK
+  VMAF_SPLIT_CONFIG = VMAF_SPLIT_CONFIG
 }
 
 // The user of vmaf:dev.
@@ -65,7 +83,7 @@ variable "VMAF_GID" {
 
 group "default" {
   targets = [
-    "cpu", "cuda12", "cuda13", "rocm6", "oneapi2026", "vulkan", "all-backends", "dev", "go-server",
+    "cpu", "cuda12", "cuda13", "rocm6", "rocm7", "oneapi2026", "vulkan", "all-backends", "dev", "go-server",
   ]
 }
 
@@ -81,10 +99,11 @@ target "_common" {
 target "_production" {
   inherits   = ["_common"]
   dockerfile = "docker/Dockerfile.production-gpu"
-  args       = { FFMPEG = FFMPEG, VMAF_SPLIT_CONFIG = VMAF_SPLIT_CONFIG }
+  args       = _args
   labels = {
-    "vmaf.entry"  = "vmaf"
-    "vmaf.ffmpeg" = FFMPEG_VERSION
+    "vmaf.entry"   = "vmaf"
+    "vmaf.ffmpeg"  = FFMPEG_VERSION
+    "vmaf.without" = FFMPEG_WITHOUT
   }
 }
 
@@ -152,17 +171,33 @@ target "vulkan" {
   }
 }
 
-target "rocm6" {
+target "_rocm" {
   inherits = ["_production"]
-  target   = "final-rocm6"
+  target   = "final-rocm"
+  labels = {
+    "org.opencontainers.image.licenses" = "GPL-3.0-or-later AND ${LIBVMAF_LICENSE}"
+    "vmaf.backends"                     = "cpu"
+    "vmaf.parent"                       = "cpu"
+    "vmaf.provides"                     = "hip vaapi opencl"
+  }
+}
+
+target "rocm6" {
+  inherits = ["_rocm"]
   tags     = ["vmaf:rocm6${tag_suffix}"]
   labels = {
     "org.opencontainers.image.title"       = "vmaf:rocm6"
     "org.opencontainers.image.description" = "libvmaf on the CPU, FFmpeg with VA-API and OpenCL, HIP 6"
-    "org.opencontainers.image.licenses"    = "GPL-3.0-or-later AND ${LIBVMAF_LICENSE}"
-    "vmaf.backends"                        = "cpu"
-    "vmaf.parent"                          = "cpu"
-    "vmaf.provides"                        = "hip vaapi opencl"
+  }
+}
+
+target "rocm7" {
+  inherits = ["_rocm"]
+  args     = { ROCM = "7" }
+  tags     = ["vmaf:rocm7${tag_suffix}"]
+  labels = {
+    "org.opencontainers.image.title"       = "vmaf:rocm7"
+    "org.opencontainers.image.description" = "libvmaf on the CPU, FFmpeg with VA-API and OpenCL, HIP 7"
   }
 }
 
@@ -293,16 +328,16 @@ target "_base_stage" {
   inherits   = ["_common"]
   dockerfile = "docker/Dockerfile.production-gpu"
   target     = stage
-  args       = { FFMPEG = FFMPEG, VMAF_SPLIT_CONFIG = VMAF_SPLIT_CONFIG }
+  args       = _args
   matrix = {
     stage = [
       "base-testing", "ffmpeg-source", "libvmaf-cpu", "libvmaf-source", "runtime", "toolchain",
-      "toolchain-oneapi2026",
+      "toolchain-vaapi",
     ]
   }
 }
 
-// libvmaf with the GPU backends of forks. scripts/images/build.py replaces libvmaf-rocm6 and
+// libvmaf with the GPU backends of forks. scripts/images/build.py replaces libvmaf-rocm and
 // libvmaf-oneapi2026 with these targets if the --libvmaf tree has the backend.
 target "_fork" {
   inherits   = ["_common"]
@@ -318,10 +353,21 @@ target "libvmaf-hip" {
   }
 }
 
+target "toolchain-hip7" {
+  inherits = ["_production"]
+  target   = "toolchain-hip"
+  args     = { ROCM = "7" }
+}
+
+target "libvmaf-hip7" {
+  inherits = ["libvmaf-hip"]
+  contexts = { toolchain-hip = "target:toolchain-hip7" }
+}
+
 target "libvmaf-sycl" {
   inherits = ["_fork"]
   target   = "libvmaf-sycl"
-  contexts = { toolchain-oneapi2026 = "target:toolchain-oneapi2026" }
+  contexts = { toolchain-vaapi = "target:toolchain-vaapi" }
 }
 
 // The tests of libvmaf and FFmpeg, for `nox -s upstream-tests`. They use the caches of the images

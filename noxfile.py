@@ -17,6 +17,7 @@ IMAGES = {
     "cuda12": "with CUDA 12, NVENC and NVDEC (--libvmaf, --ffmpeg)",
     "cuda13": "with CUDA 13, for Turing to Blackwell (--libvmaf, --ffmpeg)",
     "rocm6": "with HIP 6, VA-API and OpenCL; libvmaf on the CPU (--libvmaf, --ffmpeg)",
+    "rocm7": "with HIP 7, VA-API and OpenCL; libvmaf on the CPU (--libvmaf, --ffmpeg)",
     "vulkan": "with Vulkan filters and libplacebo (--libvmaf, --ffmpeg)",
     "oneapi2026": "with SYCL, QSV, VA-API and OpenCL (--libvmaf, --ffmpeg)",
     "all-backends": "with nvcc and one FFmpeg for all GPUs (--libvmaf, --ffmpeg)",

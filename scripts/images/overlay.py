@@ -12,8 +12,13 @@ from scripts.images.sources import SourceTree
 
 CA_BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
 """The CA bundles of Debian and Fedora."""
-FORK_BACKENDS = {"rocm6": "hip", "oneapi2026": "sycl"}
-"""The libvmaf backend that an image gets in addition if the `--libvmaf` tree has it."""
+FORK_BACKENDS = {
+    "rocm6": ("hip", "libvmaf-rocm", "libvmaf-hip"),
+    "rocm7": ("hip", "libvmaf-rocm", "libvmaf-hip7"),
+    "oneapi2026": ("sycl", "libvmaf-oneapi2026", "libvmaf-sycl"),
+}
+"""The libvmaf backend that an image gets in addition if the `--libvmaf` tree has it, the stage that
+is replaced for it, and the bake target that replaces the stage."""
 VENDOR_BACKENDS = frozenset({"sycl"})
 """The backends that need the compiler in the vendor's image (VMAF_BASES=vendor)."""
 
@@ -52,10 +57,10 @@ def overlay(
     backends = frozenset().union(*(tree.backends for tree in overrides))
     forks = {
         image: {
-            "contexts": {f"libvmaf-{image}": f"target:libvmaf-{backend}"},
+            "contexts": {stage: f"target:{target}"},
             "labels": {"vmaf.backends": f"cpu {backend}"},
         }
-        for image, backend in FORK_BACKENDS.items()
+        for image, (backend, stage, target) in FORK_BACKENDS.items()
         if backend in backends and (base_source == "vendor" or backend not in VENDOR_BACKENDS)
     }
     return {"target": {"_common": common, "_bootstrap": machine, **forks}}

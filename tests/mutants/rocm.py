@@ -44,7 +44,7 @@ MUTANTS = based_on(
     ),
     Mutant(
         "hip-of-release-7",
-        test_rocm.test_hip_release_is_6,
+        test_rocm.test_hip_release_is_the_requested_one,
         r"hip is of version 7\.",
         as_root(f"""sed -i 's/"version": "6\\./"version": "7./' {VERSIONS}"""),
     ),
@@ -53,7 +53,7 @@ MUTANTS = based_on(
         test_rocm.test_hip_libraries_load,
         "libhsa-runtime64.*cannot open shared object file",
         as_root("rm /usr/lib/*/libhsa-runtime64.so.1"),
-        params={"library": "libamdhip64.so.6"},
+        params={"library": "libamdhip64.so.{}"},
     ),
     Mutant(
         "no-comgr-library",

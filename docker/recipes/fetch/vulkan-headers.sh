@@ -3,7 +3,7 @@
 # Result: /out/vulkan-headers, which is copied to /.
 set -eu
 out=/out/vulkan-headers/usr/local
-dpkg-deb -x "$(/run/recipes/locked/locked.sh vulkan-headers)" /tmp/vulkan
+dpkg-deb -x "$(/run/recipes/locked/locked.sh fetch vulkan-headers)" /tmp/vulkan
 # In /usr/local/include they precede stable's in /usr/include.
 mkdir -p $out/share
 mv /tmp/vulkan/usr/include $out/

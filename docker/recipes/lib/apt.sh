@@ -3,9 +3,8 @@
 #
 #   apt.sh install PACKAGE...        install without recommended packages
 #   apt.sh purge PACKAGE...          remove packages that only this step needed
-#   apt.sh enable deb-src|non-free   add a component to the image's own Debian sources
+#   apt.sh enable non-free           add a component to the image's own Debian sources
 #   apt.sh download PACKAGE...       fetch packages into the cache and print the files' paths
-#   apt.sh source PACKAGE            fetch a verified source package into the current directory
 set -eu
 
 # These settings override the image's own: Debian's container images delete every package after
@@ -52,7 +51,6 @@ enable)
         [ -s "$list" ] || continue
         case $1 in
         non-free) sed -i -E 's/^(deb .* main)$/\1 contrib non-free/; s/^(Components: .*main)$/\1 contrib non-free/' "$list" ;;
-        deb-src) sed -i -E 's/^deb (.*)$/&\ndeb-src \1/; s/^Types: deb$/Types: deb deb-src/' "$list" ;;
         *) echo "apt.sh: cannot enable '$1'" >&2 && exit 2 ;;
         esac
     done
@@ -65,9 +63,8 @@ download)
         find "$PWD" -name "${package}_$(echo "$version" | sed 's/:/%3a/')_*.deb"
     done
     ;;
-source) indexed apt source --download-only "$@" ;;
 *)
-    sed -n '2,8s/^# \{0,1\}//p' "$0" >&2
+    sed -n '2,7s/^# \{0,1\}//p' "$0" >&2
     exit 2
     ;;
 esac

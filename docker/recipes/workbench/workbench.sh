@@ -17,7 +17,7 @@ EOT
 dpkg-query -W -f '${Package}\n' >/tmp/base
 dpkg-query --admindir=/run/dpkg -W -f '${Package}\n' | grep -vxFf /tmp/base >/tmp/toolchain
 # Go's own tests are 50 MB, and some are programs for other machines.
-xargs /run/recipes/apt.sh install \
+xargs /run/recipes/locked/locked.sh install "hip$ROCM" \
     -o 'DPkg::Options::=--path-exclude=/usr/share/go-*/test/*' \
     -o 'DPkg::Options::=--path-exclude=/usr/share/go-*/src/*/testdata/*' "$@" </tmp/toolchain
 rm /tmp/base /tmp/toolchain

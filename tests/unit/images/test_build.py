@@ -67,7 +67,7 @@ def test_default_release_of_ffmpeg_is_the_same_everywhere() -> None:
     _, releases = build.VARIABLES["FFMPEG"]
     dockerfile = (ROOT / "docker" / "Dockerfile.production-gpu").read_text()
     bake_file = (ROOT / "docker-bake.hcl").read_text()
-    assert f"\nARG FFMPEG={releases[0]}\n" in dockerfile
+    assert f"\nARG FFMPEG={releases[0]} " in dockerfile
     assert f'variable "FFMPEG" {{\n  default = "{releases[0]}"\n}}' in bake_file
     assert f'FFMPEG == "{releases[0]}" ? ""' in bake_file
     locked = (ROOT / "docker" / "recipes" / "fetch" / "locked" / "sources.lock").read_text().split()

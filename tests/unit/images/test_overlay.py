@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from scripts.core.paths import ROOT
+from scripts.dockerfile import bake
 from scripts.images import overlay as overlays
 from scripts.images.overlay import overlay, write_overlay
 from scripts.images.sources import SourceTree
@@ -62,7 +63,7 @@ def test_hip_of_a_source_tree_is_selected_in_rocm6(tmp_path: Path) -> None:
     """A libvmaf tree with HIP replaces libvmaf's stage of `rocm6`, and changes the label."""
     targets = overlay(tmp_path, overrides=[libvmaf("cpu", "cuda", "hip")], environment={})["target"]
     assert targets["rocm6"] == {
-        "contexts": {"libvmaf-rocm6": "target:libvmaf-hip"},
+        "contexts": {"libvmaf-rocm": "target:libvmaf-hip"},
         "labels": {"vmaf.backends": "cpu hip"},
     }
     for trees in ([], [libvmaf("cpu", "cuda")], [libvmaf("cpu", "sycl")]):
@@ -89,9 +90,10 @@ def test_stages_of_fork_backends_exist() -> None:
     """
     main = (ROOT / "docker" / "Dockerfile.production-gpu").read_text()
     vendor = (ROOT / "docker" / "Dockerfile.vendor").read_text()
-    for image, backend in overlays.FORK_BACKENDS.items():
-        assert f"FROM libvmaf-cpu AS libvmaf-{image}\n" in main
-        assert f" AS libvmaf-{backend}\n" in vendor
+    for _, stage, target in overlays.FORK_BACKENDS.values():
+        assert f"FROM libvmaf-cpu AS {stage}\n" in main
+        printed = bake.bake_print(target)["target"][target]
+        assert f" AS {printed['target']}\n" in vendor
 
 
 def test_package_indexes_are_secrets(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """Fetching the files of sources.lock, from mirrors on loopback with faults."""
 
 import hashlib
+import json
+import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -12,6 +14,7 @@ import pytest
 
 from scripts.core import process
 from scripts.core.paths import ROOT
+from scripts.images import bases
 
 HELPER = Path("/usr/lib/apt/apt-helper")
 pytestmark = pytest.mark.skipif(not HELPER.exists(), reason=f"needs apt: {HELPER} is absent")
@@ -56,15 +59,22 @@ class Build:
 
     def __init__(self, directory: Path) -> None:
         """Write the lock, the list of sources and the recipe with their paths."""
-        self.mirror, self.archive = Mirror(), Mirror()
+        self.mirror, self.upstream, self.archive = Mirror(), Mirror(), Mirror()
         self.directory = directory
         lock = directory / "sources.lock"
-        lock.write_text(f"# name version\narchive {DAY}\nx1.0  1.0  {SHA256}  {PATH}\n")
+        upstream = f"{self.upstream.url}/{Path(PATH).name}"
+        lock.write_text(
+            f"# name version\narchive {DAY}\n"
+            f"x1.0  1.0  {SHA256}  testing  {PATH}  {upstream}\n"
+            f"y1.0  1.0  {SHA256}  testing  {PATH}\n"
+            "wheels/a-b  2.0  0123  pypi  a-b\nwheels/c  3.1  4567  pypi  c\n"
+        )
         (directory / "sources.list").write_text("")
         self.use(self.mirror.url)
         text = RECIPE.read_text()
         for old, new in {
             "/tmp/locked.log": str(directory / "log"),  # noqa: S108 (a path in the recipe)
+            "/tmp/accept": str(directory / "accept"),  # noqa: S108 (likewise)
             "/run/recipes/locked/sources.lock": str(lock),
             "/var/cache/apt": str(directory / "cache"),
             "/etc/apt/sources.list ": f"{directory}/sources.list ",
@@ -81,10 +91,19 @@ class Build:
         sources = self.directory / "sources.list"
         sources.write_text(f"deb {mirror}/debian trixie main\n")
 
-    def fetch(self, name: str = "x1.0") -> process.CompletedProcess[str]:
+    def run(self, *arguments: str, **environment: str) -> process.CompletedProcess[str]:
         """Run the recipe."""
-        environment = {**process.environment(), "LOCKED_TIMEOUT": "2", "no_proxy": "127.0.0.1"}
-        return process.run("sh", str(self.recipe), name, env=environment, timeout=60)
+        environment = {
+            **process.environment(),
+            "LOCKED_TIMEOUT": "2",
+            "no_proxy": "127.0.0.1",
+            **environment,
+        }
+        return process.run("sh", str(self.recipe), *arguments, env=environment, timeout=60)
+
+    def fetch(self, name: str = "x1.0", **environment: str) -> process.CompletedProcess[str]:
+        """Fetch a file."""
+        return self.run("fetch", name, **environment)
 
 
 @pytest.fixture
@@ -92,7 +111,7 @@ def build(tmp_path: Path) -> Iterator[Build]:
     """Return a build step; stop its servers later."""
     made = Build(tmp_path)
     yield made
-    for mirror in (made.mirror, made.archive):
+    for mirror in (made.mirror, made.upstream, made.archive):
         mirror.server.shutdown()
         mirror.server.server_close()
 
@@ -112,8 +131,15 @@ def test_locked_file_is_from_the_mirror(build: Build) -> None:
     assert not build.archive.requests
 
 
-def test_file_that_the_mirror_lacks_is_from_the_archive(build: Build) -> None:
-    """If the mirror has moved on, the file is from Debian's archive of the locked day."""
+def test_file_that_the_mirror_lacks_is_from_upstream(build: Build) -> None:
+    """If the mirror has moved on, a file with an address is from there, before the archive."""
+    build.upstream.files[f"/{Path(PATH).name}"] = CONTENT
+    assert fetched(build.fetch()) == CONTENT
+    assert not build.archive.requests
+
+
+def test_file_that_only_the_archive_has_is_from_there(build: Build) -> None:
+    """The last place is Debian's archive of the locked day."""
     build.archive.files[f"/archive/debian/{DAY}/{PATH}"] = CONTENT
     assert fetched(build.fetch()) == CONTENT
 
@@ -144,9 +170,12 @@ def test_file_that_nothing_has_ends_the_build(build: Build) -> None:
     done = build.fetch()
     assert done.returncode == 1
     last = done.stderr.strip().splitlines()[-1]
-    assert "neither Debian's mirrors nor its archive have x_1.0.orig.tar.xz" in last
-    assert SHA256 in last
+    assert "neither Debian's mirrors, nor upstream, nor Debian's archive have" in last
+    assert f"x_1.0.orig.tar.xz (sha256:{SHA256})" in last
     assert "docker/recipes/fetch/locked/sources.lock" in last
+    for way in ("`nox -s update`", "VMAF_LOCK=accept"):
+        assert way in last
+    assert "nor upstream" not in build.fetch("y1.0").stderr
 
 
 def test_damaged_file_in_the_cache_is_fetched_again(build: Build) -> None:
@@ -164,16 +193,88 @@ def test_unknown_name_is_refused(build: Build) -> None:
     assert "x2.0 is not in docker/recipes/fetch/locked/sources.lock, which has x1.0" in done.stderr
 
 
+def test_entry_of_versions_json_is_from_the_lock(build: Build) -> None:
+    """The entry of a fetched file has the locked version and digest."""
+    build.mirror.files[f"/debian/{PATH}"] = CONTENT
+    build.fetch()
+    assert json.loads(build.run("describe", "x1.0", "X").stdout) == {
+        "name": "X",
+        "version": "1.0",
+        "source": "x_1.0.orig.tar.xz from Debian's pool",
+        "digest": f"sha256:{SHA256}",
+    }
+
+
+APT = """#!/bin/sh
+echo "$@" >>{calls}
+case "$*" in *tar-only*) printf '%s' '{content}' >{name} ;; esac
+"""
+"""A replacement of apt-get, which would need Debian's signature on a list of packages."""
+
+
+@pytest.mark.parametrize("mirror_has", ["nothing", "another content"])
+def test_accepted_release_takes_the_place_of_the_locked_one(build: Build, mirror_has: str) -> None:
+    """VMAF_LOCK=accept takes apt's release; a warning and versions.json say so."""
+    if mirror_has == "another content":
+        build.mirror.files[f"/debian/{PATH}"] = b"unsigned"
+    calls = build.directory / "calls"
+    program = build.directory / "apt-get"
+    program.write_text(APT.format(calls=calls, content=OTHER.decode(), name="x_1.1.orig.tar.xz"))
+    program.chmod(0o755)
+    done = build.fetch(VMAF_LOCK="accept", PATH=f"{build.directory}:{os.environ['PATH']}")
+    assert fetched(done) == OTHER
+    warning = "#warning the lock has x_1.0.orig.tar.xz, and x_1.1.orig.tar.xz of Debian testing"
+    assert f"{warning} was accepted\n" in done.stderr
+    update, source = calls.read_text().splitlines()
+    assert update.endswith(" update")
+    assert source.endswith(" source --download-only --tar-only --only-source x")
+    assert json.loads(build.run("describe", "x1.0", "X").stdout) == {
+        "name": "X",
+        "version": "1.1",
+        "source": "x_1.1.orig.tar.xz from Debian's pool",
+        "digest": f"sha256:{hashlib.sha256(OTHER).hexdigest()}",
+        "lock": f"accepted instead of 1.0, sha256:{SHA256}",
+    }
+
+
+def test_locked_file_is_taken_although_others_are_accepted(build: Build) -> None:
+    """With VMAF_LOCK=accept, a file that can be had is the locked one."""
+    build.mirror.files[f"/debian/{PATH}"] = CONTENT
+    done = build.fetch(VMAF_LOCK="accept")
+    assert fetched(done) == CONTENT
+    assert "#warning" not in done.stderr
+
+
+def test_nothing_to_accept_ends_the_build(build: Build) -> None:
+    """If Debian has no release to accept, the message is the one of a missing file."""
+    program = build.directory / "apt-get"
+    program.write_text("#!/bin/sh\nexit 100\n")
+    program.chmod(0o755)
+    done = build.fetch(VMAF_LOCK="accept", PATH=f"{build.directory}:{os.environ['PATH']}")
+    assert done.returncode == 1
+    assert "nor Debian's archive have x_1.0.orig.tar.xz" in done.stderr
+
+
+def test_wheels_are_requirements(build: Build) -> None:
+    """The wheels of a part are printed with the digests that pip compares."""
+    lines = build.run("requirements", "wheels").stdout.splitlines()
+    assert lines == ["a-b==2.0 --hash=sha256:0123", "c==3.1 --hash=sha256:4567"]
+
+
 def test_lock_is_well_formed() -> None:
-    """Each line of the lock has a name, a version, a SHA-256 and a path that has the version."""
+    """Each line of the lock has a name, a version, a SHA-256, an origin and a path."""
     rows: list[Any] = [
         line.split() for line in LOCK.read_text().splitlines() if not line.startswith("#")
     ]
     (archive,) = [row for row in rows if row[0] == "archive"]
     assert len(archive) == 2
     rows.remove(archive)
-    assert len({row[0] for row in rows}) == len(rows) > 3
-    for _, version, sha256, path in rows:
+    assert len({row[0] for row in rows}) == len(rows) > 40
+    for _, version, sha256, origin, path, *address in rows:
         assert len(bytes.fromhex(sha256)) == 32
-        assert version in path
-        assert path.startswith("pool/")
+        if origin in ("testing", "experimental", bases.SUITE):
+            assert path.startswith("pool/")
+            assert version in path
+        else:
+            assert origin in ("pypi", "crates.io")
+        assert all(version in url for url in address)

@@ -6,7 +6,8 @@
 # `build` writes /out/ffmpeg/{runtime,dev,opened,manifest}: programs and libraries; headers and .pc
 # files; packages that no ELF file names; the entry of versions.json. `test` runs checkasm and the
 # FATE tests that need no sample files, and checks the list of files that configure may read.
-# VMAF_SPLIT_CONFIG=0 in the environment compiles every object with the complete config.h.
+# In the environment, VMAF_SPLIT_CONFIG=0 compiles every object with the complete config.h, and
+# FFMPEG_WITHOUT names features that are left out, such as "libjxl libsrt".
 set -eu
 # shellcheck source=../compile.sh
 . /run/recipes/compile.sh
@@ -17,7 +18,7 @@ variants=$*
 
 # The features that configure enables: "VARIANT...: FEATURE...". They are disabled for all other
 # variants, as configure would enable some of them by itself.
-options=
+options='' left_out=''
 while IFS=: read -r where features; do
     state=disable
     for variant in $variants; do
@@ -26,6 +27,9 @@ while IFS=: read -r where features; do
         esac
     done
     for feature in $features; do
+        case " ${FFMPEG_WITHOUT-} " in
+        *" $feature "*) left_out="$left_out $feature" && options="$options --disable-$feature" && continue ;;
+        esac
         # FFmpeg 9 compiles its shaders with glslc when it is built. Older releases compile them
         # when they run, with libshaderc.
         [ "$feature" != libshaderc ] || grep -qx ' *libshaderc' /src/configure || continue
@@ -37,7 +41,10 @@ all: libvmaf
 all: libx264 libx265
 all: libaom libsvtav1
 all: libdav1d libvpx
-all: libwebp
+all: librav1e libsrt
+all: libwebp libjxl
+all: libopenjpeg lcms2
+all: libvidstab
 all: libopus libvorbis
 all: libmp3lame libsoxr
 all: libass libfreetype
@@ -50,11 +57,17 @@ cuda12: nvenc nvdec
 cuda12: cuvid cuda-llvm
 vulkan: vulkan libshaderc
 vulkan: libplacebo
-rocm6 oneapi2026: vaapi libdrm
-rocm6 oneapi2026: opencl
+rocm oneapi2026: vaapi libdrm
+rocm oneapi2026: opencl
 oneapi2026: libvpl
 none: nonfree cuda-nvcc
 EOT
+for feature in ${FFMPEG_WITHOUT-}; do
+    case " $left_out " in
+    *" $feature "*) ;;
+    *) echo "ffmpeg.sh: FFMPEG_WITHOUT names '$feature', which is no feature of this list" >&2 && exit 1 ;;
+    esac
+done
 
 # List all files that configure could read, so that a file that it looks for and that is missing
 # changes the list when it appears. That is the complete image without the kernel's directories,

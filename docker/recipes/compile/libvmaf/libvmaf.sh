@@ -16,6 +16,8 @@ shift
 # The kernels' include paths are relative to a build directory inside the tree.
 cp -r /src/libvmaf /src/model /build/
 cd /build/libvmaf
+# The library's own version names the commit, as versions.json does; there is no git here.
+sed -i "s/@VCS_TAG@/$(jq -r .version /src/source.json)/" include/vcs_version.h.in
 
 # The arguments are a queue: the backends in front of `--` are taken one by one, and their options
 # are appended behind it. That way options may contain spaces, as an array's elements in bash.

@@ -1,28 +1,48 @@
 #!/bin/sh
-# Fetch libvmaf's source in the crate that carries it; Cargo.lock has the crate's checksum.
+# Fetch libvmaf's source in the crate that carries it. cargo checks the digest in sources.lock.
 # Result: /source/{libvmaf,model}, and /source/source.json for the image's versions.json.
 set -eu
 # shellcheck source=../../lib/https.sh
 . /run/recipes/https.sh
 
-mkdir /tmp/crate && cd /tmp/crate
-cp /run/recipes/libvmaf/Cargo.* . && touch none.rs
+read -r release checksum name <<EOT
+$(awk '$1 == "libvmaf" { print $2, $3, $5 }' /run/recipes/locked/sources.lock)
+EOT
+mkdir /tmp/crate && cd /tmp/crate && touch none.rs
+cat >Cargo.toml <<EOT
+lib.path = "none.rs"
+dependencies.$name = "=$release"
+[package]
+name = "libvmaf-source"
+version = "0.0.0"
+EOT
+cat >Cargo.lock <<EOT
+version = 4
+[[package]]
+name = "libvmaf-source"
+version = "0.0.0"
+dependencies = ["$name"]
+[[package]]
+name = "$name"
+version = "$release"
+source = "registry+https://github.com/rust-lang/crates.io-index"
+checksum = "$checksum"
+EOT
 cargo vendor --locked --quiet vendor >/dev/null
 
-crate=vendor/vmaf-head-sys
+crate=vendor/$name
 field() { sed -n "s/^$1 = \"\\(.*\\)\"/\\1/p" | head -n 1; }
-release=$(field version <$crate/Cargo.toml)
-checksum=$(sed -n '/^name = "vmaf-head-sys"/,$p' Cargo.lock | field checksum)
-commit=$(sed -n 's/^commit: //p' $crate/vendored/VMAF_VERSION)
-version=$(sed -n "s/^ *version : '\\(.*\\)',/\\1/p" $crate/vendored/vmaf/libvmaf/meson.build | head -n 1)
-
+commit=$(sed -n 's/^commit: //p' "$crate"/vendored/VMAF_VERSION)
+version=$(sed -n "s/^ *version : '\\(.*\\)',/\\1/p" "$crate"/vendored/vmaf/libvmaf/meson.build | head -n 1)
+# The commit is no release, but one between two.
+version=$version+g$(echo "$commit" | cut -c -9)
 mkdir -p /source
-mv $crate/vendored/vmaf/libvmaf $crate/vendored/vmaf/model /source/
+mv "$crate"/vendored/vmaf/libvmaf "$crate"/vendored/vmaf/model /source/
 patches=$(cd /run/recipes/libvmaf && echo *.patch)
 cat /run/recipes/libvmaf/*.patch | patch --fuzz=0 -p0 -d /source
 cat >/source/source.json <<EOT
 {"name": "libvmaf", "version": "$version",
- "source": "crate vmaf-head-sys $release (Netflix/vmaf $commit), with $patches", "digest": "sha256:$checksum"}
+ "source": "crate $name $release (Netflix/vmaf $commit), with $patches", "digest": "sha256:$checksum"}
 EOT
 rm -rf /tmp/crate
-test -n "$release" && test -n "$version" && test ${#checksum} = 64 && test ${#commit} = 40
+test -n "$version" && test ${#checksum} = 64 && test ${#commit} = 40

@@ -5,7 +5,7 @@
 set -eu
 
 out=/out/nv-codec-headers
-package=$(/run/recipes/apt.sh download libffmpeg-nvenc-dev)
+package=$(/run/recipes/locked/locked.sh fetch nv-codec-headers)
 mkdir -p $out/usr/local/lib/pkgconfig $out/manifest /tmp/headers
 dpkg-deb -x "$package" /tmp/headers
 cp -r /tmp/headers/usr/include $out/usr/local/
@@ -13,11 +13,8 @@ sed 's#^prefix=.*#prefix=/usr/local#' /tmp/headers/usr/share/pkgconfig/ffnvcodec
     >$out/usr/local/lib/pkgconfig/ffnvcodec.pc
 patch --fuzz=0 -p0 -d $out/usr/local/include -i /run/recipes/headers/nv-codec-headers.patch
 cp -r $out/usr/local/. /usr/local/
-cat >$out/manifest/nv-codec-headers.json <<EOT
-{"name": "nv-codec-headers", "version": "$(dpkg-deb -f "$package" Version)",
- "source": "Debian package libffmpeg-nvenc-dev, with nv-codec-headers.patch",
- "digest": "sha256:$(sha256sum "$package" | cut -d' ' -f1)"}
-EOT
+/run/recipes/locked/locked.sh describe nv-codec-headers nv-codec-headers |
+    sed 's/", "digest"/, with nv-codec-headers.patch&/' >$out/manifest/nv-codec-headers.json
 rm -rf /tmp/headers
 echo '#include <ffnvcodec/dynlink_loader.h>
 int main(void) { CudaFunctions f; return !sizeof f.cuLaunchHostFunc; }' |

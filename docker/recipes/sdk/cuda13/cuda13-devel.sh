@@ -1,14 +1,15 @@
 #!/bin/sh
 # Install the part of CUDA 13 that compiles kernels from NVIDIA's wheels, in NVIDIA's layout. pip
-# checks the wheels against the digests in requirements.txt.
+# checks the wheels against the digests in sources.lock.
 # Result: /usr/local/cuda with the licence texts, and /out/cuda/manifest.
 set -eu
 # shellcheck source=../../lib/https.sh
 . /run/recipes/https.sh
 
 cuda=/usr/local/cuda
-requirements=/run/recipes/cuda13/requirements.txt
+requirements=/tmp/requirements.txt
 mkdir -p /out/cuda/manifest /tmp/sdk
+/run/recipes/locked/locked.sh requirements cuda13 >$requirements
 
 # pip downloads into the mount: it checks the digests of the wheels there and fetches the others.
 # The mount may hold other wheels, so those of the list are selected by name.
@@ -31,4 +32,5 @@ chmod -R u=rwX,go=rX $cuda # the programs are executable only by their owner
 ln -s lib $cuda/lib64
 ln -s libcudart.so.13 $cuda/lib/libcudart.so
 test "$(grep -c . /out/cuda/manifest/cuda.json)" = "$(grep -c == $requirements)"
+rm $requirements
 $cuda/bin/nvcc --version

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Install the part of oneAPI 2026 that SYCL programs and OpenCL on the CPU need, from Intel's
-# wheels. pip checks them against the digests in requirements.txt.
+# wheels. pip checks them against the digests in sources.lock.
 # The wheels unpack to 1.6 GB, with up to three copies of each library. So only the files of
 # libraries.sh are unpacked, under the names that the loader looks for.
 # Result: /out/oneapi/{runtime,dev,manifest}; dev has the headers.
@@ -10,13 +10,15 @@ set -eu
 
 major=2026
 wheels=/tmp/wheels
+requirements=/tmp/requirements.txt
 out=/out/oneapi
 lib=$out/runtime/opt/intel/oneapi/lib
 licences=$out/runtime/opt/intel/oneapi/licensing
 mkdir -p $lib $licences $out/dev/opt/intel/oneapi $out/manifest
+/run/recipes/locked/locked.sh requirements oneapi >$requirements
 
 for package in dpcpp-cpp-rt intel-opencl-rt; do
-    version=$(sed -n "s/^$package==\\([^ ]*\\).*/\\1/p" /run/recipes/oneapi/requirements.txt)
+    version=$(sed -n "s/^$package==\\([^ ]*\\).*/\\1/p" $requirements)
     case $version in
     "$major".*) ;;
     *) echo "oneapi-devel.sh: $package is version '$version', expected $major.*" >&2 && exit 1 ;;
@@ -28,9 +30,9 @@ done
 # wheels are read, as the mount may hold others.
 downloads=/root/.cache/pip/wheels
 pip download --quiet --disable-pip-version-check --no-cache-dir --no-deps --only-binary=:all: \
-    --require-hashes --requirement /run/recipes/oneapi/requirements.txt --dest $downloads
+    --require-hashes --requirement $requirements --dest $downloads
 mkdir $wheels
-sed -n 's/^\([^#=]*\)==\([^ ]*\) .*/\1 \2/p' /run/recipes/oneapi/requirements.txt |
+sed -n 's/^\([^#=]*\)==\([^ ]*\) .*/\1 \2/p' $requirements |
     while read -r name version; do
         ln -s $downloads/"$(echo "$name" | tr - _)-$version"-*.whl $wheels/
     done
@@ -56,4 +58,4 @@ for wheel in "$wheels"/*.whl; do
     printf '{"name": "%s", "version": "%s", "source": "PyPI wheel %s", "digest": "sha256:%s"}\n' \
         "$(echo "$name" | tr _ -)" "$version" "$(basename "$wheel")" "$(sha256sum "$wheel" | cut -d' ' -f1)"
 done >$out/manifest/oneapi.json
-rm -r $wheels /tmp/sycl
+rm -r $wheels $requirements /tmp/sycl

@@ -15,7 +15,7 @@ if [ "$version" != $major ]; then
 fi
 
 # The C++ headers are stable's, as testing's are too new for the clang of ROCm 6.
-/run/recipes/apt.sh install --target-release testing binutils libamdhip64-$major libc6-dev
+/run/recipes/locked/locked.sh install hip$major --target-release testing binutils libamdhip64-$major libc6-dev
 /run/recipes/apt.sh install libgcc-14-dev libstdc++-14-dev
 mkdir -p $rocm /out/rocm/manifest
 (cd $sdk && cp -a --parents amdgcn bin/hipcc bin/hipconfig include lib/llvm share/hip $rocm/)
@@ -25,10 +25,8 @@ ln -s $rocm/bin/hipcc $rocm/bin/hipconfig /usr/local/bin/
 
 compiler=$(hipcc --version | sed -n 's/^HIP version: //p')
 test -n "$compiler"
-runtime=$(dpkg-query -W -f '${Version}' libamdhip64-$major)
 cat >/out/rocm/manifest/rocm.json <<EOT
-[{"name": "HIP", "version": "$runtime", "source": "Debian package libamdhip64-$major (testing)",
-  "digest": "sha256:$(apt-cache show "libamdhip64-$major=$runtime" | sed -n 's/^SHA256: //p' | head -n 1)"},
+[$(/run/recipes/locked/locked.sh describe hip$major/libamdhip64-$major HIP),
  {"name": "hipcc", "version": "$compiler", "source": "image ${ROCM_DEVEL:-replaced as rocm-given}",
   "digest": "sha256:$(cat $rocm/bin/hipcc "$(readlink -f $rocm/llvm/bin/clang)" | sha256sum | cut -d' ' -f1)"}]
 EOT
