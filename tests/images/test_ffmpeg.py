@@ -1,5 +1,6 @@
 """FFmpeg."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,8 @@ class Codec:
     file: str
     speed: str = ""
     """Options that make the encoder fast; otherwise it would dominate the time of the tests."""
+    feature: str = ""
+    """configure's name of the library, if it is not the encoder's."""
 
 
 CODECS = (
@@ -29,11 +32,14 @@ CODECS = (
     # AV1 has three encoders and two decoders; FFmpeg's own av1 decoder needs a GPU.
     Codec("libaom-av1", "libdav1d", "aom.mkv", "-cpu-used 8 -usage realtime"),
     Codec("libsvtav1", "libaom-av1", "svt.mkv", "-preset 12"),
+    Codec("librav1e", "libdav1d", "rav1e.mkv", "-speed 10"),
     # VP8 and VP9 are two switches of libvpx and can be disabled separately.
     Codec("libvpx", "libvpx", "vp8.webm", "-deadline realtime -cpu-used 8"),
-    Codec("libvpx-vp9", "libvpx-vp9", "vp9.webm", "-deadline realtime -cpu-used 8"),
+    Codec("libvpx-vp9", "libvpx-vp9", "vp9.webm", "-deadline realtime -cpu-used 8", "libvpx"),
     # The WebP library is split into two packages, of which one may be missing.
     Codec("libwebp", "webp", "still.webp", "-frames:v 1"),
+    Codec("libjxl", "libjxl", "still.jxl", "-frames:v 1 -effort 1"),
+    Codec("libopenjpeg", "jpeg2000", "still.jp2", "-frames:v 1"),
     # Files with sound must stay playable after they are encoded again.
     Codec("libopus", "libopus", "opus.mka"),
     Codec("libvorbis", "libvorbis", "vorbis.mka"),
@@ -47,17 +53,36 @@ FILTERS = {
     "subtitles": (*VIDEO, "-vf", "subtitles=words.srt"),
     # soxr: resampling.
     "aresample": (*AUDIO, "-af", "aresample=resampler=soxr:osr=16000"),
+    # vid.stab: clips that are stabilized before they are compared.
+    "vidstabdetect": (*VIDEO, "-vf", "vidstabdetect=result=moves.trf"),
+    # Little CMS: colours of pictures with an ICC profile.
+    "iccgen": (*VIDEO, "-vf", "format=rgb24,iccgen"),
 }
 """A command for each filter that needs a library of its own."""
+FEATURES = {
+    "zscale": "libzimg",
+    "subtitles": "libass",
+    "aresample": "libsoxr",
+    "vidstabdetect": "libvidstab",
+    "iccgen": "lcms2",
+}
+"""configure's names of their libraries."""
 
-LISTED = ("libvmaf", "drawtext", "ass", "scale", "psnr", "ssim")
+LISTED = ("libvmaf", "xpsnr", "drawtext", "ass", "scale", "psnr", "ssim")
 """Filters that must exist; drawtext and ass would need a font file to run."""
+
+
+def require(image: Subject, feature: str) -> None:
+    """Skip the test if the image was built without the feature."""
+    if feature in image.labels.get("vmaf.without", "").split():
+        pytest.skip(f"FFMPEG_WITHOUT: built without {feature}")
 
 
 @pytest.mark.needs("ffmpeg")
 @pytest.mark.parametrize("codec", CODECS, ids=lambda codec: codec.encoder)
 def test_codec_encodes_and_decodes(image: Subject, codec: Codec, directory: Path) -> None:
     """Each encoder writes video or sound, and its decoder reads it."""
+    require(image, codec.feature or codec.encoder)
     audio = codec.file.endswith((".mka", ".mp3"))
     source, kind = (AUDIO, "a") if audio else (VIDEO, "v")
     encoder = (f"-c:{kind}", codec.encoder, *codec.speed.split())
@@ -73,6 +98,7 @@ def test_codec_encodes_and_decodes(image: Subject, codec: Codec, directory: Path
 @pytest.mark.parametrize("name", FILTERS)
 def test_filter_runs_with_its_library(image: Subject, name: str, directory: Path) -> None:
     """Each filter that needs a library processes video or sound."""
+    require(image, FEATURES[name])
     (directory / "words.srt").write_text("1\n00:00:00,000 --> 00:00:01,000\nwords\n")
     image.ffmpeg(*FILTERS[name], "-f", "null", "-", directory=directory)
 
@@ -83,6 +109,60 @@ def test_ffmpeg_lists_common_filters(image: Subject) -> None:
     listed = {line.split()[1] for line in image.ffmpeg("-filters").stdout.splitlines()[8:]}
     missing = sorted(set(LISTED) - listed)
     assert not missing, f"missing filters: {missing}"
+
+
+@pytest.mark.needs("ffmpeg")
+def test_xpsnr_scores_a_pair(image: Subject) -> None:
+    """XPSNR gives a pair of equal pictures an infinite value, and another pair a finite one."""
+    for changed, expected in (("null", "inf"), ("noise=alls=20", r"\d+\.\d+")):
+        graph = f"split[r][d];[d]{changed}[e];[r][e]xpsnr"
+        arguments = ("-hide_banner", *VIDEO, "-lavfi", graph, "-f", "null", "-")
+        result = image.run(*arguments, program="ffmpeg")
+        assert re.search(rf"XPSNR +y: +{expected} ", result.stderr), result.stderr
+
+
+@pytest.mark.needs("ffmpeg")
+def test_srt_sends_and_receives(image: Subject, directory: Path) -> None:
+    """A video that one ffmpeg sends by SRT reaches another."""
+    require(image, "libsrt")
+    script = """
+        ffmpeg -loglevel error -i 'srt://127.0.0.1:9000?mode=listener' -c copy received.ts &
+        ffmpeg -loglevel error -re -f lavfi -i testsrc2=d=2:size=320x192 -c:v libx264 \
+            -preset ultrafast -f mpegts 'srt://127.0.0.1:9000?connect_timeout=20000&linger=5'
+        wait $! # it takes the end of the connection for an error
+        ffprobe -v error -show_entries stream=width,height -of csv=p=0 received.ts
+    """
+    result = image.run("-c", script, program="sh", directory=directory)
+    assert "320,192" in result.stdout, result
+
+
+HTTPS = """
+    ffmpeg -loglevel error -f lavfi -i testsrc2=d=0.2:size=320x192 -c:v libx264 clip.ts
+    openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out site.pem -days 2 \
+        -subj /CN=localhost -addext subjectAltName=DNS:localhost 2>log
+    openssl s_server -accept 8443 -cert site.pem -key key.pem -WWW >log 2>&1 &
+    until openssl s_client -connect localhost:8443 </dev/null >log 2>&1; do sleep 0.1; done
+    ffprobe -v error -show_entries stream=width,height -of csv=p=0 https://localhost:8443/clip.ts
+"""
+"""A site with a certificate of its own, and a video that is read from it."""
+
+
+@pytest.mark.needs("ffmpeg")
+@pytest.mark.parametrize("trusted", [True, False], ids=["trusted", "unknown"])
+def test_https_input_is_read_from_trusted_sites(
+    image: Subject, directory: Path, *, trusted: bool
+) -> None:
+    """FFmpeg reads a video by HTTPS from a site whose certificate is trusted, and from no other.
+
+    FFmpeg 7.1 does not ask who the site is.
+    """
+    verified = not image.manifest["ffmpeg"]["version"].startswith("7.")
+    options = ("--env=SSL_CERT_FILE=site.pem",) if trusted else ()
+    result = image.run(
+        *("-c", HTTPS), program="sh", directory=directory, options=options, succeeds=False
+    )
+    assert ("320,192" in result.stdout) == (trusted or not verified), result
+    assert ("certificate verify failed" in result.stderr) == (verified and not trusted), result
 
 
 @pytest.mark.needs("ffmpeg")

@@ -24,6 +24,25 @@ MUTANTS = (
         params={"codec": CODECS["libaom-av1"]},
     ),
     Mutant(
+        "no-jpeg-xl-encoder",
+        test_ffmpeg.test_codec_encodes_and_decodes,
+        "Unknown encoder 'libjxl'",
+        patches={LIBAVCODEC: patches.rename("libjxl", "libjx_")},
+        params={"codec": CODECS["libjxl"]},
+    ),
+    Mutant(
+        "no-srt-protocol",
+        test_ffmpeg.test_srt_sends_and_receives,
+        "Protocol not found",
+        patches={"/usr/local/lib/libavformat.so": patches.rename("srt", "sr_")},
+    ),
+    Mutant(
+        "no-xpsnr-filter",
+        test_ffmpeg.test_xpsnr_scores_a_pair,
+        "No such filter: 'xpsnr'",
+        patches={LIBAVFILTER: patches.rename("xpsnr", "xpsn_")},
+    ),
+    Mutant(
         "no-zscale-filter",
         test_ffmpeg.test_filter_runs_with_its_library,
         "Error parsing filterchain 'zscale",

@@ -214,7 +214,8 @@ class Nvcc(CompileCommand):
     joined = ("-I", "-D", "-U")
     valued = (
         *joined, "-o", "-MF", "-gencode", "--generate-code", "-arch", "-code", "-Xptxas",
-        "-isystem", "-include", "-ccbin", "--compiler-bindir", "-std", "-maxrregcount",
+        "-isystem", "-include", "-ccbin", "--compiler-bindir", "-std", "--std", "-maxrregcount",
+        "--gpu-architecture", "--gpu-code", "--ptxas-options", "--maxrregcount",
     )  # fmt: skip
     suffixes = (".cu",)
     environment = (
