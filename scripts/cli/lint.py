@@ -15,7 +15,7 @@ from scripts.core.console import UserError, say
 from scripts.core.paths import ROOT
 
 DICTIONARY = ".codespell/dictionary.txt"
-"""The glossary of CONTRIBUTING.md for codespell, whose built-in dictionary is `-`."""
+"""The words that the documents avoid, for codespell, whose built-in dictionary is `-`."""
 DOCUMENTS = ("*.md", ":!.github", ":!docs/notes")
 SHELL = ("*.sh", ".ci/run")
 GO = ("server/*.go",)
