@@ -3,7 +3,7 @@
 import json
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from scripts.core import process
@@ -11,6 +11,8 @@ from scripts.core.console import UserError
 from scripts.lock.offers import Offer, Offers
 from scripts.lock.sources_lock import File
 
+INDEX = "the package index"
+"""The origin as messages name it."""
 REQUESTED: Mapping[str, tuple[str, ...]] = {"oneapi": ("dpcpp-cpp-rt", "intel-opencl-rt")}
 """The packages of a part that its other packages are dependencies of; by default, all."""
 LEFT_OUT: Mapping[str, frozenset[str]] = {
@@ -24,17 +26,21 @@ def ask(files: Sequence[File]) -> Offers:
     """Return the newest wheels of a part that have the same major versions.
 
     pip resolves the dependencies for the Python that this program runs on; it takes the index from
-    its own settings.
+    its own settings. If it cannot reach the index, or finds no wheels that fit each other, none are
+    offered: pip has the same message for both.
 
     Raises:
-        UserError: pip cannot reach its index, or finds no wheels that fit each other.
+        UserError: a wheel is not for x86-64, or has no digest.
     """
     part = files[0].part
     requested = [
         file for file in files if file.path in REQUESTED.get(part, ()) or part not in REQUESTED
     ]
-    report = _pip(part, [f"{file.path}=={_major(file.version)}.*" for file in requested])
-    newest = _pip(part, ["--no-deps", *(file.path for file in requested)])
+    try:
+        report = _pip(f"{file.path}=={_major(file.version)}.*" for file in requested)
+        newest = _pip(["--no-deps", *(file.path for file in requested)])
+    except ChildProcessError as error:
+        return Offers(INDEX, {}, f"pip finds no wheels of {part}: {error}")
     return read(files, report, newest)
 
 
@@ -64,7 +70,7 @@ def read(files: Sequence[File], report: Mapping[str, Any], newest: Mapping[str, 
             notes.append(f"{name} {version} is a new release, which needs a part of its own")
     missing = ", ".join(file.path for file in files if file.path not in wheels)
     gone = f"no package of {part} needs {missing} any more" if missing else ""
-    return Offers("the package index", offered, gone, tuple(notes))
+    return Offers(INDEX, offered, gone, tuple(notes))
 
 
 def _offer(file: File, item: Mapping[str, Any]) -> Offer:
@@ -91,22 +97,18 @@ def _offer(file: File, item: Mapping[str, Any]) -> Offer:
     return Offer(item["metadata"]["version"], sha256, file.path)
 
 
-def _pip(part: str, arguments: Sequence[str]) -> dict[str, Any]:
+def _pip(arguments: Iterable[str]) -> dict[str, Any]:
     """Return pip's report of what it would install.
 
     Raises:
-        UserError: pip fails.
+        ChildProcessError: pip fails; the message is the last line that it printed.
     """
     done = process.run(
         *(sys.executable, "-m", "pip", "install", "--dry-run", "--ignore-installed", "--quiet"),
         *("--disable-pip-version-check", "--only-binary=:all:", "--report=-", *arguments),
     )
     if done.returncode:
-        raise UserError(
-            f"cannot ask for the wheels of {part}",
-            (done.stderr.strip().splitlines() or ["pip printed no reason"])[-1],
-            "pip must reach a package index; `pip config list` shows which one it uses.",
-        )
+        raise ChildProcessError((done.stderr.strip().splitlines() or ["no reason printed"])[-1])
     report: dict[str, Any] = json.loads(done.stdout)
     return report
 

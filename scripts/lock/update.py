@@ -58,7 +58,7 @@ def _ask_index(files: Sequence[File], environment: Mapping[str, str]) -> Offers:
         UserError: the index cannot be asked.
     """
     part, origin = files[0].part, files[0].origin
-    say(f"asking {'the package index' if origin == PYPI else origin} for {part}")
+    say(f"asking {pypi.INDEX if origin == PYPI else origin} for {part}")
     return pypi.ask(files) if origin == PYPI else crates.ask(files, environment)
 
 
