@@ -196,3 +196,16 @@ def test_failure_of_apt_ends_the_step(step: Step) -> None:
     """If apt cannot read a suite, the step fails, so that no package seems to have left."""
     (step.directory / "programs" / "apt-get").write_text("#!/bin/sh\nexit 100\n")
     assert step.run().returncode
+
+
+@needs_gpg
+def test_key_of_ffmpeg_is_its_release_key(tmp_path: Path) -> None:
+    """The repository has FFmpeg's release signing key and no other."""
+    key = RECIPE.parent / "ffmpeg-release.asc"
+    tmp_path.chmod(0o700)
+    shown = process.output(
+        "gpg", "--homedir", str(tmp_path), "--batch", "--with-colons", "--show-keys", str(key)
+    )
+    rows = [line.split(":") for line in shown.splitlines()]
+    primary = [rows[number + 1][9] for number, row in enumerate(rows) if row[0] == "pub"]
+    assert primary == ["FCF986EA15E6E293A5644F10B4322F04D67658D8"]

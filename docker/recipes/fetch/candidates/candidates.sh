@@ -20,8 +20,9 @@ mirror=$(sed -n -E 's/^deb (\[[^]]*\] )?([^[ ]+) .*/\2/p; s/^URIs: ([^ ]+).*/\1/
     /etc/apt/sources.list /etc/apt/sources.list.d/*.sources 2>/dev/null | head -n 1)
 test -n "$mirror" && test -s $keys
 
-# The policy that apt has for the keys of archives, but for SHA-1 in the signatures that bind a key
-# to its owner: upstream's key is one of 2011. The signature of a file must not use SHA-1.
+# The default policy of sqv, but for SHA-1 in the signatures by which a key names its owner, as
+# FFmpeg's key is one of 2011. The key is in this repository, so nothing depends on these; in
+# the signature of a file, SHA-1 stays forbidden.
 cat >$work/policy <<'EOT'
 [hash_algorithms]
 sha1.second_preimage_resistance = "always"
@@ -97,7 +98,7 @@ verify() {
         "$store/$2/$3" >$work/log 2>&1; then
         echo good
     else
-        echo "the signature is not valid: $(xargs <$work/log)"
+        echo "the signature is not valid: $(tr -s '\n ' ' ' <$work/log)"
     fi
 }
 
