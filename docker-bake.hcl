@@ -411,3 +411,13 @@ target "go-tests" {
   target   = "go-tests"
   output   = ["type=cacheonly"]
 }
+
+// What Debian has now of the packages in sources.lock, for `nox -s update`. It produces files.
+target "lock-candidates" {
+  inherits   = ["_common"]
+  dockerfile = "docker/Dockerfile.update"
+  target     = "lock-candidates"
+  contexts   = { runtime = "target:runtime" }
+  args       = { ASKED_AT = timestamp() } // so that the step runs each time
+  output     = ["type=local,dest=build/lock-candidates"]
+}

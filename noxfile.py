@@ -164,3 +164,9 @@ def bench(session: nox.Session) -> None:
 def report(session: nox.Session) -> None:
     """Write build/report.html: where the time of builds went, hit rates, sizes, bench results."""
     _run(session, "report", "report")
+
+
+@nox.session(default=False)
+def update(session: nox.Session) -> None:
+    """Update sources.lock, one commit a part (PART; --check tells what is behind)."""
+    _run(session, "update", "update")

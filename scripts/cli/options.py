@@ -24,6 +24,11 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
         "choices": ["prune", "stats"],
         "help": "prune: remove unused cache mounts; stats: print the statistics of the caches",
     },
+    "parts": {"nargs": "*", "metavar": "PART", "help": "a part of sources.lock; all by default"},
+    "--check": {
+        "action": "store_true",
+        "help": "change nothing; the status is 1 if a part is not what its origin has now",
+    },
     "--status": {"action": "store_true", "help": "describe the engine that answers, and exit"},
     "--stop": {"action": "store_true", "help": "stop the daemon that `nox -s engine` started"},
     "--data-root": {"metavar": "DIR", "help": "the data directory of a daemon that is started"},
@@ -148,6 +153,7 @@ VERBS: Mapping[str, Verb] = {
         ),
     ),
     "report": Verb("Write build/report.html."),
+    "update": Verb("Update the lock of the sources.", ("parts", "--check")),
     "lint": Verb("Check shell scripts, Dockerfiles and documents."),
 }
 

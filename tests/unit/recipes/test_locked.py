@@ -8,19 +8,16 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from scripts.core import process
 from scripts.core.paths import ROOT
-from scripts.images import bases
 
 HELPER = Path("/usr/lib/apt/apt-helper")
 pytestmark = pytest.mark.skipif(not HELPER.exists(), reason=f"needs apt: {HELPER} is absent")
 
 RECIPE = ROOT / "docker" / "recipes" / "fetch" / "locked" / "locked.sh"
-LOCK = ROOT / "docker" / "recipes" / "fetch" / "locked" / "sources.lock"
 CONTENT = b"the release"
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 OTHER = b"another file of this name"
@@ -259,22 +256,3 @@ def test_wheels_are_requirements(build: Build) -> None:
     """The wheels of a part are printed with the digests that pip compares."""
     lines = build.run("requirements", "wheels").stdout.splitlines()
     assert lines == ["a-b==2.0 --hash=sha256:0123", "c==3.1 --hash=sha256:4567"]
-
-
-def test_lock_is_well_formed() -> None:
-    """Each line of the lock has a name, a version, a SHA-256, an origin and a path."""
-    rows: list[Any] = [
-        line.split() for line in LOCK.read_text().splitlines() if not line.startswith("#")
-    ]
-    (archive,) = [row for row in rows if row[0] == "archive"]
-    assert len(archive) == 2
-    rows.remove(archive)
-    assert len({row[0] for row in rows}) == len(rows) > 40
-    for _, version, sha256, origin, path, *address in rows:
-        assert len(bytes.fromhex(sha256)) == 32
-        if origin in ("testing", "experimental", bases.SUITE):
-            assert path.startswith("pool/")
-            assert version in path
-        else:
-            assert origin in ("pypi", "crates.io")
-        assert all(version in url for url in address)
