@@ -297,13 +297,13 @@ target "_base_stage" {
   matrix = {
     stage = [
       "base-testing", "ffmpeg-source", "libvmaf-cpu", "libvmaf-source", "runtime", "toolchain",
-      "toolchain-oneapi2026",
+      "toolchain-oneapi2026", "toolchain-vulkan",
     ]
   }
 }
 
-// libvmaf with the GPU backends of forks. scripts/images/build.py replaces libvmaf-rocm6 and
-// libvmaf-oneapi2026 with these targets if the --libvmaf tree has the backend.
+// libvmaf with the GPU backends of forks. scripts/images/features.py says which stages these
+// targets replace if the --libvmaf tree has the backend.
 target "_fork" {
   inherits   = ["_common"]
   dockerfile = "docker/Dockerfile.vendor"
@@ -322,6 +322,12 @@ target "libvmaf-sycl" {
   inherits = ["_fork"]
   target   = "libvmaf-sycl"
   contexts = { toolchain-oneapi2026 = "target:toolchain-oneapi2026" }
+}
+
+target "libvmaf-vulkan" {
+  inherits = ["_fork"]
+  target   = "libvmaf-vulkan"
+  contexts = { toolchain-vulkan = "target:toolchain-vulkan" }
 }
 
 // The tests of libvmaf and FFmpeg, for `nox -s upstream-tests`. They use the caches of the images

@@ -8,14 +8,11 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from scripts.images import features
 from scripts.images.sources import SourceTree
 
 CA_BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
 """The CA bundles of Debian and Fedora."""
-FORK_BACKENDS = {"rocm6": "hip", "oneapi2026": "sycl"}
-"""The libvmaf backend that an image gets in addition if the `--libvmaf` tree has it."""
-VENDOR_BACKENDS = frozenset({"sycl"})
-"""The backends that need the compiler in the vendor's image (VMAF_BASES=vendor)."""
 
 _PROXIES = ("http_proxy", "https_proxy", "no_proxy", "all_proxy")
 
@@ -49,14 +46,13 @@ def overlay(
     }
     if namespace:
         common["args"]["BUILDKIT_CACHE_MOUNT_NS"] = namespace
-    backends = frozenset().union(*(tree.backends for tree in overrides))
+    offered = frozenset().union(*(tree.features for tree in overrides))
     forks = {
         image: {
-            "contexts": {f"libvmaf-{image}": f"target:libvmaf-{backend}"},
+            "contexts": {stage: f"target:libvmaf-{backend}"},
             "labels": {"vmaf.backends": f"cpu {backend}"},
         }
-        for image, backend in FORK_BACKENDS.items()
-        if backend in backends and (base_source == "vendor" or backend not in VENDOR_BACKENDS)
+        for image, stage, backend in features.replaced(offered, base_source)
     }
     return {"target": {"_common": common, "_bootstrap": machine, **forks}}
 

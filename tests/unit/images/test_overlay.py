@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from scripts.core.paths import ROOT
+from scripts.images import features
 from scripts.images import overlay as overlays
 from scripts.images.overlay import overlay, write_overlay
 from scripts.images.sources import SourceTree
@@ -82,16 +83,31 @@ def test_sycl_of_a_source_tree_needs_the_vendor_image(tmp_path: Path) -> None:
     assert "rocm6" not in targets
 
 
+def test_vulkan_of_a_source_tree_is_selected_in_vulkan(tmp_path: Path) -> None:
+    """A libvmaf tree with Vulkan replaces libvmaf's stage of `vulkan`; other features nothing."""
+    targets = overlay(tmp_path, overrides=[libvmaf("cpu", "vulkan", "dnn")], environment={})
+    assert targets["target"].keys() == {"_common", "_bootstrap", "vulkan"}
+    assert targets["target"]["vulkan"] == {
+        "contexts": {"libvmaf-vulkan": "target:libvmaf-vulkan"},
+        "labels": {"vmaf.backends": "cpu vulkan"},
+    }
+
+
 def test_stages_of_fork_backends_exist() -> None:
     """A fork's backend replaces a stage of the main file by a stage of Dockerfile.vendor.
 
-    BuildKit ignores a named context that replaces no stage; libvmaf would then be the CPU's.
+    BuildKit ignores a named context that replaces no stage; libvmaf would then be the CPU's. The
+    label of an image has room for one backend of a fork.
     """
     main = (ROOT / "docker" / "Dockerfile.production-gpu").read_text()
     vendor = (ROOT / "docker" / "Dockerfile.vendor").read_text()
-    for image, backend in overlays.FORK_BACKENDS.items():
-        assert f"FROM libvmaf-cpu AS libvmaf-{image}\n" in main
+    replaced = list(features.replaced(features.FEATURES, "vendor"))
+    assert {name for _, _, name in replaced} == {"hip", "sycl", "vulkan"}
+    for _, stage, backend in replaced:
+        assert f"FROM libvmaf-cpu AS {stage}\n" in main
         assert f" AS libvmaf-{backend}\n" in vendor
+    images = [image for image, _, _ in replaced]
+    assert len(images) == len(set(images))
 
 
 def test_package_indexes_are_secrets(tmp_path: Path) -> None:
