@@ -332,13 +332,13 @@ target "_base_stage" {
   matrix = {
     stage = [
       "base-testing", "ffmpeg-source", "libvmaf-cpu", "libvmaf-source", "runtime", "toolchain",
-      "toolchain-vaapi",
+      "toolchain-vaapi", "toolchain-vulkan",
     ]
   }
 }
 
-// libvmaf with the GPU backends of forks. scripts/images/build.py replaces libvmaf-rocm and
-// libvmaf-oneapi2026 with these targets if the --libvmaf tree has the backend.
+// libvmaf with the GPU backends of forks. scripts/images/features.py says which stages these
+// targets replace if the --libvmaf tree has the backend.
 target "_fork" {
   inherits   = ["_common"]
   dockerfile = "docker/Dockerfile.vendor"
@@ -368,6 +368,12 @@ target "libvmaf-sycl" {
   inherits = ["_fork"]
   target   = "libvmaf-sycl"
   contexts = { toolchain-vaapi = "target:toolchain-vaapi" }
+}
+
+target "libvmaf-vulkan" {
+  inherits = ["_fork"]
+  target   = "libvmaf-vulkan"
+  contexts = { toolchain-vulkan = "target:toolchain-vulkan" }
 }
 
 // The tests of libvmaf and FFmpeg, for `nox -s upstream-tests`. They use the caches of the images

@@ -25,7 +25,7 @@ VERSIONS = "/usr/local/share/vmaf/versions.json"
 _STATUS = "/var/lib/dpkg/status"
 _STATUS_DIRECTORY = "/var/lib/dpkg/status.d/"  # in distroless images, a file per package
 _PROGRAMS = "/usr/local/bin/"
-_LIBVMAF = "/usr/local/lib/libvmaf.so"
+_LIBVMAF = re.compile(r"/usr/local/lib/libvmaf\w*\.so[.\d]*")  # a fork may have two libraries
 _NVCC = "/usr/local/cuda/bin/nvcc"
 _INTEL = "/opt/intel/oneapi/licensing/"
 
@@ -192,8 +192,13 @@ def _terms(saved: SavedImage, name: str, component: Mapping[str, Any]) -> tuple[
 
 def _nvidia_terms(saved: SavedImage) -> str:
     """Return why CUDA makes an image nonfree; empty if the image contains none of its files."""
-    if _NVCC not in saved.merged and _LIBVMAF in saved.merged:
-        needed = libdevice(saved.read(_LIBVMAF))
+    libraries = [
+        path
+        for path, (_, entry) in saved.merged.items()
+        if entry.is_file and _LIBVMAF.fullmatch(path)
+    ]
+    if _NVCC not in saved.merged and libraries:
+        needed = any(libdevice(saved.read(path)) for path in libraries)
         return "NVIDIA's EULA, for its libdevice in libvmaf.so" if needed else ""
     return "NVIDIA's EULA"
 

@@ -1,6 +1,7 @@
 """Build images of docker-bake.hcl with BuildKit, and record the duration of each stage."""
 
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +11,7 @@ from scripts.core import git
 from scripts.core.console import UserError, say
 from scripts.core.paths import RECORDS, ROOT
 from scripts.engine import client
-from scripts.images import bases, catalogue, sizes, sources
+from scripts.images import bases, catalogue, features, sizes, sources
 from scripts.images.overlay import write_overlay
 
 _RACES = ("failed to get state for index", "inconsistent graph state", "no such job")
@@ -26,15 +27,15 @@ the default first."""
 
 
 def check_backends(images: Iterable[catalogue.Image], libvmaf: sources.SourceTree | None) -> None:
-    """Check that the `--libvmaf` tree has the backends of the images; None is the default tree.
+    """Check that the images can be built of the `--libvmaf` tree; None is the default tree.
 
     Raises:
-        UserError: the tree lacks a backend of an image.
+        UserError: the tree lacks a backend of an image, or its HIP code needs a newer ROCm.
     """
     if libvmaf is None:
         return
     for image in images:
-        if missing := image.backends - libvmaf.backends:
+        if missing := image.backends - libvmaf.features:
             options = ", ".join(f"enable_{backend}" for backend in sorted(missing))
             raise UserError(
                 f"cannot build {image.tag} from this libvmaf",
@@ -42,6 +43,34 @@ def check_backends(images: Iterable[catalogue.Image], libvmaf: sources.SourceTre
                 f"Use a tree with that backend, or build another image: "
                 f"this tree has {', '.join(sorted(libvmaf.backends))}.",
             )
+        if image.name in features.FEATURES["hip"].images and "hip" in libvmaf.features:
+            _check_rocm(image, libvmaf)
+
+
+def _check_rocm(image: catalogue.Image, libvmaf: sources.SourceTree) -> None:
+    """Check that an image has the release of ROCm that the HIP code of a tree needs.
+
+    Raises:
+        UserError: the tree needs a newer release.
+    """
+    needed = libvmaf.needed_rocm
+    if needed is None or needed.release <= _rocm(image.name):
+        return
+    newer = [name for name in catalogue.images() if _rocm(name) >= needed.release]
+    raise UserError(
+        f"cannot build {image.tag} from this libvmaf",
+        f"its enable_hip needs ROCm {needed.release}, according to {needed.file}, "
+        f"and the image has ROCm {_rocm(image.name)}",
+        f"Build {' or '.join(newer)} instead."
+        if newer
+        else "Build another image, or use a tree for that release.",
+    )
+
+
+def _rocm(name: str) -> int:
+    """Return the release of ROCm in the name of an image; 0 if it names none."""
+    match = re.fullmatch(r"rocm(\d+)", name)
+    return int(match[1]) if match else 0
 
 
 def check_variables(images: Iterable[catalogue.Image], environment: Mapping[str, str]) -> None:
@@ -103,6 +132,10 @@ def build(
     check_backends(images, overrides.get("libvmaf"))
     check_variables(images, os.environ)
     base_source = bases.choose()
+    offered = overrides["libvmaf"].features if "libvmaf" in overrides else ()
+    omitted = list(features.left_out(images, offered, base_source, catalogue.images()))
+    for message in omitted:
+        say(f"warning: {message}")
     if base_source == "bootstrap":
         bases.bootstrap()
 
@@ -143,6 +176,7 @@ def build(
         sizes={tag: client.image_bytes(tag) for tag in built},
         builder=builder.identify(namespace),
     )
+    latest.warnings = [*omitted, *latest.warnings]
     latest.write()
     if outcome.returncode:
         raise failure.failure(outcome)

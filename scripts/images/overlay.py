@@ -8,19 +8,11 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from scripts.images import features
 from scripts.images.sources import SourceTree
 
 CA_BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
 """The CA bundles of Debian and Fedora."""
-FORK_BACKENDS = {
-    "rocm6": ("hip", "libvmaf-rocm", "libvmaf-hip"),
-    "rocm7": ("hip", "libvmaf-rocm", "libvmaf-hip7"),
-    "oneapi2026": ("sycl", "libvmaf-oneapi2026", "libvmaf-sycl"),
-}
-"""The libvmaf backend that an image gets in addition if the `--libvmaf` tree has it, the stage that
-is replaced for it, and the bake target that replaces the stage."""
-VENDOR_BACKENDS = frozenset({"sycl"})
-"""The backends that need the compiler in the vendor's image (VMAF_BASES=vendor)."""
 
 _PROXIES = ("http_proxy", "https_proxy", "no_proxy", "all_proxy")
 
@@ -54,14 +46,13 @@ def overlay(
     }
     if namespace:
         common["args"]["BUILDKIT_CACHE_MOUNT_NS"] = namespace
-    backends = frozenset().union(*(tree.backends for tree in overrides))
+    offered = frozenset().union(*(tree.features for tree in overrides))
     forks = {
         image: {
-            "contexts": {stage: f"target:{target}"},
+            "contexts": {replacement.stage: f"target:{replacement.target}"},
             "labels": {"vmaf.backends": f"cpu {backend}"},
         }
-        for image, (backend, stage, target) in FORK_BACKENDS.items()
-        if backend in backends and (base_source == "vendor" or backend not in VENDOR_BACKENDS)
+        for image, replacement, backend in features.replaced(offered, base_source)
     }
     return {"target": {"_common": common, "_bootstrap": machine, **forks}}
 

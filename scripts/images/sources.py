@@ -18,9 +18,10 @@ from pathlib import Path
 from scripts.core import process
 from scripts.core.console import UserError, say
 from scripts.core.paths import cache_dir
+from scripts.images import rocm
+from scripts.images.features import FEATURES
 
 _GIT_URL = re.compile(r"^(\w+://|git@)")
-_BACKENDS = ("cuda", "hip", "sycl")
 UNKNOWN_LICENCE = "LicenseRef-libvmaf-tree"
 """The licence of a --libvmaf tree that is none of `_LICENCES`."""
 _LICENCES = {
@@ -46,10 +47,19 @@ class SourceTree:
     """The directory of the copy. It contains `source.json`, and for libvmaf the directories
     `libvmaf/` and `model/`; FFmpeg keeps its layout."""
     version: str
-    backends: frozenset[str]
-    """The backends in libvmaf's meson_options.txt, and `cpu`; empty for FFmpeg."""
+    features: frozenset[str]
+    """The keys of `FEATURES` in libvmaf's Meson options, and `cpu`; empty for FFmpeg."""
     licence: str = ""
     """The SPDX id of libvmaf's licence; empty for FFmpeg, as its configure states the licence."""
+    needed_rocm: rocm.Requirement | None = None
+    """The release of ROCm that its HIP code needs; None if the tree states none."""
+
+    @property
+    def backends(self) -> frozenset[str]:
+        """The compute backends among its features."""
+        return frozenset(
+            name for name in self.features if name == "cpu" or not FEATURES[name].left_out
+        )
 
     @property
     def context(self) -> str:
@@ -85,8 +95,10 @@ def prepare(project: str, location: str) -> SourceTree:
     described.write_text(json.dumps(description) + "\n")
     described.chmod(0o644)
     say(f"{project}: {version} from {origin}")
-    backends = _backends(copy) if project == "libvmaf" else frozenset[str]()
-    return SourceTree(project, copy, version, backends, description.get("licence", ""))
+    if project != "libvmaf":
+        return SourceTree(project, copy, version, frozenset())
+    needed_rocm = rocm.requirement(copy / "libvmaf")
+    return SourceTree(project, copy, version, _features(copy), description["licence"], needed_rocm)
 
 
 def _clone(project: str, url: str) -> tuple[Path, str]:
@@ -226,8 +238,9 @@ def _licence(libvmaf: Path) -> str:
     return UNKNOWN_LICENCE
 
 
-def _backends(copy: Path) -> frozenset[str]:
-    """Return the backends that libvmaf's meson_options.txt offers."""
-    options = copy / "libvmaf" / "meson_options.txt"
-    text = options.read_text() if options.exists() else ""
-    return frozenset({"cpu"} | {name for name in _BACKENDS if f"'enable_{name}'" in text})
+def _features(copy: Path) -> frozenset[str]:
+    """Return the features that libvmaf's Meson options offer, and `cpu`."""
+    files = [copy / "libvmaf" / name for name in ("meson_options.txt", "meson.options")]
+    text = "".join(path.read_text() for path in files if path.exists())
+    offered = set(re.findall(r"^ *option\('enable_(\w+)'", text, re.MULTILINE))
+    return frozenset({"cpu"} | offered & FEATURES.keys())

@@ -13,11 +13,12 @@ ENTRY_SYMBOLS = {
     "cuda": "vmaf_cuda_state_init",
     "sycl": "vmaf_sycl_state_init",
     "hip": "vmaf_hip_state_init",
+    "vulkan": "vmaf_vulkan_state_init",
 }
 """The function of libvmaf's interface that opens each backend."""
 
-RUNTIMES = {"sycl": "libsycl.so.", "hip": "libamdhip64.so."}
-"""The library that a backend is linked with.
+RUNTIMES = {"sycl": "libsycl.so.", "hip": "libamdhip64.so.", "vulkan": "libvulkan.so."}
+"""The library that a backend is linked with, or that it opens, as volk does for Vulkan.
 
 A fork of libvmaf may export a backend's function without the backend, to report its absence.
 """
@@ -44,6 +45,13 @@ SCORE_OF_A_PATTERN = (
     *("-f", "lavfi", "-i", "testsrc2=d=0.2:s=320x192"),
     *("-lavfi", "libvmaf", "-f", "null", "-"),
 )
+
+
+def uses(image: Subject, library: elf.Elf, backend: str) -> bool:
+    """Return whether a library is linked with the runtime of a backend, or opens it."""
+    runtime = RUNTIMES.get(backend, "")
+    opened = backend == "vulkan" and runtime.encode() in image.read(library.path)
+    return opened or any(needed.startswith(runtime) for needed in library.needed)
 
 
 def test_user_is_vmaf(image: Subject) -> None:
@@ -100,15 +108,11 @@ def test_version_is_the_same_everywhere(image: Subject) -> None:
 
 def test_backends_label_matches_the_library(image: Subject) -> None:
     """The label `vmaf.backends` lists exactly the backends that libvmaf.so can open."""
-    library = PREFIX + "lib/libvmaf.so"
-    exported = elf.exports(image.read(library))
-    file = elf.read(library, image.read(library))
-    assert file, library
+    exported = elf.exports(image.read(PREFIX + "lib/libvmaf.so"))
     backends = {
         backend
         for backend, symbol in ENTRY_SYMBOLS.items()
-        if symbol in exported
-        and any(needed.startswith(RUNTIMES.get(backend, "")) for needed in file.needed)
+        if symbol in exported and any(uses(image, file, backend) for file in image.libvmaf)
     }
     assert set(image.labels["vmaf.backends"].split()) == backends
 

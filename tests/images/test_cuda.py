@@ -46,6 +46,11 @@ int main() {
 WITH_GPU = ("--gpus=all",)
 
 
+def libvmaf(image: Subject) -> bytes:
+    """Return the content of libvmaf's library, or libraries."""
+    return b"".join(image.read(file.path) for file in image.libvmaf)
+
+
 @pytest.mark.needs("cuda", "ffmpeg")
 @pytest.mark.parametrize("question", FEATURES)
 def test_ffmpeg_lists_nvidia_features(image: Subject, question: str) -> None:
@@ -61,13 +66,13 @@ def test_libvmaf_has_code_for_the_declared_gpus(image: Subject) -> None:
     """libvmaf.so has CUDA code for exactly the GPU architectures of versions.json."""
     declared = image.manifest["libvmaf"]["gencode"]
     assert declared
-    assert gpu_code.gpu_code(image.read(PREFIX + "lib/libvmaf.so")) == set(declared)
+    assert gpu_code.gpu_code(libvmaf(image)) == set(declared)
 
 
 @pytest.mark.needs("blackwell", "vmaf")
 def test_libvmaf_has_machine_code_for_blackwell(image: Subject) -> None:
     """CUDA 13 compiled libvmaf's kernels for Blackwell's GPUs, not only as PTX."""
-    missing = {"sm_100", "sm_120"} - gpu_code.gpu_code(image.read(PREFIX + "lib/libvmaf.so"))
+    missing = {"sm_100", "sm_120"} - gpu_code.gpu_code(libvmaf(image))
     assert not missing, f"no machine code for {sorted(missing)}"
 
 
@@ -76,7 +81,7 @@ def test_libvmaf_has_no_function_of_libdevice(image: Subject) -> None:
     """The CUDA kernels of libvmaf contain no function of NVIDIA's library libdevice."""
     if not has_project_patch(image.manifest):
         pytest.skip(f"{image.tag} has another libvmaf, whose kernels are its own")
-    library = image.read(PREFIX + "lib/libvmaf.so")
+    library = libvmaf(image)
     assert any(gpu.startswith("compute_") for gpu in gpu_code.gpu_code(library)), "no PTX to read"
     traces = gpu_code.libdevice(library)
     assert not traces, f"from libdevice: {sorted(traces)}"

@@ -1,10 +1,12 @@
 """Vulkan."""
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 
+from scripts.core import clips
 from tests.support.lavapipe import DEVICE, Lavapipe
 from tests.support.subject import Subject
 
@@ -14,6 +16,14 @@ FEATURES = {
 }
 
 SCALERS = ("scale_vulkan", "libplacebo")
+
+OPTIONS = {"--backend": "--backend=vulkan", "--vulkan_device": "--vulkan_device=0"}
+"""The arguments that select Vulkan, by the option in the help of a libvmaf tree's program."""
+
+TOLERANCE = 0.1
+
+LOADED = re.compile(r'Using "(.*?)" with driver')
+"""What Vulkan's loader prints when a program opens a device."""
 
 
 @pytest.mark.needs("vulkan", "ffmpeg")
@@ -65,3 +75,39 @@ def test_vulkan_filters_scale_and_score(
     score = float(result.stderr.rpartition("VMAF score: ")[2].split()[0])
     lavapipe.show(f"{scaler} on {device[1]}: VMAF {score:.2f}")
     assert 50 < score < 95, f"{scaler} scores {score}"
+
+
+@pytest.mark.needs("vulkan", "vmaf")
+def test_vulkan_backend_scores_like_the_cpu(
+    image: Subject, lavapipe: Lavapipe, directory: Path
+) -> None:
+    """If the label names Vulkan, vmaf scores on Mesa's CPU device as without it.
+
+    libvmaf has this backend only with a `--libvmaf` tree that offers it. The message of Vulkan's
+    loader shows that the device was opened: a program may score without it if it cannot be.
+    """
+    if "vulkan" not in image.labels["vmaf.backends"].split():
+        pytest.skip(f"libvmaf in {image.tag} has no Vulkan backend")
+    result = image.run("--help", program="vmaf", succeeds=False)
+    printed = result.stdout + result.stderr
+    assert "--reference" in printed, f"vmaf prints no help: {result}"
+    offered = [OPTIONS[name] for name in OPTIONS if name in printed]
+    assert offered, f"vmaf has none of the options {', '.join(OPTIONS)}"
+    clips.generate(directory / "reference.y4m")
+    clips.generate(directory / "worse.y4m", 16)
+    expected = image.score(directory, "reference.y4m", "worse.y4m")
+    result = lavapipe(image).run(
+        *("--reference=reference.y4m", "--distorted=worse.y4m", "--json", "--output=score.json"),
+        offered[0],
+        program="vmaf",
+        options=("--env=VK_LOADER_DEBUG=driver",),
+        directory=directory,
+    )
+    device = LOADED.search(result.stderr)
+    assert device, f"vmaf {offered[0]} opened no Vulkan device: {result}"
+    assert device[1].startswith(DEVICE), result
+    frames = json.loads((directory / "score.json").read_text())["frames"]
+    scores = [frame["metrics"]["vmaf"] for frame in frames]
+    difference = max(abs(a - b) for a, b in zip(scores, expected, strict=True))
+    lavapipe.show(f"{offered[0]} on {device[1]}: within {difference:.2g}")
+    assert difference < TOLERANCE, f"the scores differ by {difference:.1f}"

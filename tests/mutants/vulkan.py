@@ -7,6 +7,22 @@ from tests.mutants.mutant import Mutant, based_on, crash, wrap
 LIBAVFILTER = "/usr/local/lib/libavfilter.so"
 LIBAVUTIL = "/usr/local/lib/libavutil.so"
 
+CLAIMED = 'LABEL vmaf.backends="cpu vulkan"\n'
+
+
+def backend(loaded: str, arguments: str) -> str:
+    """Return the lines that add a Vulkan backend to vmaf which prints a message of the loader.
+
+    Args:
+        loaded: a shell command that prints the message.
+        arguments: the arguments for the program without a backend.
+    """
+    selected = f"case $* in *--backend*) {loaded}; exec vmaf.real {arguments} ;; esac"
+    return CLAIMED + wrap(
+        "vmaf", f'{selected}\n[ "$1" != --help ] || echo --backend\nexec vmaf.real "$@"'
+    )
+
+
 MUTANTS = based_on(
     "vulkan",
     Mutant(
@@ -50,5 +66,26 @@ MUTANTS = based_on(
             "ffmpeg", """exec ffmpeg.real $(printf ' %s' "$@" | sed s/:,disable_multiplane=1//)"""
         ),
         params={"scaler": "libplacebo"},
+    ),
+    Mutant(
+        "claims-a-vulkan-backend",
+        test_vulkan.test_vulkan_backend_scores_like_the_cpu,
+        "vmaf has none of the options --backend, --vulkan_device",
+        CLAIMED,
+    ),
+    Mutant(
+        "vulkan-backend-scores-on-the-cpu",
+        test_vulkan.test_vulkan_backend_scores_like_the_cpu,
+        "vmaf --backend=vulkan opened no Vulkan device",
+        backend(":", "$(echo $* | sed s/--backend=vulkan//)"),
+    ),
+    Mutant(
+        "vulkan-backend-with-other-scores",
+        test_vulkan.test_vulkan_backend_scores_like_the_cpu,
+        r"the scores differ by \d",
+        backend(
+            """echo 'Using "llvmpipe" with driver' >&2""",
+            "--reference=reference.y4m --distorted=reference.y4m --json --output=score.json",
+        ),
     ),
 )

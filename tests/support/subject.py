@@ -220,6 +220,12 @@ class Subject:
         assert built, f"{self.tag} has no program and no library under {PREFIX}"
         return built
 
+    @cached_property
+    def libvmaf(self) -> Sequence[elf.Elf]:
+        """The libraries of libvmaf; a fork may have its code in a second one."""
+        prefix = PREFIX + "lib/libvmaf"
+        return [file for file in self.project_elves if file.path.startswith(prefix)]
+
     def _elves(self, directory: str) -> Iterator[elf.Elf]:
         for path, (_, entry) in self.saved.merged.items():
             if path.startswith(directory) and entry.is_file:

@@ -54,5 +54,5 @@ jq -n --arg version "$LIBVMAF_VERSION" --arg revision "$REVISION" \
 # Check that it loads that library, and starts.
 ldconfig
 ldd "$program"
-test "$(ldd "$program" | awk '$1 ~ /^libvmaf/ { print $3 }' | xargs realpath)" = "$library"
+test "$(ldd "$program" | awk '$1 ~ /^libvmaf\.so/ { print $3 }' | xargs realpath)" = "$library"
 "$program" --version

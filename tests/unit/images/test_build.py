@@ -1,6 +1,7 @@
 """Tests of what the build checks and of its handling of races in BuildKit."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from scripts.dockerfile import bake
 from scripts.engine import client
 from scripts.images import bases, build, catalogue, sizes
 from scripts.images.catalogue import Image
+from scripts.images.rocm import Requirement
 from scripts.images.sources import SourceTree
 from tests.support.buildx import needs_buildx
 
@@ -33,6 +35,36 @@ def test_source_tree_without_a_backend_of_the_image_is_refused() -> None:
         build.check_backends([image("cpu cuda")], libvmaf("cpu"))
     build.check_backends([image("cpu cuda")], libvmaf("cpu", "cuda"))
     build.check_backends([image("cpu cuda")], None)
+
+
+def rocm(release: int) -> Image:
+    """Return the image with this release of ROCm."""
+    return Image(
+        f"rocm{release}", f"vmaf:rocm{release}", "", "", {"vmaf.backends": "cpu"}, frozenset()
+    )
+
+
+@pytest.mark.parametrize(
+    ("known", "todo"),
+    [((6,), "Build another image"), ((6, 7), "Build rocm7 instead")],
+)
+def test_hip_that_needs_a_newer_rocm_is_refused(
+    monkeypatch: pytest.MonkeyPatch, known: tuple[int, ...], todo: str
+) -> None:
+    """HIP code for ROCm 7 is refused for rocm6, with the reason and the image to build instead."""
+    monkeypatch.setattr(catalogue, "images", lambda: {f"rocm{n}": rocm(n) for n in known})
+    tree = SourceTree(
+        *("libvmaf", Path("/copy"), "1.0", frozenset({"cpu", "hip"})),
+        needed_rocm=Requirement(7, "src/hip/meson.build"),
+    )
+    with pytest.raises(UserError) as raised:
+        build.check_backends([rocm(6)], tree)
+    assert "enable_hip needs ROCm 7, according to src/hip/meson.build" in raised.value.why
+    assert todo in raised.value.todo
+    build.check_backends([image("cpu")], tree)
+    for accepted in (Requirement(6, "x"), None):
+        build.check_backends([rocm(6)], replace(tree, needed_rocm=accepted))
+    build.check_backends([rocm(6)], replace(tree, features=frozenset({"cpu"})))
 
 
 @pytest.mark.parametrize(

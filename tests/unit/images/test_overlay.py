@@ -8,6 +8,7 @@ import pytest
 
 from scripts.core.paths import ROOT
 from scripts.dockerfile import bake
+from scripts.images import features
 from scripts.images import overlay as overlays
 from scripts.images.overlay import overlay, write_overlay
 from scripts.images.sources import SourceTree
@@ -59,13 +60,14 @@ def test_namespace_is_not_used_for_the_bootstrap(tmp_path: Path) -> None:
     assert targets["_bootstrap"]["args"] == {}
 
 
-def test_hip_of_a_source_tree_is_selected_in_rocm6(tmp_path: Path) -> None:
-    """A libvmaf tree with HIP replaces libvmaf's stage of `rocm6`, and changes the label."""
+def test_hip_of_a_source_tree_is_selected_in_rocm_images(tmp_path: Path) -> None:
+    """A libvmaf tree with HIP replaces libvmaf's stage of `rocm6` and `rocm7`."""
     targets = overlay(tmp_path, overrides=[libvmaf("cpu", "cuda", "hip")], environment={})["target"]
-    assert targets["rocm6"] == {
-        "contexts": {"libvmaf-rocm": "target:libvmaf-hip"},
-        "labels": {"vmaf.backends": "cpu hip"},
-    }
+    for image, target in (("rocm6", "libvmaf-hip"), ("rocm7", "libvmaf-hip7")):
+        assert targets[image] == {
+            "contexts": {"libvmaf-rocm": f"target:{target}"},
+            "labels": {"vmaf.backends": "cpu hip"},
+        }
     for trees in ([], [libvmaf("cpu", "cuda")], [libvmaf("cpu", "sycl")]):
         targets = overlay(tmp_path, overrides=trees, environment={})["target"]
         assert set(targets) == {"_common", "_bootstrap"}
@@ -83,17 +85,32 @@ def test_sycl_of_a_source_tree_needs_the_vendor_image(tmp_path: Path) -> None:
     assert "rocm6" not in targets
 
 
+def test_vulkan_of_a_source_tree_is_selected_in_vulkan(tmp_path: Path) -> None:
+    """A libvmaf tree with Vulkan replaces libvmaf's stage of `vulkan`; other features nothing."""
+    targets = overlay(tmp_path, overrides=[libvmaf("cpu", "vulkan", "dnn")], environment={})
+    assert targets["target"].keys() == {"_common", "_bootstrap", "vulkan"}
+    assert targets["target"]["vulkan"] == {
+        "contexts": {"libvmaf-vulkan": "target:libvmaf-vulkan"},
+        "labels": {"vmaf.backends": "cpu vulkan"},
+    }
+
+
 def test_stages_of_fork_backends_exist() -> None:
     """A fork's backend replaces a stage of the main file by a stage of Dockerfile.vendor.
 
-    BuildKit ignores a named context that replaces no stage; libvmaf would then be the CPU's.
+    BuildKit ignores a named context that replaces no stage; libvmaf would then be the CPU's. The
+    label of an image has room for one backend of a fork.
     """
     main = (ROOT / "docker" / "Dockerfile.production-gpu").read_text()
     vendor = (ROOT / "docker" / "Dockerfile.vendor").read_text()
-    for _, stage, target in overlays.FORK_BACKENDS.values():
-        assert f"FROM libvmaf-cpu AS {stage}\n" in main
-        printed = bake.bake_print(target)["target"][target]
-        assert f" AS {printed['target']}\n" in vendor
+    replaced = list(features.replaced(features.FEATURES, "vendor"))
+    assert {name for _, _, name in replaced} == {"hip", "sycl", "vulkan"}
+    for _, replacement, _ in replaced:
+        assert f"FROM libvmaf-cpu AS {replacement.stage}\n" in main
+        target = bake.bake_print(replacement.target)["target"][replacement.target]
+        assert f" AS {target['target']}\n" in vendor
+    images = [image for image, _, _ in replaced]
+    assert len(images) == len(set(images))
 
 
 def test_package_indexes_are_secrets(tmp_path: Path) -> None:

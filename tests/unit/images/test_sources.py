@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from scripts.core.console import UserError
+from scripts.core.paths import ROOT
 from scripts.images import sources
 from tests.support.checkouts import run_git
 
@@ -53,11 +54,26 @@ def test_directory_with_meson_build_is_accepted(tmp_path: Path) -> None:
     assert sources.prepare("libvmaf", str(tree / "libvmaf")).version == "9.8.7"
 
 
-def test_backends_are_read_from_the_options(tmp_path: Path) -> None:
-    """The backends of a tree are those in its meson_options.txt, and `cpu`."""
-    tree = libvmaf_tree(tmp_path / "a", options="option('enable_hip')\noption('enable_sycl')")
-    assert sources.prepare("libvmaf", str(tree)).backends == {"cpu", "hip", "sycl"}
-    assert sources.prepare("libvmaf", str(libvmaf_tree(tmp_path / "b"))).backends == {"cpu", "cuda"}
+def test_features_are_read_from_the_options(tmp_path: Path) -> None:
+    """The features of a tree are those in its Meson options, and `cpu`."""
+    options = "option('enable_hip')\n  option('enable_dnn')\n# option('enable_sycl')"
+    source = sources.prepare("libvmaf", str(libvmaf_tree(tmp_path / "a", options=options)))
+    assert source.features == {"cpu", "hip", "dnn"}
+    assert source.backends == {"cpu", "hip"}
+    tree = libvmaf_tree(tmp_path / "b")
+    assert sources.prepare("libvmaf", str(tree)).features == {"cpu", "cuda"}
+    (tree / "libvmaf" / "meson_options.txt").rename(tree / "libvmaf" / "meson.options")
+    assert sources.prepare("libvmaf", str(tree)).features == {"cpu", "cuda"}
+
+
+def test_tree_in_the_shape_of_a_fork() -> None:
+    """Of a fork's tree, the layout, the version, the licence and the features are found."""
+    source = sources.prepare("libvmaf", str(ROOT / "tests" / "fixtures" / "fork"))
+    assert (source.directory / "libvmaf" / "subprojects" / "volk.wrap").is_file()
+    assert (source.version, source.licence) == ("3.9.0", "EUPL-1.2")
+    assert source.backends == {"cpu", "cuda", "hip", "sycl", "vulkan"}
+    assert source.features - source.backends == {"dnn", "mcp", "metal"}
+    assert source.needed_rocm == (7, "meson_options.txt")
 
 
 @pytest.mark.parametrize(

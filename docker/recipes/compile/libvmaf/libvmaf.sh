@@ -19,21 +19,29 @@ cd /build/libvmaf
 # The library's own version names the commit, as versions.json does; there is no git here.
 sed -i "s/@VCS_TAG@/$(jq -r .version /src/source.json)/" include/vcs_version.h.in
 
-# The arguments are a queue: the backends in front of `--` are taken one by one, and their options
-# are appended behind it. That way options may contain spaces, as an array's elements in bash.
-#
-#   cuda hip --  ->  hip -- -Denable_cuda=true  ->  -- -Denable_cuda=true -Denable_hip=true
-offers() { grep -q "^option('$1'" meson_options.txt; }
+options=meson_options.txt
+[ -f $options ] || options=meson.options # the name since Meson 1.1
+# Print the type of an option: boolean or feature; nothing if the tree does not offer it.
+kind() { sed -n "/^ *option('$1'/,/type *:/s/.*type *: *'\([a-z]*\)'.*/\1/p" $options | head -n 1; }
+offers() { [ "$(kind "$1")" ]; }
+
+# Every feature of the tree is switched on or off here, so that none depends on what is installed;
+# auto_features is for the options that are not listed.
 backends=cpu
-set -- "$@" --
-while [ "$1" != -- ]; do
-    if offers "enable_$1"; then
-        backends="$backends $1"
-        set -- "$@" "-Denable_$1=true"
-    fi
-    shift
+requested=" $* "
+set -- -Dauto_features=disabled
+for feature in cuda hip sycl vulkan dnn mcp metal; do
+    case $(kind "enable_$feature") in
+    boolean) on=true off=false ;;
+    feature) on=enabled off=disabled ;;
+    *) continue ;;
+    esac
+    case $requested in
+    *" $feature "*) backends="$backends $feature" ;;
+    *) on=$off ;;
+    esac
+    set -- "$@" "-Denable_$feature=$on"
 done
-shift
 case $backends in *hip* | *sycl*) set -- "$@" -Db_lto=false ;; esac # LTO does not support device code
 case $backends in
 *cuda*) # a tree without this option compiles its kernels with nvcc only
@@ -46,6 +54,7 @@ case $backends in
     ! offers hip_gfx_targets || set -- "$@" "-Dhip_gfx_targets=$(echo "$HIP_TARGETS" | tr ' ' ,)"
     ;;
 esac
+case $backends in *vulkan*) /run/recipes/libvmaf/subprojects.sh subprojects $out/manifest ;; esac
 
 # Meson adds no launcher if CC is set, and prefers sccache if it is not. So CC names ccache.
 export CC="ccache ${CC:-gcc}" CXX="ccache ${CXX:-g++}"
