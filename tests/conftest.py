@@ -13,7 +13,7 @@ from scripts.contents.archive import Archive
 from scripts.core import clips
 from scripts.core.paths import ROOT
 from scripts.engine.client import has_image
-from scripts.images import catalogue
+from scripts.images import catalogue, unavailable
 from tests.support.buildx import bake_options
 from tests.support.lavapipe import Lavapipe
 from tests.support.subject import COMPOSE, Store, Subject, docker, image_tags
@@ -97,6 +97,8 @@ def image(request: pytest.FixtureRequest, pytestconfig: pytest.Config, store: St
     """Return an image under test."""
     requested: catalogue.Image = request.param
     tag = image_tags(pytestconfig)[requested.name]
+    if reason := unavailable.reasons().get(requested.name):
+        pytest.skip(f"{tag} cannot be built: {reason}")
     if tag not in store.subjects:
         missing = f"{tag} is not built: nox -s {requested.session}"
         if pytestconfig.getoption("require"):

@@ -24,9 +24,9 @@ def run(options: Namespace) -> int:
     images = catalogue.choose([options.only] if options.only else options.images)
     if options.only and options.images and len(options.sessions) == 1:
         _reject_others(options.only, options.images)
-    build_and_report([image.name for image in images], options)
+    latest = build_and_report([image.name for image in images], options)
     for image in images:
-        if arguments := EXAMPLES.get(image.entry):
+        if image.name in latest.targets and (arguments := EXAMPLES.get(image.entry)):
             say(f"try it: docker run --rm {arguments.format(image.tag)}")
     return 0
 

@@ -11,7 +11,7 @@ from scripts.core import git
 from scripts.core.console import UserError, say
 from scripts.core.paths import RECORDS, ROOT
 from scripts.engine import client
-from scripts.images import bases, catalogue, features, sizes, sources
+from scripts.images import bases, catalogue, features, sizes, sources, unavailable
 from scripts.images.overlay import write_overlay
 
 _RACES = ("failed to get state for index", "inconsistent graph state", "no such job")
@@ -100,6 +100,8 @@ def build(
 ) -> records.BuildRecord:
     """Build bake targets, show the progress, and return the record of the build.
 
+    With VMAF_LOCK=accept, images whose locked files cannot be had are skipped.
+
     Args:
         targets: names of bake targets.
         libvmaf: a path or git URL of a libvmaf source tree that replaces the default.
@@ -178,9 +180,18 @@ def build(
     )
     latest.warnings = [*omitted, *latest.warnings]
     latest.write()
-    if outcome.returncode:
+    if not outcome.returncode:
+        unavailable.write({}, targets)
+        return latest
+    accepting = os.environ.get("VMAF_LOCK") == "accept"
+    skipped = unavailable.skipped(outcome, targets) if accepting else {}
+    remaining = [name for name in targets if name not in skipped]
+    if not skipped or not remaining:
         raise failure.failure(outcome)
-    return latest
+    unavailable.write(skipped)
+    say(f"warning: {', '.join(skipped)} cannot be built and will be skipped:")
+    say("\n".join(dict.fromkeys(skipped.values())))
+    return build(remaining, libvmaf=libvmaf, ffmpeg=ffmpeg, namespace=namespace, expected=expected)
 
 
 def is_race(message: str) -> bool:
