@@ -34,6 +34,7 @@ _LICENCES = {
 """The SPDX ids of licences, by a text in the first characters of the licence file."""
 _LICENCE_FILES = ("LICENSE", "LICENSE.md", "LICENSE.txt", "COPYING")
 _LICENCE_HEAD = 500
+_RELEASE_TAG = re.compile(r"v?\d+(\.\d+)+")
 _TITLES = {"libvmaf": "libvmaf", "ffmpeg": "FFmpeg"}
 
 
@@ -83,6 +84,8 @@ def prepare(project: str, location: str) -> SourceTree:
     parts = _libvmaf_parts(tree) if project == "libvmaf" else _ffmpeg_parts(tree)
     digest = _copy(parts, copy)
     version = _version(project, copy)
+    if project == "libvmaf":
+        version += _commit(parts["libvmaf"], location.partition("#")[2])
     description = {
         "name": _TITLES[project],
         "version": version,
@@ -221,6 +224,27 @@ def _version(project: str, copy: Path) -> str:
         return match[1] if match else "unknown"
     release = copy / "RELEASE"
     return release.read_text().strip() if release.exists() else "unknown"
+
+
+def _commit(libvmaf: Path, ref: str) -> str:
+    """Return `+g<commit>` for a checkout that is no release, else an empty string.
+
+    A release has a tag such as v3.1.0. Changes that are not committed add `.dirty`. The commit of a
+    repository that has libvmaf in a subdirectory would not be libvmaf's, so it is not used.
+
+    Args:
+        libvmaf: the directory of the library.
+        ref: the branch, tag or commit that was fetched; empty for a local checkout.
+    """
+    top = process.output("git", "rev-parse", "--show-toplevel", cwd=libvmaf).strip()
+    commit = process.output("git", "rev-parse", "--short=9", "HEAD", cwd=libvmaf).strip()
+    if not commit or Path(top).resolve() not in (libvmaf.resolve(), libvmaf.parent.resolve()):
+        return ""
+    tags = process.output("git", "tag", "--points-at", "HEAD", cwd=libvmaf).split()
+    dirty = process.output("git", "status", "--porcelain", "--", ".", "../model", cwd=libvmaf)
+    if any(_RELEASE_TAG.fullmatch(tag) for tag in (*tags, ref)) and not dirty:
+        return ""
+    return f"+g{commit}{'.dirty' if dirty else ''}"
 
 
 def _licence(libvmaf: Path) -> str:

@@ -157,9 +157,9 @@ def test_git_url_selects_a_commit(tmp_path: Path) -> None:
     )
     run_git(tree, "commit", "--quiet", "-am", "two")
     url = tree.as_uri()
-    assert sources.prepare("libvmaf", url).version == "10.0.0"
+    assert sources.prepare("libvmaf", url).version.startswith("10.0.0+g")
     old = sources.prepare("libvmaf", f"{url}#old")
-    assert old.version == "9.8.7"
+    assert old.version == f"9.8.7+g{first[:9]}"
     assert first in (old.directory / "source.json").read_text()
 
 
@@ -189,3 +189,20 @@ def test_ffmpeg_tree_configured_in_place_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.h").touch()
     with pytest.raises(UserError, match="configured in place"):
         sources.prepare("ffmpeg", str(tmp_path))
+
+
+def test_version_names_a_commit_that_is_no_release(tmp_path: Path) -> None:
+    """A commit is named unless it has the tag of a release; other changes count as well."""
+    tree = libvmaf_tree(tmp_path / "vmaf")
+    assert sources.prepare("libvmaf", str(tree)).version == "9.8.7"  # it may be a tarball's
+    run_git(tree, "init", "--quiet", "--initial-branch=main")
+    run_git(tree, "add", "-A")
+    run_git(tree, "commit", "--quiet", "-m", "one")
+    run_git(tree, "tag", "nightly")
+    commit = run_git(tree, "rev-parse", "HEAD")[:9]
+    assert sources.prepare("libvmaf", str(tree)).version == f"9.8.7+g{commit}"
+    run_git(tree, "tag", "v9.8.7")
+    assert sources.prepare("libvmaf", str(tree)).version == "9.8.7"
+    assert sources.prepare("libvmaf", f"{tree.as_uri()}#v9.8.7").version == "9.8.7"
+    (tree / "model" / "new.json").write_text("{}")
+    assert sources.prepare("libvmaf", str(tree)).version == f"9.8.7+g{commit}.dirty"
