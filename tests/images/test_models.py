@@ -61,7 +61,7 @@ def test_small_frames_are_refused_with_the_size_needed(
 
     def score(video: str, *, succeeds: bool) -> None:
         pair = (f"--reference={video}.y4m", f"--distorted={video}.y4m")
-        arguments = (*pair, model, "--threads=2", "--quiet", "--gpumask=1")
+        arguments = (*pair, model, "--threads=2", "--quiet", "--gpumask=-1")
         result = image.run(*arguments, program="vmaf", directory=directory, succeeds=succeeds)
         if not succeeds:
             result.assert_refused(limit.message)
