@@ -9,8 +9,9 @@ import (
 )
 
 // libvmaf 3.2.0 does not check that a frame is large enough for the requested features. If it
-// is too small, libvmaf reads and writes memory outside of the planes. These minimum sizes
-// were determined with the address sanitizer, and TestSmallFrames checks them.
+// is too small, libvmaf reads and writes memory outside of the planes. The project's
+// small-frames.patch refuses the frames on which libvmaf crashed, and no others. These minimum
+// sizes were determined with the address sanitizer, and TestSmallFrames checks them.
 const (
 	minSide       = 64  // for the 0.6 models and most features
 	minSideLater  = 320 // for all other models; the 1.0 models use speed and cambi
