@@ -6,15 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from scripts.buildkit import builder, progress, records
 from scripts.contents import sbom
 from scripts.core.console import UserError
 from scripts.core.paths import ROOT
 from scripts.dockerfile import bake
 from scripts.engine import client
-from scripts.images import bases, build, catalogue, sizes
+from scripts.images import bases, build, catalogue, sizes, sources
 from scripts.images.catalogue import Image
 from scripts.images.rocm import Requirement
 from scripts.images.sources import SourceTree
+from tests.support import builds
 from tests.support.buildx import needs_buildx
 
 
@@ -135,8 +137,37 @@ def test_full_disk_is_refused_before_anything_is_built(
     assert needed == [sizes.needed_bytes([], ["x"]) if exists else sizes.needed_bytes(["x"])]
 
 
+def test_features_that_are_left_out_are_said_before_and_after_the_build(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A feature of the libvmaf tree that is left out is printed, and is a warning of the record."""
+    events: list[str] = []
+
+    def follow(*_: object) -> progress.Outcome:
+        events.append("built")
+        return builds.outcome("shared.jsonl")
+
+    tree = libvmaf("cpu", "dnn")
+    monkeypatch.setattr(catalogue, "images", lambda: {"cpu": image("cpu")})
+    monkeypatch.setattr(client, "require", lambda: None)
+    monkeypatch.setattr(client, "has_image", lambda _tag: False)
+    monkeypatch.setattr(client, "free_bytes", lambda _engine: None)
+    monkeypatch.setattr(client, "image_bytes", lambda _tag: 1)
+    monkeypatch.setattr(sources, "prepare", lambda *_: tree)
+    monkeypatch.setattr(bases, "choose", lambda: "registry")
+    monkeypatch.setattr(build, "RECORDS", tmp_path)
+    monkeypatch.setattr(build, "follow", follow)
+    monkeypatch.setattr(build, "say", events.append)
+    monkeypatch.setattr(builder, "identify", lambda _namespace: builds.BUILDER)
+    monkeypatch.setattr(records.BuildRecord, "write", lambda _self: None)
+    latest = build.build(["cpu"], libvmaf="../vmaf")
+    (warning,) = (message for message in latest.warnings if "enable_dnn is left out" in message)
+    assert events == [f"warning: {warning}", "built"]
+    assert build.build(["cpu"]).warnings == latest.warnings[1:]
+
+
 @pytest.mark.parametrize(
-    ("message", "builds"),
+    ("message", "times"),
     [
         ("failed to compute cache key: failed to get state for index 0 on [a 1/1] COPY", 2),
         ("failed to get edge: inconsistent graph state", 2),
@@ -145,7 +176,7 @@ def test_full_disk_is_refused_before_anything_is_built(
     ],
 )
 def test_build_is_repeated_after_a_race_only(
-    message: str, builds: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    message: str, times: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A build that a race in BuildKit ended is run once more; a failed step is not."""
     script = f"import sys; print('ERROR: failed to solve: {message}', file=sys.stderr); sys.exit(1)"
@@ -154,5 +185,5 @@ def test_build_is_repeated_after_a_race_only(
     log = tmp_path / "logs" / "build.log"
     outcome = build.follow([sys.executable, "-c", script], {}, log)
     assert outcome.returncode == 1
-    assert len(list(log.parent.iterdir())) == builds
-    assert len(printed) == builds - 1
+    assert len(list(log.parent.iterdir())) == times
+    assert len(printed) == times - 1
