@@ -80,7 +80,7 @@ def test_frames_without_texture_cause_no_warning(image: Subject, directory: Path
     """The program and the filter print no warning about frames without texture."""
     (directory / "gray.y4m").write_bytes(models.gray((640, 360)))
     name = "vmaf_v1.0.16_3d0h"
-    pair = ("--reference=gray.y4m", "--distorted=gray.y4m")
+    pair = ("--reference=gray.y4m", "--distorted=gray.y4m", "--gpumask=-1")
     program = image.run(*pair, f"--model=version={name}", program="vmaf", directory=directory)
     videos = ("-hide_banner", "-nostdin", "-i", "gray.y4m", "-i", "gray.y4m")
     graph = ("-lavfi", f"libvmaf=model=version={name}", "-f", "null", "-")
