@@ -95,6 +95,13 @@ MUTANTS = (
         base="rocm6",
     ),
     Mutant(
+        "vulkan-image-claims-vulkan",
+        test_contract.test_backends_label_matches_the_library,
+        r"Extra items in the left set:\n.*'vulkan'",
+        'LABEL vmaf.backends="cpu vulkan"',
+        base="vulkan",
+    ),
+    Mutant(
         "claims-to-be-nonfree",
         test_contract.test_licence_label_matches_the_contents,
         "labelled 'LicenseRef-nonfree-not-redistributable'",

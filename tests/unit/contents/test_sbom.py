@@ -164,11 +164,18 @@ def test_licence_of_a_component_is_read(
             "NVIDIA's EULA, for its libdevice in libvmaf.so",
         ),
         (
+            {
+                "usr/local/lib/libvmaf.so": b"code",
+                "usr/local/lib/libvmafx.so.1.0": fatbin((1, 75), data=b".func __internal_pow("),
+            },
+            "NVIDIA's EULA, for its libdevice in libvmaf.so",
+        ),
+        (
             {"usr/local/lib/libvmaf.so": b"code", "usr/local/cuda/bin/nvcc": b""},
             "NVIDIA's EULA",
         ),
     ],
-    ids=["compiled with it", "libdevice", "nvcc"],
+    ids=["compiled with it", "libdevice", "libdevice in a second library", "nvcc"],
 )
 def test_cuda_is_nonfree_where_the_image_has_a_part_of_it(
     read: Read, files: Mapping[str, bytes], nonfree: str

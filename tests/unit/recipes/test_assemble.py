@@ -9,7 +9,11 @@ RECIPE = ROOT / "docker" / "recipes" / "assemble" / "assemble.sh"
 
 
 def test_list_has_the_packages_that_no_elf_file_names(tmp_path: Path) -> None:
-    """The list has the packages of ELF files, of components that list theirs, and `opened`."""
+    """The list has the packages of ELF files, of components that list theirs, and `opened`.
+
+    The loader finds the libraries of a component that lists its packages by their stubs, as the
+    libraries themselves were built on another release of Debian.
+    """
     for component, names in {
         "ffmpeg": {"runtime/lib": "", "opened": "ca-certificates\nlibvulkan1\n"},
         "hip-smoke": {"runtime/lib": "", "packages": "libamdhip64-6/testing\n"},
@@ -19,7 +23,7 @@ def test_list_has_the_packages_that_no_elf_file_names(tmp_path: Path) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
     for name, script in {
-        "packages.sh": 'echo "of ${*##*/in/}"',
+        "packages.sh": 'echo "of ${*##*/in/}, with ${LD_LIBRARY_PATH##*/in/}"',
         "versions.sh": 'echo "{}" >"$1"',
     }.items():
         (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
@@ -35,7 +39,7 @@ def test_list_has_the_packages_that_no_elf_file_names(tmp_path: Path) -> None:
     ran = process.run("sh", "-c", text, "sh", "ffmpeg", "hip-smoke")
     assert not ran.returncode, ran.stderr
     assert (tmp_path / "out" / "packages").read_text().splitlines() == [
-        "of ffmpeg/runtime",
+        "of ffmpeg/runtime, with hip-smoke/interface/usr/local/lib",
         "ca-certificates",
         "libvulkan1",
         "libamdhip64-6/testing",

@@ -10,8 +10,9 @@ are equal in all variants that do not differ for that object.
 
 Invariant: preprocessing a source with the reduced headers and flags gives the same text as with
 the complete ones. It holds because a reduced header has every macro that the source, or any file
-that it may include, mentions anywhere, even in a comment. A macro that no file mentions cannot
-change the text. tests/unit/test_ffmpeg_config.py checks the invariant with gcc.
+that it may include, mentions anywhere, even in a comment; and, if they put names of macros
+together, every macro whose name consists of words in these files. A macro that no file mentions
+cannot change the text. tests/unit/test_ffmpeg_config.py checks the invariant with gcc.
 
 An example. libavfilter/vf_scale.c has no macro of configure's, and includes "scale_eval.h" and
 "config.h"; scale_eval.h has `#if CONFIG_VULKAN`. From configure's
@@ -46,7 +47,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
@@ -61,6 +62,11 @@ EVERYTHING = "*"
 # A macro that begins with _ is for the C library, which nearly everything includes. The other two
 # are set in all variants.
 _OPTIONAL_MACRO = re.compile(r"-D(?!PIC$|ZLIB_CONST$)[^_]")
+_WORD = re.compile(rb"\w+")
+_PIECES = 2
+"""The number of words after the beginning of a name in `HAVE_ ## x ## y`. A source that may put more
+together gets the complete headers."""
+_CHAIN = re.compile(rb"(\s*##\s*\w+)*")
 # What follows the beginning of a name that is put together: `HAVE_ ## x`, `JOIN(HAVE_, x)`.
 _PASTED = r"(\s*##|(?<=_)\s*[,)\n])?"
 _INCLUDE = re.compile(rb"\n[ \t]*#[ \t]*include(?:_next)?[ \t]*(?:([\"<])([^\">\n]+)[\">]|\w)")
@@ -141,6 +147,9 @@ class MacroFinder:
             at = text.find(start)
             while at >= 0 and (match := self.pattern.match(text, at)):
                 yield match[1].decode(), bool(match[2])
+                chain = _CHAIN.match(text, match.end(1))
+                if chain and chain[0].count(b"##") > _PIECES:
+                    yield EVERYTHING, False
                 at = text.find(start, match.end(1))
 
 
@@ -224,6 +233,34 @@ class IncludeGraph:
                     changed.append(includer)
         return reached
 
+    def words(self, paths: Iterable[str], source: str) -> frozenset[str]:
+        """Return the words in files and in what they include of the source tree.
+
+        The headers of libraries differ between variants, and know no name of configure's.
+        """
+        unread, seen, found = list(paths), set[str](), set[bytes]()
+        while unread:
+            path = unread.pop()
+            if path not in seen and path.startswith(source):
+                seen.add(path)
+                found.update(_WORD.findall(Path(path).read_bytes()))
+                unread += self.included[path]
+        return frozenset(word.decode() for word in found)
+
+
+def is_composed(text: str, words: Collection[str]) -> bool:
+    """Return whether a text can be put together from at most `_PIECES` words.
+
+    >>> is_composed("SSE2_EXTERNAL", {"SSE2", "_EXTERNAL"})
+    True
+    """
+    ends = {0}
+    for _ in range(_PIECES):
+        ends |= {
+            end for start in ends for end in range(start, len(text) + 1) if text[start:end] in words
+        }
+    return len(text) in ends
+
 
 def _file(directory: str, name: str) -> str:
     """Return the path of a file in a directory, or nothing if there is none."""
@@ -268,15 +305,11 @@ def split(source: str, optional: Sequence[str], searched: Sequence[str]) -> str:
     known = frozenset(names)
     common = frozenset(n for n in names if n not in flags and not n.startswith(FAMILIES))
 
-    @cache
-    def with_beginning(beginning: str) -> frozenset[str]:
-        return frozenset(name for name in names if name.startswith(beginning))
-
     def own(mentions: Mentions, directories: set[str]) -> frozenset[str]:
         """Return the macros, flags and directories that a file itself mentions."""
-        found = (mentions.names | directories) & known
+        found = (mentions.names | directories) & (known | {EVERYTHING})
         for beginning in mentions.beginnings:
-            found |= with_beginning(beginning)
+            found |= {f"{beginning} ##"}
         return found | {EVERYTHING} if mentions.has_computed_include else found
 
     @cache
@@ -297,6 +330,18 @@ def split(source: str, optional: Sequence[str], searched: Sequence[str]) -> str:
     reached = graph.closure(
         {path: own(mentions, graph.directories[path]) for path, mentions in graph.mentions.items()}
     )
+    # Macros whose names are put together, as far as the words for that are there.
+    pasting = {path: [n for n in found if n.endswith("##")] for path, found in reached.items()}
+    words = graph.words((path for path, beginnings in pasting.items() if beginnings), source)
+
+    @cache
+    def put_together(beginning: str) -> frozenset[str]:
+        start = beginning.removesuffix(" ##")
+        rest = {name: name.removeprefix(start) for name in names if name.startswith(start)}
+        return frozenset(name for name, text in rest.items() if is_composed(text, words))
+
+    for path, beginnings in pasting.items():
+        reached[path] = reached[path].union(*map(put_together, beginnings)).difference(beginnings)
     # A source that is not listed keeps the complete headers and all flags.
     lines = [f"OBJECT_FLAGS = {' '.join(flags.values())}"]
     for path in paths:
