@@ -64,8 +64,8 @@ EVERYTHING = "*"
 _OPTIONAL_MACRO = re.compile(r"-D(?!PIC$|ZLIB_CONST$)[^_]")
 _WORD = re.compile(rb"\w+")
 _PIECES = 2
-"""The number of words after the beginning of a name in `HAVE_ ## x ## y`. A source that may put more
-together gets the complete headers."""
+"""The number of words after the beginning of a name in `HAVE_ ## x ## y`. A source that may put
+more together gets the complete headers."""
 _CHAIN = re.compile(rb"(\s*##\s*\w+)*")
 # What follows the beginning of a name that is put together: `HAVE_ ## x`, `JOIN(HAVE_, x)`.
 _PASTED = r"(\s*##|(?<=_)\s*[,)\n])?"
