@@ -12,6 +12,11 @@ from scripts.core.paths import ROOT
 _LAST_LINES = 20
 _HINTS = {
     "exit code: 137": "Exit code 137 means that the step was killed, usually for lack of memory.",
+    "failed to prepare": (
+        "A prune removed a layer that is in use. Restart the engine with `nox -s engine -- --stop` "
+        "and `nox -s engine`, run `docker buildx prune --filter id=ID` with the first id above, "
+        "and build again."
+    ),
     "no space left": "The disk is full: `docker system df` shows how much the engine uses.",
 }
 _SHELL_ERROR = re.compile(r"(/[^\s:]+): (?:line )?(\d+): (?:\S+\.sh: )?([^:]+)")

@@ -519,3 +519,11 @@ def test_arguments_of_the_builds_are_supported() -> None:
     words = "--genco --offload-arch=gfx90a -O3 -I x -o a.co a.hip"
     hipcc = depcache.Hipcc("hipcc", words.split())
     assert (hipcc.source, hipcc.targets) == ("a.hip", ["--offload-arch=gfx90a"])
+
+
+@pytest.mark.parametrize("option", ["-std", "--std", "--gpu-architecture", "--ptxas-options"])
+def test_value_of_an_option_may_be_the_next_argument(option: str) -> None:
+    """The value of nvcc's options may be a part of them, or the next argument."""
+    for words in ([option, "x"], [f"{option}=x"]):
+        call = depcache.Nvcc("/usr/bin/nvcc", ["--fatbin", *words, "a.cu", "-o", "a.fatbin"])
+        assert call.source == "a.cu"

@@ -92,6 +92,14 @@ def test_failure_without_a_place_names_the_step() -> None:
     ]
 
 
+def test_layer_that_a_prune_removed_has_a_hint() -> None:
+    """The error of an engine whose build cache lacks a layer says how to mend it."""
+    build = Build()
+    build.feed("ERROR: failed to solve: failed to prepare 96d7 as ucx2: open x: no such file")
+    error = failure(replace(outcome("failed.rawjson", 1), build=build))
+    assert "prune --filter id=ID" in error.todo
+
+
 def test_failure_of_the_parser_shows_the_instruction() -> None:
     """The error for an invalid Dockerfile has the file, the line and the instruction."""
     build = Build()

@@ -88,10 +88,44 @@ def test_split_config_can_be_switched_off(tmp_path: Path, value: str, *, splits:
     assert (ran.returncode, bool(ran.stdout)) == (0, splits)
 
 
+def features(directory: Path, without: str) -> process.CompletedProcess[str]:
+    """Run the part of ffmpeg.sh that makes configure's options; print the options."""
+    text = (COMPILE / "ffmpeg" / "ffmpeg.sh").read_text()
+    part = text[text.index("options=") : text.index("# List all files that configure could read")]
+    part = part.replace("/src/configure", str(directory / "configure"))
+    (directory / "configure").write_text("")
+    script = f"variants=cpu\n{part}\necho $options"
+    return process.run("sh", "-euc", script, env={"PATH": "/bin", "FFMPEG_WITHOUT": without})
+
+
+def test_features_can_be_left_out(tmp_path: Path) -> None:
+    """FFMPEG_WITHOUT disables features of FFmpeg that are otherwise enabled."""
+    complete, reduced = (
+        features(tmp_path, without).stdout.split() for without in ("", "libjxl libsrt")
+    )
+    assert "--enable-libjxl" in complete
+    assert "--disable-vulkan" in complete
+    assert [word for word in reduced if word not in complete] == [
+        "--disable-libsrt",
+        "--disable-libjxl",
+    ]
+    assert len(complete) == len(reduced)
+
+
+def test_unknown_feature_is_named(tmp_path: Path) -> None:
+    """A word in FFMPEG_WITHOUT that is no feature ends the step with a message."""
+    done = features(tmp_path, "libjxl libxyz")
+    assert done.returncode == 1
+    assert "FFMPEG_WITHOUT names 'libxyz'" in done.stderr
+
+
 @needs_buildx
-def test_split_config_is_no_argument_unless_it_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    """VMAF_SPLIT_CONFIG is a build argument, and so in the cache keys, only if it is set."""
-    monkeypatch.delenv("VMAF_SPLIT_CONFIG", raising=False)
-    assert "VMAF_SPLIT_CONFIG" not in bake.bake_print("cpu")["target"]["cpu"]["args"]
-    monkeypatch.setenv("VMAF_SPLIT_CONFIG", "0")
-    assert bake.bake_print("cpu")["target"]["cpu"]["args"]["VMAF_SPLIT_CONFIG"] == "0"
+@pytest.mark.parametrize("name", ["VMAF_SPLIT_CONFIG", "FFMPEG_WITHOUT", "VMAF_LOCK"])
+def test_setting_is_no_argument_unless_it_is_set(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """These settings are build arguments, and so in the cache keys, only if they are set."""
+    monkeypatch.delenv(name, raising=False)
+    assert name not in bake.bake_print("cpu")["target"]["cpu"]["args"]
+    monkeypatch.setenv(name, "0")
+    assert bake.bake_print("cpu")["target"]["cpu"]["args"][name] == "0"
