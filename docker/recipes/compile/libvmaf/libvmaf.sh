@@ -17,7 +17,8 @@ shift
 cp -r /src/libvmaf /src/model /build/
 cd /build/libvmaf
 # The library's own version names the commit, as versions.json does; there is no git here.
-sed -i "s/@VCS_TAG@/$(jq -r .version /src/source.json)/" include/vcs_version.h.in
+header=include/vcs_version.h.in
+[ ! -f $header ] || sed -i "s/@VCS_TAG@/$(jq -r .version /src/source.json)/" $header
 
 options=meson_options.txt
 [ -f $options ] || options=meson.options # the name since Meson 1.1
