@@ -24,6 +24,8 @@ VARIABLES = {
 }
 """Variables of docker-bake.hcl: the capability of the images that depend on each, and its values,
 the default first."""
+VENDOR_REPLACES = frozenset({"LIBVMAF_CUDA", "CUDA"})
+"""The variables that choose a stage which VMAF_BASES=vendor replaces."""
 
 
 def check_backends(images: Iterable[catalogue.Image], libvmaf: sources.SourceTree | None) -> None:
@@ -77,7 +79,8 @@ def check_variables(images: Iterable[catalogue.Image], environment: Mapping[str,
     """Check the variables of docker-bake.hcl that the images depend on.
 
     Raises:
-        UserError: a variable has a value that docker-bake.hcl does not know.
+        UserError: a variable has a value that docker-bake.hcl does not know, or contradicts
+            VMAF_BASES.
     """
     provided = frozenset[str]().union(*(image.provides for image in images))
     for name, (capability, values) in VARIABLES.items():
@@ -87,6 +90,17 @@ def check_variables(images: Iterable[catalogue.Image], environment: Mapping[str,
                 "cannot build",
                 f"the environment variable {name} is `{value}`",
                 f"Set it to {' or '.join(values)}, or unset it; {values[0]} is the default.",
+            )
+        if (
+            capability in provided
+            and value != values[0]
+            and name in VENDOR_REPLACES
+            and environment.get("VMAF_BASES") == "vendor"
+        ):
+            raise UserError(
+                "cannot build",
+                f"{name}={value} and VMAF_BASES=vendor choose two compilers for CUDA",
+                "Unset one of them.",
             )
 
 

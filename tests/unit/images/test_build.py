@@ -83,6 +83,17 @@ def test_unknown_value_of_a_variable_is_refused(name: str, value: str) -> None:
     build.check_variables([dev], {})
 
 
+@pytest.mark.parametrize(("name", "value"), [("LIBVMAF_CUDA", "clang"), ("CUDA", "13")])
+def test_two_compilers_for_cuda_are_refused(name: str, value: str) -> None:
+    """A choice of CUDA's compiler is refused together with NVIDIA's image, which replaces it."""
+    dev = image("cpu cuda", "ffmpeg", "cuda", "nvcc")
+    settings = {name: value, "VMAF_BASES": "vendor"}
+    with pytest.raises(UserError, match=f"{name}={value} and VMAF_BASES=vendor"):
+        build.check_variables([dev], settings)
+    build.check_variables([image("cpu")], settings)
+    build.check_variables([dev], {"FFMPEG": "7.1", "VMAF_BASES": "vendor"})
+
+
 @needs_buildx
 def test_labels_name_the_licence_of_a_libvmaf_tree(monkeypatch: pytest.MonkeyPatch) -> None:
     """The bake file puts the licence of a --libvmaf tree into the label of each free image."""
