@@ -1,5 +1,6 @@
 """Fixtures for images: a test with the fixture `image` runs once per chosen image."""
 
+import os
 import shutil
 import uuid
 from collections import Counter
@@ -97,7 +98,7 @@ def image(request: pytest.FixtureRequest, pytestconfig: pytest.Config, store: St
     """Return an image under test."""
     requested: catalogue.Image = request.param
     tag = image_tags(pytestconfig)[requested.name]
-    if reason := unavailable.reasons().get(requested.name):
+    if reason := unavailable.reasons(os.environ).get(tag):
         pytest.skip(f"{tag} cannot be built: {reason}")
     if tag not in store.subjects:
         missing = f"{tag} is not built: nox -s {requested.session}"

@@ -41,7 +41,7 @@ def check_backends(images: Iterable[catalogue.Image], libvmaf: sources.SourceTre
             options = ", ".join(f"enable_{backend}" for backend in sorted(missing))
             raise UserError(
                 f"cannot build {image.tag} from this libvmaf",
-                f"its meson_options.txt has no {options}",
+                f"its Meson options have no {options}",
                 f"Use a tree with that backend, or build another image: "
                 f"this tree has {', '.join(sorted(libvmaf.backends))}.",
             )
@@ -102,6 +102,12 @@ def check_variables(images: Iterable[catalogue.Image], environment: Mapping[str,
                 f"{name}={value} and VMAF_BASES=vendor choose two compilers for CUDA",
                 "Unset one of them.",
             )
+    if environment.get("VMAF_LOCK", "") not in ("", "accept"):
+        raise UserError(
+            "cannot build",
+            f"the environment variable VMAF_LOCK is `{environment['VMAF_LOCK']}`",
+            "Set it to accept, or unset it.",
+        )
 
 
 def build(
@@ -195,14 +201,14 @@ def build(
     latest.warnings = [*omitted, *latest.warnings]
     latest.write()
     if not outcome.returncode:
-        unavailable.write({}, targets)
+        unavailable.write({}, [image.tag for image in images])
         return latest
     accepting = os.environ.get("VMAF_LOCK") == "accept"
     skipped = unavailable.skipped(outcome, targets) if accepting else {}
     remaining = [name for name in targets if name not in skipped]
     if not skipped or not remaining:
         raise failure.failure(outcome)
-    unavailable.write(skipped)
+    unavailable.write({image.tag: skipped[image.name] for image in images if image.name in skipped})
     say(f"warning: {', '.join(skipped)} cannot be built and will be skipped:")
     say("\n".join(dict.fromkeys(skipped.values())))
     return build(remaining, libvmaf=libvmaf, ffmpeg=ffmpeg, namespace=namespace, expected=expected)

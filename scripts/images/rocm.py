@@ -10,12 +10,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 _COMMENT = re.compile(r"#.*")
-_DEPENDENCY = re.compile(r"dependency\(\s*'(?:hip|hip-lang|amdhip64|hsa-runtime64|rocm)'([^()]*)\)")
+_DEPENDENCY = re.compile(
+    r"dependency\(\s*'(?:hip|hip-lang|amdhip64|hsa-runtime64|rocm)'((?:[^()]|\([^()]*\))*)\)"
+)
 _OPTIONAL = re.compile(r"required\s*:\s*false")
 _AT_LEAST = re.compile(r"'>=?\s*(\d+)")
 _ERROR = re.compile(r"#\s*if\s+HIP_VERSION_MAJOR\s*<\s*(\d+)\s*\n\s*#\s*error\b")
 _OPTION = re.compile(r"(?ms)^\s*option\(\s*'enable_hip(?:cc)?'.*?(?=^\s*option\(|\Z)")
-_STATED = re.compile(r"\b(?:requires?|needs?)\b[^.;]*?\bROCm\s*(?:>=\s*)?(\d+)", re.IGNORECASE)
+_STATED = re.compile(
+    r"(?<!not )(?<!n't )\b(?:requires?|needs?)\b[^.;]*?\bROCm\s*(?:>=\s*)?(\d+)", re.IGNORECASE
+)
 
 
 class Requirement(NamedTuple):

@@ -241,7 +241,8 @@ def _commit(libvmaf: Path, ref: str) -> str:
     if not commit or Path(top).resolve() not in (libvmaf.resolve(), libvmaf.parent.resolve()):
         return ""
     tags = process.output("git", "tag", "--points-at", "HEAD", cwd=libvmaf).split()
-    dirty = process.output("git", "status", "--porcelain", "--", ".", "../model", cwd=libvmaf)
+    models = ["../model"] if Path(top).resolve() == libvmaf.parent.resolve() else []
+    dirty = process.output("git", "status", "--porcelain", "--", ".", *models, cwd=libvmaf)
     if any(_RELEASE_TAG.fullmatch(tag) for tag in (*tags, ref)) and not dirty:
         return ""
     return f"+g{commit}{'.dirty' if dirty else ''}"

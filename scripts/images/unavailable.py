@@ -20,16 +20,25 @@ _MESSAGE = re.compile(r"locked\.sh: (neither .+)")
 """The last line of locked.sh if it cannot fetch a file, or what a package depends on."""
 
 
-def reasons() -> Mapping[str, str]:
-    """Return why images cannot be built, by the name of each image that the last build skipped."""
+def reasons(environment: Mapping[str, str]) -> Mapping[str, str]:
+    """Return why images cannot be built, by tag; nothing unless VMAF_LOCK=accept."""
+    return _read() if environment.get("VMAF_LOCK") == "accept" else {}
+
+
+def _read() -> dict[str, str]:
     if not FILE.exists():
         return {}
     return msgspec.json.decode(FILE.read_bytes(), type=dict[str, str])
 
 
 def write(skipped: Mapping[str, str], built: Collection[str] = ()) -> None:
-    """Record the images that a build skipped, and forget those that it built."""
-    kept = {name: reason for name, reason in reasons().items() if name not in built}
+    """Record the images that a build skipped, and forget those that it built.
+
+    Args:
+        skipped: the reasons by tag.
+        built: the tags.
+    """
+    kept = {tag: reason for tag, reason in _read().items() if tag not in built}
     FILE.parent.mkdir(parents=True, exist_ok=True)
     FILE.write_bytes(msgspec.json.encode({**kept, **skipped}))
 

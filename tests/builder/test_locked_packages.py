@@ -226,6 +226,14 @@ def test_locked_packages_are_from_the_mirror(step: Step) -> None:
     assert step.sites.hosts() == {"mirror.test"}
 
 
+def test_file_in_apts_cache_is_not_used(step: Step) -> None:
+    """A file of another content that apt's cache has under the same name is replaced."""
+    step.publish(MIRROR, TOOL, LIBRARY, HELPER)
+    size = len(TOOL.build(step.directory))
+    other = f"head -c {size} /dev/zero >/var/cache/apt/archives/tool_1.0_all.deb\n"
+    assert installed(step.run(other + INSTALL)) == LOCKED
+
+
 def test_newer_release_on_the_mirror_changes_nothing(step: Step) -> None:
     """If testing has moved on, the locked packages are from the archive, and not the newer ones."""
     step.publish(MIRROR, NEWER_TOOL, NEWER_LIBRARY, HELPER)
@@ -280,6 +288,20 @@ def test_newer_release_is_accepted(step: Step) -> None:
     assert entry["version"] == "2.0"
     assert entry["source"] == "Debian package tool (testing)"
     assert entry["lock"].startswith("accepted instead of 1.0, sha256:")
+
+
+def test_part_is_accepted_if_its_dependencies_are_gone(step: Step) -> None:
+    """VMAF_LOCK=accept takes all packages of testing if the locked ones cannot be installed."""
+    newer = (Package("tool", "2.0", "library1 (= 2.0)"), Package("library1", "2.0"))
+    step.publish(MIRROR, *newer)
+    for package in (TOOL, LIBRARY):  # the pool still has them
+        step.sites.files[f"{MIRROR}/{package.path}"] = package.build(step.directory)
+    result = step.run(VMAF_LOCK="accept")
+    assert installed(result) == {"tool": "2.0", "library1": "2.0"}
+    assert json.loads(result.stdout.splitlines()[-1])["version"] == "2.0"
+    refused = step.run()
+    assert refused.returncode == 1
+    assert "or set VMAF_LOCK=accept" in refused.stderr.splitlines()[-1]
 
 
 def test_release_of_a_stranger_is_not_accepted(step: Step) -> None:

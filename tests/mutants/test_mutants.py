@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
@@ -12,7 +13,7 @@ import pytest
 
 from scripts.core import process
 from scripts.engine.client import has_image
-from scripts.images import build, catalogue
+from scripts.images import build, catalogue, unavailable
 from tests.mutants.mutant import Mutant, matches, matching_lines, unspecific_matches
 from tests.support import properties
 from tests.support.properties import Property
@@ -169,6 +170,8 @@ def test_property_fails_on_mutant(
     tag = image_tags(pytestconfig)[base.name]
     if base not in catalogue.choose(pytestconfig.getoption("image")):
         pytest.skip(f"{base.name} was not chosen")
+    if reason := unavailable.reasons(os.environ).get(tag):
+        pytest.skip(f"{tag} cannot be built: {reason}")
     if not has_image(tag):
         pytest.skip(f"{tag} is not built: nox -s {base.session}")
     image = request.getfixturevalue("mutants").subjects[mutant.tag]

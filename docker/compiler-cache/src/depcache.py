@@ -234,6 +234,8 @@ class Nvcc(CompileCommand):
     def _check(self) -> None:
         if not set(self.modes) & set(self.arguments):
             raise BypassError("more than device code")
+        if "native" in " ".join(self.arguments).replace("=", " ").split():
+            raise BypassError("the GPU is detected at run time")
         if ("-MD" in self.arguments) != bool(self.depfile):
             raise BypassError("-MD or -MF alone")
 

@@ -466,6 +466,8 @@ def test_malformed_dependency_file_is_not_cached() -> None:
         (depcache.Nvcc, "--fatbin a.cu b.cu -o a.fatbin"),
         (depcache.Nvcc, "--fatbin a.ptx -o a.fatbin"),
         (depcache.Nvcc, "--fatbin a.cu -odir out"),
+        (depcache.Nvcc, "--fatbin -arch=native a.cu -o a.fatbin"),
+        (depcache.Nvcc, "--fatbin --gpu-architecture native a.cu -o a.fatbin"),
         (depcache.Hipcc, "-c a.hip -o a.o"),
         (depcache.Hipcc, "--genco a.hip -o a.co"),
         (depcache.Hipcc, "--genco --offload-arch=native a.hip -o a.co"),

@@ -6,12 +6,9 @@ set -eu
 part=hip$ROCM
 /run/recipes/locked/locked.sh install "$part" --target-release testing hipcc libamdhip64-dev
 
-entry() { /run/recipes/locked/locked.sh describe "$part/$2" "$1"; }
 mkdir -p /out/rocm/manifest
-cat >/out/rocm/manifest/rocm.json <<EOT
-[$(entry HIP "libamdhip64-$ROCM"),
- $(entry hipcc hipcc),
- $(entry HSA-runtime libhsa-runtime64-1),
- $(entry comgr libamd-comgr3)]
-EOT
+for entry in "libamdhip64-$ROCM HIP" "hipcc hipcc" "libhsa-runtime64-1 HSA-runtime" \
+    "libamd-comgr3 comgr"; do
+    /run/recipes/locked/locked.sh describe "$part/${entry% *}" "${entry#* }"
+done >/out/rocm/manifest/rocm.json
 hipcc --version

@@ -5,7 +5,7 @@
 set -eu
 
 # Use the first mirror of the image's own list.
-mirror=$(sed -n -E 's/^deb ([^[ ]+) .*/\1/p; s/^URIs: ([^ ]+).*/\1/p' \
+mirror=$(sed -n -E 's/^deb (\[[^]]*\] )?([^[ ]+) .*/\2/p; s/^URIs: ([^ ]+).*/\1/p' \
     /etc/apt/sources.list /etc/apt/sources.list.d/*.sources 2>/dev/null | head -n 1)
 keys=/usr/share/keyrings/debian-archive-keyring.gpg
 test -n "$mirror" && test -s $keys

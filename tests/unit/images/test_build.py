@@ -33,7 +33,7 @@ def libvmaf(*backends: str) -> SourceTree:
 
 def test_source_tree_without_a_backend_of_the_image_is_refused() -> None:
     """A libvmaf tree without CUDA is refused for an image with CUDA."""
-    with pytest.raises(UserError, match="has no enable_cuda"):
+    with pytest.raises(UserError, match="have no enable_cuda"):
         build.check_backends([image("cpu cuda")], libvmaf("cpu"))
     build.check_backends([image("cpu cuda")], libvmaf("cpu", "cuda"))
     build.check_backends([image("cpu cuda")], None)

@@ -206,3 +206,16 @@ def test_version_names_a_commit_that_is_no_release(tmp_path: Path) -> None:
     assert sources.prepare("libvmaf", f"{tree.as_uri()}#v9.8.7").version == "9.8.7"
     (tree / "model" / "new.json").write_text("{}")
     assert sources.prepare("libvmaf", str(tree)).version == f"9.8.7+g{commit}.dirty"
+
+
+def test_changes_are_found_if_libvmaf_is_the_repository(tmp_path: Path) -> None:
+    """A change counts also if model/ is outside of the repository."""
+    tree = libvmaf_tree(tmp_path / "vmaf")
+    library = tree / "libvmaf"
+    run_git(library, "init", "--quiet", "--initial-branch=main")
+    run_git(library, "add", "-A")
+    run_git(library, "commit", "--quiet", "-m", "one")
+    run_git(library, "tag", "v9.8.7")
+    assert sources.prepare("libvmaf", str(library)).version == "9.8.7"
+    (library / "new.c").write_text("int x;")
+    assert sources.prepare("libvmaf", str(library)).version.endswith(".dirty")

@@ -28,6 +28,12 @@ BAKE: dict[str, Any] = {
     }
 }
 
+ACCEPT = {"VMAF_LOCK": "accept"}
+IMAGES = {
+    name: catalogue.Image(name, f"vmaf:{name}", "", "", {}, frozenset())
+    for name in ("cpu", "rocm6")
+}
+
 
 def failed(*targets: str, line: str = f"locked.sh: {NEITHER}") -> Outcome:
     """Return the outcome of a build in which a step of targets printed a line and failed."""
@@ -67,12 +73,13 @@ def test_messages_are_the_ones_of_the_recipe() -> None:
 
 def test_skipped_images_are_remembered_until_they_are_built() -> None:
     """The reason is kept over builds of other images, and forgotten with a build of the image."""
-    assert not unavailable.reasons()
-    unavailable.write({"rocm6": NEITHER})
-    unavailable.write({}, ["cpu"])
-    assert unavailable.reasons() == {"rocm6": NEITHER}
-    unavailable.write({}, ["rocm6"])
-    assert not unavailable.reasons()
+    assert not unavailable.reasons(ACCEPT)
+    unavailable.write({"vmaf:rocm6": NEITHER})
+    unavailable.write({}, ["vmaf:cpu", "vmaf:rocm6-ffmpeg7.1"])
+    assert unavailable.reasons(ACCEPT) == {"vmaf:rocm6": NEITHER}
+    assert not unavailable.reasons({})
+    unavailable.write({}, ["vmaf:rocm6"])
+    assert not unavailable.reasons(ACCEPT)
 
 
 @pytest.mark.parametrize(
@@ -106,7 +113,7 @@ def test_build_goes_on_with_the_other_images(
         (build, "write_overlay", lambda *_, **__: Path("x.json")),
         (builder, "identify", lambda _: None),
         (BuildRecord, "write", lambda _: None),
-        (catalogue, "images", dict),
+        (catalogue, "images", lambda: IMAGES),
     ):
         monkeypatch.setattr(module, name, value)
     if built[-1] == targets:
@@ -114,5 +121,5 @@ def test_build_goes_on_with_the_other_images(
             build.build(targets)
     else:
         assert build.build(targets).targets == ["cpu"]
-        assert unavailable.reasons() == {"rocm6": NEITHER}
+        assert unavailable.reasons(ACCEPT) == {"vmaf:rocm6": NEITHER}
     assert followed == built

@@ -8,6 +8,7 @@ import pytest
 from scripts.core import process
 from scripts.core.paths import ROOT
 from scripts.dockerfile import bake
+from tests.images import test_ffmpeg
 from tests.support.buildx import needs_buildx
 
 COMPILE = ROOT / "docker" / "recipes" / "compile"
@@ -117,6 +118,23 @@ def test_unknown_feature_is_named(tmp_path: Path) -> None:
     done = features(tmp_path, "libjxl libxyz")
     assert done.returncode == 1
     assert "FFMPEG_WITHOUT names 'libxyz'" in done.stderr
+
+
+@pytest.mark.parametrize("feature", ["libvmaf", "gpl"])
+def test_features_that_all_need_cannot_be_left_out(tmp_path: Path, feature: str) -> None:
+    """FFMPEG_WITHOUT may not name libvmaf, or the licence that other features need."""
+    done = features(tmp_path, feature)
+    assert done.returncode == 1
+    assert f"cannot leave out '{feature}'" in done.stderr
+
+
+def test_features_that_tests_name_can_be_left_out(tmp_path: Path) -> None:
+    """Each library that a test requires is a feature of ffmpeg.sh's list."""
+    named = {name for codec in test_ffmpeg.CODECS for name in codec.libraries.split()}
+    named |= {codec.encoder for codec in test_ffmpeg.CODECS if not codec.libraries}
+    named |= set(test_ffmpeg.FEATURES.values())
+    listed = {word.rpartition("able-")[2] for word in features(tmp_path, "").stdout.split()}
+    assert named <= listed
 
 
 @needs_buildx

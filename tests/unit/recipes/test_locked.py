@@ -70,8 +70,7 @@ class Build:
         self.use(self.mirror.url)
         text = RECIPE.read_text()
         for old, new in {
-            "/tmp/locked.log": str(directory / "log"),  # noqa: S108 (a path in the recipe)
-            "/tmp/accept": str(directory / "accept"),  # noqa: S108 (likewise)
+            "/dev/shm/locked.log": str(directory / "log"),  # noqa: S108 (a path in the recipe)
             "/run/recipes/locked/sources.lock": str(lock),
             "/var/cache/apt": str(directory / "cache"),
             "/etc/apt/sources.list ": f"{directory}/sources.list ",
@@ -216,22 +215,33 @@ def test_accepted_release_takes_the_place_of_the_locked_one(build: Build, mirror
         build.mirror.files[f"/debian/{PATH}"] = b"unsigned"
     calls = build.directory / "calls"
     program = build.directory / "apt-get"
-    program.write_text(APT.format(calls=calls, content=OTHER.decode(), name="x_1.1.orig.tar.xz"))
+    program.write_text(APT.format(calls=calls, content=OTHER.decode(), name="x_1.0.1.orig.tar.xz"))
     program.chmod(0o755)
     done = build.fetch(VMAF_LOCK="accept", PATH=f"{build.directory}:{os.environ['PATH']}")
     assert fetched(done) == OTHER
-    warning = "#warning the lock has x_1.0.orig.tar.xz, and x_1.1.orig.tar.xz of Debian testing"
+    warning = "#warning the lock has x_1.0.orig.tar.xz, and x_1.0.1.orig.tar.xz of Debian testing"
     assert f"{warning} was accepted\n" in done.stderr
     update, source = calls.read_text().splitlines()
     assert update.endswith(" update")
     assert source.endswith(" source --download-only --tar-only --only-source x")
     assert json.loads(build.run("describe", "x1.0", "X").stdout) == {
         "name": "X",
-        "version": "1.1",
-        "source": "x_1.1.orig.tar.xz from Debian's pool",
+        "version": "1.0.1",
+        "source": "x_1.0.1.orig.tar.xz from Debian's pool",
         "digest": f"sha256:{hashlib.sha256(OTHER).hexdigest()}",
         "lock": f"accepted instead of 1.0, sha256:{SHA256}",
     }
+
+
+def test_other_release_is_not_accepted_for_a_release(build: Build) -> None:
+    """A part whose name ends with a release, such as ffmpeg9.0, is only of that release."""
+    program = build.directory / "apt-get"
+    calls = build.directory / "calls"
+    program.write_text(APT.format(calls=calls, content="new", name="x_2.0.orig.tar.xz"))
+    program.chmod(0o755)
+    done = build.fetch(VMAF_LOCK="accept", PATH=f"{build.directory}:{os.environ['PATH']}")
+    assert done.returncode == 1
+    assert "x_1.0.orig.tar.xz" in done.stderr.splitlines()[-1]
 
 
 def test_locked_file_is_taken_although_others_are_accepted(build: Build) -> None:

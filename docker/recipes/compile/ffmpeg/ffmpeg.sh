@@ -27,13 +27,14 @@ while IFS=: read -r where features; do
         esac
     done
     for feature in $features; do
+        chosen=$state
         case " ${FFMPEG_WITHOUT-} " in
-        *" $feature "*) left_out="$left_out $feature" && options="$options --disable-$feature" && continue ;;
+        *" $feature "*) left_out="$left_out $feature" chosen=disable ;;
         esac
         # FFmpeg 9 compiles its shaders with glslc when it is built. Older releases compile them
         # when they run, with libshaderc.
         [ "$feature" != libshaderc ] || grep -qx ' *libshaderc' /src/configure || continue
-        options="$options --$state-$feature"
+        options="$options --$chosen-$feature"
     done
 done <<'EOT'
 all: gpl version3
@@ -64,6 +65,9 @@ none: nonfree cuda-nvcc
 EOT
 for feature in ${FFMPEG_WITHOUT-}; do
     case " $left_out " in
+    *' libvmaf '* | *' gpl '* | *' version3 '*)
+        echo "ffmpeg.sh: FFMPEG_WITHOUT cannot leave out '$feature'" >&2 && exit 1
+        ;;
     *" $feature "*) ;;
     *) echo "ffmpeg.sh: FFMPEG_WITHOUT names '$feature', which is no feature of this list" >&2 && exit 1 ;;
     esac

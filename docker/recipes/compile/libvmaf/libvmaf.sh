@@ -23,7 +23,7 @@ header=include/vcs_version.h.in
 options=meson_options.txt
 [ -f $options ] || options=meson.options # the name since Meson 1.1
 # Print the type of an option: boolean or feature; nothing if the tree does not offer it.
-kind() { sed -n "/^ *option('$1'/,/type *:/s/.*type *: *'\([a-z]*\)'.*/\1/p" $options | head -n 1; }
+kind() { sed -n "/^ *option('$1'/,/\btype *: *'[a-z]*'/s/.*\btype *: *'\([a-z]*\)'.*/\1/p" $options | head -n 1; }
 offers() { [ "$(kind "$1")" ]; }
 
 # Every feature of the tree is switched on or off here, so that none depends on what is installed;
@@ -35,7 +35,13 @@ for feature in cuda hip sycl vulkan dnn mcp metal; do
     case $(kind "enable_$feature") in
     boolean) on=true off=false ;;
     feature) on=enabled off=disabled ;;
-    *) continue ;;
+    *)
+        ! grep -q "option('enable_$feature'" $options || {
+            echo "libvmaf.sh: enable_$feature in $options is no boolean and no feature" >&2
+            exit 1
+        }
+        continue
+        ;;
     esac
     case $requested in
     *" $feature "*) backends="$backends $feature" ;;

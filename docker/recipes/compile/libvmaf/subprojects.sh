@@ -20,7 +20,8 @@ for wrap in "$subprojects"/*.wrap; do
     vk-mem-alloc) package=libvulkan-memory-allocator-dev files=/usr/include/vk_mem_alloc.h to=include ;;
     *) continue ;;
     esac
-    directory=$subprojects/$(setting directory)
+    directory=$(setting directory)
+    directory=$subprojects/${directory:-$name} # as Meson does
     patches=$subprojects/packagefiles/$(setting patch_directory)
     [ ! -d "$directory" ] && [ -f "$patches/meson.build" ] || continue
     mkdir -p "$directory/$to" "$manifest"

@@ -34,6 +34,7 @@ crate=vendor/$name
 field() { sed -n "s/^$1 = \"\\(.*\\)\"/\\1/p" | head -n 1; }
 commit=$(sed -n 's/^commit: //p' "$crate"/vendored/VMAF_VERSION)
 version=$(sed -n "s/^ *version : '\\(.*\\)',/\\1/p" "$crate"/vendored/vmaf/libvmaf/meson.build | head -n 1)
+test -n "$version" && test ${#commit} = 40
 # The commit is no release, but one between two.
 version=$version+g$(echo "$commit" | cut -c -9)
 mkdir -p /source
@@ -45,4 +46,3 @@ cat >/source/source.json <<EOT
  "source": "crate $name $release (Netflix/vmaf $commit), with $patches", "digest": "sha256:$checksum"}
 EOT
 rm -rf /tmp/crate
-test -n "$version" && test ${#checksum} = 64 && test ${#commit} = 40

@@ -19,8 +19,10 @@ shift 2
 shown=docker/recipes/fetch/locked/sources.lock
 lock=/run/recipes/locked/sources.lock
 store=/var/cache/apt/locked
+lists=/etc/apt/sources.list.d
 keys=/usr/share/keyrings/debian-archive-keyring.gpg
-ways="Run \`nox -s update\`, or set VMAF_LOCK=accept to build with what Debian has now."
+ways="Run \`nox -s update\`"
+[ "${VMAF_LOCK-}" = accept ] || ways="$ways, or set VMAF_LOCK=accept to build with what Debian has now"
 archive=http://snapshot.debian.org/archive/debian/$(awk '$1 == "archive" { print $2 }' $lock)
 
 fail() { echo "locked.sh: $*" >&2 && exit 1; }
@@ -38,46 +40,72 @@ EOT
     instead=$store/instead-of-$sha256 # has the path of the file that was accepted
 }
 
+# Set the mirrors in the image's list of sources, in its order.
+find_mirrors() {
+    mirrors=$(sed -n -E 's/^deb (\[[^]]*\] )?([^[ ]+) .*/\2/p; s/^URIs: ([^ ]+).*/\1/p' \
+        /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | awk '!seen[$0]++' | xargs)
+}
+
 # The digest is checked, and not who sends the file, for which there are no certificates.
 download() { # URL FILE
+    rm -f "$2"
     /usr/lib/apt/apt-helper -q -o APT::Sandbox::User=root -o Acquire::Retries=1 \
         -o "Acquire::http::Timeout=${LOCKED_TIMEOUT:-30}" \
         -o "Acquire::https::Timeout=${LOCKED_TIMEOUT:-30}" \
         -o Acquire::https::Verify-Peer=false -o Acquire::https::Verify-Host=false \
-        download-file "$1" "$2" >/tmp/locked.log 2>&1 ||
-        { grep -E '^(Err|E):' /tmp/locked.log >&2 && false; }
+        download-file "$1" "$2" >/dev/shm/locked.log 2>&1 ||
+        { grep -E '^(Err|E):' /dev/shm/locked.log >&2 && false; }
 }
 
-# Fetch the release that the suite has now. apt checks Debian's signatures.
-accept() {
+# Fetch the release that Debian has now in the place of the file of `find_line`; set its path. apt
+# checks Debian's signatures. What leaves experimental is in testing some days later.
+accept() { # NAME
     package=${path##*/} && package=${package%%_*}
-    state=/tmp/accept
-    mkdir -p $state/lists/partial $state/cache/archives/partial "$store/new"
-    touch $state/status
-    for kind in deb deb-src; do
-        echo "$kind [signed-by=$keys check-valid-until=no] ${mirrors%% *} $origin main"
-    done >$state/sources.list
+    state=$store/state
+    rm -rf "$state" && mkdir -p "$state/lists/partial" "$state/cache/archives/partial" "$state/new"
+    touch "$state/status"
+    suites=$origin
+    [ "$origin" != experimental ] || suites="$origin testing"
+    for suite in $suites; do
+        for kind in deb deb-src; do
+            echo "$kind [signed-by=$keys check-valid-until=no] ${mirrors%% *} $suite main"
+        done
+    done >"$state/sources.list"
+    # Debian's container images delete all packages after an update, also those of the mount.
+    printf '#clear APT::Update::Post-Invoke;\nAPT::Sandbox::User "root";\n' >"$state/apt.conf"
     candidate() {
-        apt-get -q -o APT::Sandbox::User=root -o Dir::Etc::SourceList=$state/sources.list \
-            -o Dir::Etc::SourceParts=- -o Dir::State=$state -o Dir::State::status=$state/status \
-            -o Dir::Cache=$state/cache "$@" >&2
+        apt-get -c "$state/apt.conf" -q -o "Dir::Etc::SourceList=$state/sources.list" \
+            -o Dir::Etc::SourceParts=- -o "Dir::State=$state" -o "Dir::State::status=$state/status" \
+            -o "Dir::Cache=$state/cache" "$@" >&2
     }
-    candidate update
     case $path in
     *.deb) kind=download ;;
     *) kind='source --download-only --tar-only --only-source' ;;
     esac
     # shellcheck disable=SC2086 # a list of words
-    (cd "$store/new" && candidate $kind "$package") || return 1
-    accepted=$(find "$store/new" -name "${package}_*" ! -name '*.asc' | sort | tail -n 1)
-    now=$(digest "$accepted")
-    mkdir -p "$store/$now"
-    mv "$accepted" "$store/$now/"
-    rm -r "$store/new" $state
+    candidate update && (cd "$state/new" && candidate $kind "$package") || return 1
+    accepted=$(find "$state/new" -name "${package}_*" ! -name '*.asc') || return 1
+    # A part whose name ends with a release, such as ffmpeg9.0, is of that release.
+    series=$(echo "$1" | sed -n 's/^[a-z-]*\([0-9][0-9.]*\)$/\1/p')
+    case $(version_of "$accepted") in "$series"*) ;; *) return 1 ;; esac
+    now=$(digest "$accepted") || return 1
+    mkdir -p "$store/$now" && mv "$accepted" "$store/$now/" || return 1
     accepted=$store/$now/${accepted##*/}
-    [ "$now" != "$sha256" ] || return 0 # apt found the locked file
+    rm -r "$state"
+    if [ "$now" = "$sha256" ]; then
+        [ "$accepted" = "$file" ] || mv "$accepted" "$file"
+        accepted=$file
+        return
+    fi
     echo "$accepted" >"$instead"
     echo "#warning the lock has ${path##*/}, and ${accepted##*/} of Debian $origin was accepted" >&2
+}
+
+version_of() { # FILE
+    case $1 in
+    *.deb) dpkg-deb -f "$1" Version ;;
+    *) echo "$1" | sed 's/.*_//; s/[.]orig[.]tar[.].*//' ;;
+    esac
 }
 
 # Fetch a file and print its path.
@@ -87,8 +115,7 @@ fetch() { # NAME
         echo "$file"
         return
     fi
-    mirrors=$(sed -n -E 's/^deb (\[[^]]*\] )?([^[ ]+) .*/\2/p; s/^URIs: ([^ ]+).*/\1/p' \
-        /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | sort -u | xargs)
+    find_mirrors
     mkdir -p "${file%/*}"
     rm -f "$file"
     found=
@@ -101,7 +128,7 @@ fetch() { # NAME
     done
     if [ "$found" = "$sha256" ]; then
         mv "$file.part" "$file"
-    elif [ "${VMAF_LOCK-}" = accept ] && accept; then
+    elif [ "${VMAF_LOCK-}" = accept ] && accept "$1"; then
         rm -f "$file.part"
         file=$accepted
     elif [ "$found" ]; then
@@ -110,7 +137,7 @@ fetch() { # NAME
             "Do not use it before you know why."
     else
         fail "neither Debian's mirrors${address:+, nor upstream,} nor Debian's archive have" \
-            "${path##*/} (sha256:$sha256), which $shown names. $ways"
+            "${path##*/} (sha256:$sha256), which $shown names. $ways."
     fi
     echo "$file"
 }
@@ -122,8 +149,7 @@ describe() { # NAME TITLE
     if [ ! -f "$file" ]; then
         file=$(cat "$instead")
         replaced=", \"lock\": \"accepted instead of $version, sha256:$sha256\""
-        version=${file##*/} && version=${version#*_}
-        version=$(echo "${version%.orig.tar.*}" | sed 's/_[a-z0-9]*\.deb$//')
+        version=$(version_of "$file")
     fi
     case $path in
     *.deb) from="Debian package $(dpkg-deb -f "$file" Package) ($origin)" ;;
@@ -146,25 +172,37 @@ unpack() { # NAME TITLE
     describe "$1" "$2" >/source/source.json
 }
 
-# apt gets the locked files as a repository of their own, which it prefers. It takes their
-# dependencies from testing or, if testing has moved on, from Debian's archive of the locked day.
-install() { # PART PACKAGE...
-    part=$1 && shift
-    lists=/etc/apt/sources.list.d
-    # The directory is named by the part's lines, as apt.sh refreshes the index of new sources only.
-    repository=/dev/shm/$part-$(grep "^$part/" $lock | sha256sum | cut -c -16)
-    mkdir -p "$repository"
-    trap 'rm -rf "$repository" $lists/locked.list $lists/archive.list /etc/apt/preferences.d/locked' EXIT
-    for locked in $(names "$part"); do
-        deb=$(fetch "$locked")
-        ln -s "$deb" "$repository/"
+# Make a repository of files, which apt prefers to all others.
+offer() { # FILE...
+    for deb; do
         dpkg-deb -f "$deb"
         printf 'Filename: ./%s\nSize: %s\nSHA256: %s\n\n' \
             "${deb##*/}" "$(stat -Lc %s "$deb")" "$(digest "$deb")"
-    done >"$repository/Packages"
+        # apt would use another file of that name and size in its cache.
+        ln -f "$deb" /var/cache/apt/archives/
+    done >/dev/shm/Packages
+    # apt.sh refreshes the index of new sources only, so the name depends on the content.
+    rm -rf "${repository-}"
+    repository=/dev/shm/$part-$(digest /dev/shm/Packages | cut -c -16)
+    mkdir -p "$repository" && mv /dev/shm/Packages "$repository/"
+    ln -s "$@" "$repository/"
     # The files have been checked, so apt need not ask for a signature.
     echo "deb [trusted=yes] file:$repository ./" >$lists/locked.list
     printf 'Package: *\nPin: origin ""\nPin-Priority: 1001\n' >/etc/apt/preferences.d/locked
+}
+
+# Dependencies are from testing or, if testing has moved on, from Debian's archive of the locked day.
+install() { # PART PACKAGE...
+    part=$1 && shift
+    repository=
+    trap 'rm -rf "$repository" $lists/locked.list $lists/archive.list /etc/apt/preferences.d/locked' EXIT
+    debs=
+    for locked in $(names "$part"); do
+        deb=$(fetch "$locked")
+        debs="$debs $deb"
+    done
+    # shellcheck disable=SC2086 # a list of paths without spaces
+    offer $debs
     for argument; do # PACKAGE/testing would not be the locked file
         shift
         case " $(names "$part") " in
@@ -177,7 +215,22 @@ install() { # PART PACKAGE...
     echo "locked.sh: testing lacks something; trying $archive" >&2
     echo "deb [signed-by=$keys check-valid-until=no] $archive testing main" >$lists/archive.list
     ! /run/recipes/apt.sh install -o "Acquire::http::Timeout=${LOCKED_TIMEOUT:-30}" "$@" || return 0
-    fail "neither Debian testing nor its archive has what the packages of $part in $shown need. $ways"
+    rm $lists/archive.list
+
+    if [ "${VMAF_LOCK-}" = accept ]; then
+        debs=
+        find_mirrors
+        for locked in $(names "$part"); do
+            find_line "$locked"
+            accept "$locked" || break
+            [ "$accepted" = "$file" ] || rm "$file" # so that `describe` finds the other one
+            debs="$debs $accepted"
+        done
+        # shellcheck disable=SC2086 # a list of paths without spaces
+        [ ! "$debs" ] || offer $debs
+        ! /run/recipes/apt.sh install "$@" || return 0
+    fi
+    fail "neither Debian testing nor its archive has what the packages of $part in $shown need. $ways."
 }
 
 case $verb in

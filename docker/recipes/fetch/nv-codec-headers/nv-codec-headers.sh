@@ -13,8 +13,8 @@ sed 's#^prefix=.*#prefix=/usr/local#' /tmp/headers/usr/share/pkgconfig/ffnvcodec
     >$out/usr/local/lib/pkgconfig/ffnvcodec.pc
 patch --fuzz=0 -p0 -d $out/usr/local/include -i /run/recipes/headers/nv-codec-headers.patch
 cp -r $out/usr/local/. /usr/local/
-/run/recipes/locked/locked.sh describe nv-codec-headers nv-codec-headers |
-    sed 's/", "digest"/, with nv-codec-headers.patch&/' >$out/manifest/nv-codec-headers.json
+entry=$(/run/recipes/locked/locked.sh describe nv-codec-headers nv-codec-headers)
+echo "$entry" | sed 's/", "digest"/, with nv-codec-headers.patch&/' >$out/manifest/nv-codec-headers.json
 rm -rf /tmp/headers
 echo '#include <ffnvcodec/dynlink_loader.h>
 int main(void) { CudaFunctions f; return !sizeof f.cuLaunchHostFunc; }' |

@@ -25,8 +25,9 @@ ln -s $rocm/bin/hipcc $rocm/bin/hipconfig /usr/local/bin/
 
 compiler=$(hipcc --version | sed -n 's/^HIP version: //p')
 test -n "$compiler"
+runtime=$(/run/recipes/locked/locked.sh describe hip$major/libamdhip64-$major HIP)
 cat >/out/rocm/manifest/rocm.json <<EOT
-[$(/run/recipes/locked/locked.sh describe hip$major/libamdhip64-$major HIP),
+[$runtime,
  {"name": "hipcc", "version": "$compiler", "source": "image ${ROCM_DEVEL:-replaced as rocm-given}",
   "digest": "sha256:$(cat $rocm/bin/hipcc "$(readlink -f $rocm/llvm/bin/clang)" | sha256sum | cut -d' ' -f1)"}]
 EOT
