@@ -40,10 +40,11 @@ EOT
     instead=$store/instead-of-$sha256 # has the path of the file that was accepted
 }
 
-# Set the mirrors in the image's list of sources, in its order.
+# Set the mirrors in the image's list of sources, in its order, without the repository of `offer`.
 find_mirrors() {
     mirrors=$(sed -n -E 's/^deb (\[[^]]*\] )?([^[ ]+) .*/\2/p; s/^URIs: ([^ ]+).*/\1/p' \
-        /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | awk '!seen[$0]++' | xargs)
+        /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null |
+        awk '!/^file:/ && !seen[$0]++' | xargs)
 }
 
 # The digest is checked, and not who sends the file, for which there are no certificates.
