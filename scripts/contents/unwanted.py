@@ -26,7 +26,6 @@ CACHES = (
     Leftover("apt's package cache", r"^/var/cache/apt/\w+\.bin$", "/var/cache/apt/pkgcache.bin"),
     Leftover("apt's lists", r"^/var/lib/apt/lists/(?!lock$)", "/var/lib/apt/lists/trixie_Release"),
     Leftover("a user's cache (pip, uv, Go builds)", r"/\.cache/", "/root/.cache/go-build/00/0-d"),
-    Leftover("a temporary file", r"^/(var/)?tmp/.", "/tmp/build.log"),  # noqa: S108 (in images)
     Leftover("Go's modules", r"/pkg/mod/", "/go/pkg/mod/cache/download/x.zip"),
     Leftover(
         "Cargo's registry", r"/\.?cargo/(registry|git)/", "/root/.cargo/registry/cache/x.crate"

@@ -33,8 +33,15 @@ MUTANTS = (
     Mutant(
         "no-srt-protocol",
         test_ffmpeg.test_srt_sends_and_receives,
-        "Protocol not found",
+        r"Error opening output srt://\S+: Invalid argument",
         patches={"/usr/local/lib/libavformat.so": patches.rename("srt", "sr_")},
+    ),
+    Mutant(
+        "every-site-trusted",
+        test_ffmpeg.test_https_input_is_read_from_trusted_sites,
+        r"ended with 0:\s+320,192",
+        "ENV SSL_CERT_FILE=/data/site.pem",
+        params={"trusted": False},
     ),
     Mutant(
         "no-xpsnr-filter",
