@@ -14,9 +14,14 @@ from scripts.engine import client
 from scripts.images import bases, catalogue, features, sizes, sources, unavailable
 from scripts.images.overlay import write_overlay
 
-_RACES = ("failed to get state for index", "inconsistent graph state", "no such job")
+_RACES = (
+    "failed to get state for index",
+    "inconsistent graph state",
+    "no such job",
+    "only one connection allowed",
+)
 """Errors that races in BuildKit cause: in a step that two targets share (moby/buildkit issues 3635
-and 2303), or at the start of a build. Completed steps stay cached."""
+and 2303), or where contexts are loaded. Completed steps stay cached."""
 VARIABLES = {
     "FFMPEG": ("ffmpeg", ("9.0", "7.1")),
     "LIBVMAF_CUDA": ("cuda", ("nvcc", "clang")),

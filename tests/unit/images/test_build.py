@@ -183,6 +183,7 @@ def test_features_that_are_left_out_are_said_before_and_after_the_build(
         ("failed to compute cache key: failed to get state for index 0 on [a 1/1] COPY", 2),
         ("failed to get edge: inconsistent graph state", 2),
         ("failed to receive status: rpc error: code = NotFound desc = no such job abc", 2),
+        ("Unavailable: error while dialing: only one connection allowed", 2),
         ("process did not complete successfully: exit code: 1", 1),
     ],
 )
