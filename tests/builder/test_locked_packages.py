@@ -7,10 +7,8 @@ container has in the place of Debian's.
 import hashlib
 import json
 import shutil
-import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import dataclass
 from pathlib import Path
 from subprocess import CompletedProcess
 from textwrap import dedent
@@ -21,6 +19,7 @@ import pytest
 from scripts.core import process
 from scripts.core.paths import ROOT
 from scripts.engine.client import has_image
+from tests.support.sites import Sites
 from tests.support.subject import docker
 
 IMAGE = "vmaf:cpu"
@@ -34,38 +33,6 @@ pytestmark = [
     pytest.mark.skipif(not shutil.which("gpg"), reason="gpg, which signs the mirror, is absent"),
     pytest.mark.skipif(not shutil.which("dpkg-deb"), reason="dpkg-deb is absent"),
 ]
-
-
-@dataclass
-class Sites:
-    """Sites behind a proxy on loopback, as a mapping of URLs to contents."""
-
-    files: dict[str, bytes] = field(default_factory=dict)
-    requests: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        """Start the proxy on a free port."""
-        sites = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                sites.requests.append(self.path)
-                content = sites.files.get(self.path)
-                self.send_response(404 if content is None else 200)
-                self.send_header("Content-Length", str(len(content or b"")))
-                self.end_headers()
-                self.wfile.write(content or b"")
-
-            def log_message(self, *_: object) -> None:
-                """Print nothing."""
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def hosts(self) -> set[str | None]:
-        """Return the hosts that packages were requested from."""
-        return {urlsplit(url).hostname for url in self.requests if url.endswith(".deb")}
 
 
 @dataclass(frozen=True)
@@ -203,8 +170,7 @@ def step(tmp_path: Path) -> Iterator[Step]:
         made.gpg("--quick-generate-key", f"<{address}>", "rsa2048", "sign", "never")
     made.lock(TOOL, LIBRARY)
     yield made
-    made.sites.server.shutdown()
-    made.sites.server.server_close()
+    made.sites.close()
 
 
 def installed(result: CompletedProcess[str]) -> Mapping[str, str]:
@@ -223,7 +189,8 @@ def test_locked_packages_are_from_the_mirror(step: Step) -> None:
     """Packages that the mirror has are the locked ones, and nothing is asked of the archive."""
     step.publish(MIRROR, TOOL, LIBRARY, HELPER)
     assert installed(step.run()) == LOCKED
-    assert step.sites.hosts() == {"mirror.test"}
+    hosts = {urlsplit(url).hostname for url in step.sites.requests if url.endswith(".deb")}
+    assert hosts == {"mirror.test"}
 
 
 def test_file_in_apts_cache_is_not_used(step: Step) -> None:

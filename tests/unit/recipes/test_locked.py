@@ -4,15 +4,14 @@ import hashlib
 import json
 import os
 import socket
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from scripts.core import process
 from scripts.core.paths import ROOT
+from tests.support.sites import Sites
 
 HELPER = Path("/usr/lib/apt/apt-helper")
 pytestmark = pytest.mark.skipif(not HELPER.exists(), reason=f"needs apt: {HELPER} is absent")
@@ -25,38 +24,12 @@ PATH = "pool/main/x/x/x_1.0.orig.tar.xz"
 DAY = "20261127T000000Z"
 
 
-class Mirror:
-    """A mirror on loopback; it answers 404 for all paths but its own."""
-
-    def __init__(self) -> None:
-        """Start a server on a free port."""
-        self.files: dict[str, bytes] = {}
-        self.requests: list[str] = []
-        mirror = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                mirror.requests.append(self.path)
-                content = mirror.files.get(self.path)
-                self.send_response(404 if content is None else 200)
-                self.send_header("Content-Length", str(len(content or b"")))
-                self.end_headers()
-                self.wfile.write(content or b"")
-
-            def log_message(self, *_: object) -> None:
-                """Print nothing."""
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-
 class Build:
     """A build step with a lock, a mirror and an archive."""
 
     def __init__(self, directory: Path) -> None:
         """Write the lock, the list of sources and the recipe with their paths."""
-        self.mirror, self.upstream, self.archive = Mirror(), Mirror(), Mirror()
+        self.mirror, self.upstream, self.archive = Sites(), Sites(), Sites()
         self.directory = directory
         lock = directory / "sources.lock"
         upstream = f"{self.upstream.url}/{Path(PATH).name}"
@@ -108,8 +81,7 @@ def build(tmp_path: Path) -> Iterator[Build]:
     made = Build(tmp_path)
     yield made
     for mirror in (made.mirror, made.upstream, made.archive):
-        mirror.server.shutdown()
-        mirror.server.server_close()
+        mirror.close()
 
 
 def fetched(done: process.CompletedProcess[str]) -> bytes:
