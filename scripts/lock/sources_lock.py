@@ -7,9 +7,10 @@ from typing import Self
 
 from scripts.core.console import UserError
 from scripts.core.paths import ROOT
+from scripts.images.bases import SUITE
 
 PATH = ROOT / "docker" / "recipes" / "fetch" / "locked" / "sources.lock"
-SUITES = ("trixie", "testing", "experimental")
+SUITES = (SUITE, "testing", "experimental")
 """The suites of Debian that files come from."""
 PYPI, CRATES = "pypi", "crates.io"
 """The indexes that files come from."""

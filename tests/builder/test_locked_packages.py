@@ -257,11 +257,17 @@ def test_newer_release_is_accepted(step: Step) -> None:
     assert entry["lock"].startswith("accepted instead of 1.0, sha256:")
 
 
-def test_part_is_accepted_if_its_dependencies_are_gone(step: Step) -> None:
-    """VMAF_LOCK=accept takes all packages of testing if the locked ones cannot be installed."""
+@pytest.mark.parametrize("kept", [(TOOL, LIBRARY), (LIBRARY,)], ids=["all", "one"])
+def test_part_is_accepted_if_the_locked_files_do_not_fit(
+    step: Step, kept: tuple[Package, ...]
+) -> None:
+    """VMAF_LOCK=accept takes all packages of testing if the locked ones cannot be installed.
+
+    The pool still has all of the locked ones, or one that does not fit the accepted other.
+    """
     newer = (Package("tool", "2.0", "library1 (= 2.0)"), Package("library1", "2.0"))
     step.publish(MIRROR, *newer)
-    for package in (TOOL, LIBRARY):  # the pool still has them
+    for package in kept:
         step.sites.files[f"{MIRROR}/{package.path}"] = package.build(step.directory)
     result = step.run(VMAF_LOCK="accept")
     assert installed(result) == {"tool": "2.0", "library1": "2.0"}

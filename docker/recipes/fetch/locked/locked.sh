@@ -224,7 +224,7 @@ install() { # PART PACKAGE...
         for locked in $(names "$part"); do
             find_line "$locked"
             accept "$locked" || break
-            [ "$accepted" = "$file" ] || rm "$file" # so that `describe` finds the other one
+            [ "$accepted" = "$file" ] || rm -f "$file" # so that `describe` finds the other one
             debs="$debs $accepted"
         done
         # shellcheck disable=SC2086 # a list of paths without spaces
