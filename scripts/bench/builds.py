@@ -24,7 +24,7 @@ from scripts.core import git
 from scripts.core.console import say
 from scripts.core.paths import RECORDS, ROOT
 from scripts.dockerfile import parser
-from scripts.images import bases, build
+from scripts.images import bases, build, remote_cache
 from scripts.images.overlay import overlay as machine_overlay
 
 TAGS = "vmaf-bench"
@@ -96,7 +96,7 @@ def overlay(
 ) -> dict[str, Any]:
     """Return the bake file that adds the state of a build to a contender's files."""
     bake_file = machine_overlay(
-        _directory(), base_source=base_source, namespace=state.namespace, environment=os.environ
+        _directory(), base_source=base_source, namespace=state.namespace, environment=_settings()
     )
     targets = bake_file["target"]
     targets["_common"]["contexts"] = {bases.BASE: "target:bench-base", **contexts}
@@ -110,6 +110,11 @@ def overlay(
         targets["_common"]["contexts"][bases.FRONTEND] = marker
     targets[target] = {"tags": [tag(contender, target)], "output": ["type=docker"]}
     return bake_file
+
+
+def _settings() -> dict[str, str]:
+    """Return the settings of the host, without the remote cache, which would warm every build."""
+    return {name: value for name, value in os.environ.items() if name != remote_cache.VARIABLE}
 
 
 def _directory() -> Path:
@@ -201,7 +206,7 @@ def pushed_base(session: Session, state: State) -> str:
     name = session.registry.base(state.base)
     if state.base not in session.registry.tags(BASES):
         bake_file = machine_overlay(
-            _directory(), base_source=session.base_source, environment=os.environ
+            _directory(), base_source=session.base_source, environment=_settings()
         )
         output = f"type=image,name={name},push=true"
         target = {**base_target(state, session.base_source), "output": [output]}
@@ -221,7 +226,7 @@ def source_tree(session: Session, project: str) -> Path:
         return directory
     directory.parent.mkdir(parents=True, exist_ok=True)
     bake_file = machine_overlay(
-        _directory(), base_source=session.base_source, environment=os.environ
+        _directory(), base_source=session.base_source, environment=_settings()
     )
     bake_file["target"]["bench-source"] = {
         "inherits": ["_production"],
@@ -247,7 +252,7 @@ def build_frontend(session: Session) -> None:
     """
     if session.base_source == "bootstrap":
         bake_file = machine_overlay(
-            _directory(), base_source=session.base_source, environment=os.environ
+            _directory(), base_source=session.base_source, environment=_settings()
         )
         bake_or_raise(session, bake_file, ["frontend"], "frontend")
 

@@ -79,6 +79,31 @@ class Depcache(Struct, omit_defaults=True):
         return Lookups(self.hit, self.hit + self.miss + self.uncacheable)
 
 
+class Remote(Struct, omit_defaults=True):
+    """The entries that the compiler caches looked up in the remote cache, and wrote to it.
+
+    One call of a compiler needs several entries, so the counts are not those of the other caches.
+    """
+
+    hit: Count = 0
+    miss: Count = 0
+    error: Count = 0
+    """Operations that the store refused, or did not answer in time."""
+    refused: Count = 0
+    """Entries that were damaged, moved, or sealed with another key; they are misses."""
+    dropped: Count = 0
+    """Entries that were not written in time."""
+    received: Count = 0
+    """Bytes."""
+    sent: Count = 0
+    """Bytes."""
+
+    @property
+    def lookups(self) -> Lookups:
+        """The hits and all lookups."""
+        return Lookups(self.hit, self.hit + self.miss)
+
+
 class Tests(Struct):
     """The tests that a step ran."""
 
@@ -108,6 +133,7 @@ class Measurements(Struct, omit_defaults=True):
 
     ccache: Ccache | None = None
     depcache: Depcache | None = None
+    remote: Remote | None = None
     tests: Tests | None = None
     apt: Apt | None = None
     limit: Limit | None = None

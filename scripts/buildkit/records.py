@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta, Struct, field
 
 from scripts.buildkit.builder import Builder
-from scripts.buildkit.measurements import Count, Lookups, Measurements, Seconds
+from scripts.buildkit.measurements import Count, Lookups, Measurements, Remote, Seconds
 from scripts.buildkit.progress import Outcome
 from scripts.buildkit.rawjson import Build, Step
 from scripts.core.console import say
@@ -99,6 +99,12 @@ class BuildRecord(Struct):
         """The lookups of all compiler caches in all stages."""
         counts = [count for stage in self.stages for count in stage.lookups.values()]
         return Lookups(sum(hits for hits, _ in counts), sum(total for _, total in counts))
+
+    @property
+    def remote(self) -> Remote | None:
+        """The sums of the remote cache over all stages; None if none used it."""
+        total = sum((stage.measurements for stage in self.stages), Measurements())
+        return total.remote
 
     def write(self) -> None:
         """Write the record to build/records/, for comparison with later builds."""

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from scripts.images import features
+from scripts.images import features, remote_cache
 from scripts.images.sources import SourceTree
 
 CA_BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
@@ -34,6 +34,9 @@ def overlay(
         base_source: a key of `bases.OVERLAYS`.
         overrides: the source trees that replace the ones in the Dockerfiles.
         namespace: the namespace of the cache mounts; empty for the default.
+
+    Raises:
+        UserError: the address of the remote cache is not usable.
     """
     machine: dict[str, Any] = {
         "secret": [f"id={name},src={path}" for name, path in _secrets(directory, environment)],
@@ -67,7 +70,7 @@ def write_overlay(
 ) -> Path:
     """Write the bake file and the secrets to a directory; return the path of the bake file.
 
-    See `overlay` for the arguments.
+    See `overlay` for the arguments and errors.
     """
     directory.mkdir(parents=True, exist_ok=True)
     document = overlay(
@@ -93,7 +96,11 @@ def proxies(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def _secrets(directory: Path, environment: Mapping[str, str]) -> Iterator[tuple[str, Path]]:
-    """Yield the secrets that fetch steps mount: the CA bundle and the package index settings."""
+    """Yield the secrets that steps mount: CA bundle, package indexes, address of the remote cache.
+
+    Raises:
+        UserError: the address of the remote cache is not usable.
+    """
     bundles = [Path(name) for name in (environment.get("SSL_CERT_FILE"), *CA_BUNDLES) if name]
     if bundle := next((path for path in bundles if path.is_file()), None):
         yield "ca", bundle
@@ -105,6 +112,9 @@ def _secrets(directory: Path, environment: Mapping[str, str]) -> Iterator[tuple[
     if index := environment.get("PIP_INDEX_URL"):
         settings = f"[global]\nindex-url = {index}\n"
         yield "pip", _private_file(directory / "pip.conf", settings)
+    if address := environment.get(remote_cache.VARIABLE):
+        secret = remote_cache.secret(address, bundle)
+        yield "remote-cache", _private_file(directory / "remote-cache", secret)
 
 
 def _private_file(path: Path, text: str) -> Path:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from rich.filesize import decimal
 from rich.table import Table
 
-from scripts.buildkit.measurements import COMPILER_CACHES
-from scripts.buildkit.records import SHOWN, BuildRecord
+from scripts.buildkit.measurements import COMPILER_CACHES, Remote
+from scripts.buildkit.records import FEWEST_LOOKUPS, SHOWN, BuildRecord, StageRecord
 from scripts.core.console import console, say
 
 DROP = 0.10
@@ -87,6 +87,34 @@ def _cell(hits: int, total: int) -> str:
     return f"{hits} of {total}, {hits / total:.0%}".replace("%", " %") if total else ""
 
 
+def _remote_cell(stage: StageRecord) -> str:
+    remote = stage.measurements.remote
+    return _cell(*remote.lookups) if remote else ""
+
+
+def _remote_summary(remote: Remote | None) -> None:
+    """Print the bytes and the faults of the remote cache; in red, that no lookup was a hit.
+
+    That is so for a new store, and otherwise the sign of a wrong address or key.
+    """
+    if not remote:
+        return
+    hits, total = remote.lookups
+    say(
+        f"remote cache: {_cell(hits, total) or 'no lookups'}; {decimal(remote.received)} received, "
+        f"{decimal(remote.sent)} sent, {remote.error} errors, {remote.refused} entries refused, "
+        f"{remote.dropped} not written in time"
+    )
+    if total >= FEWEST_LOOKUPS and not hits:
+        console.print(
+            f"the remote cache had none of {total} entries: it is new, or this address or key is "
+            "not the one that filled it",
+            style="bold red",
+            markup=False,
+            soft_wrap=True,
+        )
+
+
 def summary(latest: BuildRecord, drops: Sequence[HitRateDrop] = ()) -> None:
     """Print the table of stages, the image sizes, the warnings, and the hit rate drops in red."""
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -94,6 +122,9 @@ def summary(latest: BuildRecord, drops: Sequence[HitRateDrop] = ()) -> None:
         table.add_column(heading, overflow="fold")
     for heading in ("time", "steps cached", *(f"{name} hits" for name in COMPILER_CACHES)):
         table.add_column(heading, justify="right")
+    remote = latest.remote
+    if remote:
+        table.add_column("remote hits", justify="right")
     shown = [stage for stage in latest.stages if stage.seconds >= SHOWN or stage.lookups]
     for stage in shown:
         cached = sum(step.cached for step in stage.steps.values())
@@ -105,6 +136,7 @@ def summary(latest: BuildRecord, drops: Sequence[HitRateDrop] = ()) -> None:
             f"{stage.seconds:.1f} s",
             f"{cached} of {len(stage.steps)}",
             *(_cell(*stage.lookups.get(name, (0, 0))) for name in COMPILER_CACHES),
+            *([_remote_cell(stage)] if remote else []),
         )
     if shown:
         console.print(table)
@@ -112,6 +144,7 @@ def summary(latest: BuildRecord, drops: Sequence[HitRateDrop] = ()) -> None:
     say(f"{latest.outcome} in {latest.seconds:.1f} s, {folded} more stages cached or instant")
     for tag, size in latest.sizes.items():
         say(f"{tag}  {decimal(size)}")
+    _remote_summary(remote)
     for warning in latest.warnings:
         say(f"warning: {warning}")
     if cache_was_empty(latest):

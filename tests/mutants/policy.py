@@ -58,9 +58,11 @@ USER = "USER 1000:1000"
 ARCHIVES = cache("vmaf-apt-cache-trixie-$TARGETARCH", "/var/cache/apt")
 LISTS = cache("vmaf-apt-lib-trixie-$TARGETARCH", "/var/lib/apt")
 OWNED = ("sharing=locked", "uid=1000", "gid=1000")
+REMOTE = "--mount=type=secret,id=remote-cache,uid=1000"
 TEMPORARY = "--mount=type=tmpfs,target=/tmp"
 BUILD_TREE = "--mount=type=tmpfs,target=/build"
-OBJECTS = cache("vmaf-ccache-$TARGETARCH", "/ccache", *OWNED)
+LOCAL = cache("vmaf-ccache-$TARGETARCH", "/ccache", *OWNED)
+OBJECTS = f"{LOCAL} {REMOTE}"
 GO_MODULES = cache("vmaf-gomod", "/go/pkg/mod")
 GO_OBJECTS = cache("vmaf-gobuild-$TARGETARCH", "/root/.cache/go-build")
 APT = recipe("lib/apt.sh")
@@ -187,6 +189,32 @@ COMPILERS = (
         added=stage(ARCH, USER, run(TEMPORARY, OBJECTS, "ccache gcc -c /src/a.c")),
     ),
     Edit(
+        "remote-cache",
+        "without-secret",
+        "no secret remote-cache is readable for the user 1000",
+        added=stage(ARCH, USER, run(TEMPORARY, BUILD_TREE, LOCAL, "ccache gcc -c /src/a.c")),
+    ),
+    Edit(
+        "remote-cache",
+        "in-a-variable",
+        "the secret remote-cache is a variable",
+        added=stage(
+            ARCH,
+            USER,
+            run(TEMPORARY, BUILD_TREE, LOCAL, f"{REMOTE},env=REMOTE", "ccache gcc -c /src/a.c"),
+        ),
+    ),
+    Edit(
+        "remote-cache",
+        "without-proxy",
+        "its recipe starts /run/cache/remote.py, which is not mounted",
+        patches={
+            "target=/src/sycl-smoke.cpp \\\n"
+            "    --mount=type=bind,source=docker/compiler-cache/src/remote.py,"
+            "target=/run/cache/remote.py \\\n": "target=/src/sycl-smoke.cpp \\\n"
+        },
+    ),
+    Edit(
         "compile-launcher",
         "hipcc",
         "`hipcc -O2 -Wall` has no",
@@ -233,6 +261,7 @@ COMPILERS = (
                 TEMPORARY,
                 BUILD_TREE,
                 cache("vmaf-extra-$TARGETARCH", "/ccache", *OWNED),
+                REMOTE,
                 "ccache gcc -c /src/a.c",
             ),
         ),

@@ -15,6 +15,7 @@ preprocessor.
     DEPCACHE_DIR       the store (CCACHE_DIR/depcache, or ~/.cache/depcache)
     DEPCACHE_MAXSIZE   its largest size in bytes (512 MiB); the least recently used results go first
     DEPCACHE_TEMP      a directory for the digests of compilers (/tmp/depcache-UID)
+    DEPCACHE_REMOTE    the URL of a further store, as remote.py prints it
     DEPCACHE_LOG       a log with a line for each call: hit, miss, uncacheable, bypass or failed,
                        and the compiler
     DEPCACHE_DISABLE   not empty: run the compiler, store nothing
@@ -32,6 +33,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from hashlib import sha256
+
+    Entry = tuple[str, list[list[str]]]
+    """The name of a result, and its inputs as (kind, digest, name)."""
 else:
     try:
         from _sha2 import sha256  # hashlib would load OpenSSL, which takes as long as a hit
@@ -39,12 +43,14 @@ else:
         from hashlib import sha256
 
 
-__version__ = "1.1.1"
+__version__ = "1.2.0"
 FORMAT = "depcache 1"
 """Part of every key. It changes only if results of an earlier version could be wrong."""
 MAXSIZE = 512 << 20
 VARIANTS = 16
 """How many results a manifest lists, the latest first."""
+REMOTE_SECONDS = 4.0
+"""The longest time for an answer of remote.py, which itself waits 1 s for a store."""
 STALE_SECONDS = 3600
 """The age at which an unfinished file counts as left behind by a process that died."""
 
@@ -512,47 +518,133 @@ class Result:
         return cls(parts)
 
 
+def entries(manifest: bytes) -> "list[Entry]":
+    """Return the results that a manifest lists."""
+    found: list[Entry] = []
+    for line in manifest.decode(errors="surrogateescape").split("\n"):
+        fields = line.split(" ", 2)
+        if fields[0] == "result" and len(fields) == 2 and fields[1].isalnum():  # noqa: PLR2004
+            found.append((fields[1], []))  # a name, which becomes a path
+        elif len(fields) == 3 and found:  # noqa: PLR2004
+            found[-1][1].append(fields)
+    return found
+
+
+class Remote:
+    """A store that other machines share, behind the proxy of remote.py on loopback."""
+
+    def __init__(self, url: str) -> None:
+        """Use the URL that `remote.py start` prints: `http://127.0.0.1:PORT/TOKEN`."""
+        place, _, self.directory = url.removeprefix("http://").partition("/")
+        host, _, port = place.partition(":")
+        self.address = (host, int(port or 80))
+
+    def get(self, name: str) -> "bytes | None":
+        """Return a value; None if there is none, or no proxy."""
+        return self._request("GET", name)
+
+    def put(self, name: str, value: bytes) -> None:
+        """Store a value, or do nothing if there is no proxy."""
+        self._request("PUT", name, value)
+
+    def _request(self, method: str, name: str, content: bytes = b"") -> "bytes | None":
+        import socket  # noqa: PLC0415 # slow
+
+        head = f"{method} /{self.directory}/depcache-{name} HTTP/1.1\r\nConnection: close\r\n"
+        head += f"Content-Length: {len(content)}\r\n\r\n"
+        parts = []
+        try:
+            with socket.create_connection(self.address, REMOTE_SECONDS) as link:
+                link.sendall(head.encode() + content)
+                while part := link.recv(1 << 16):
+                    parts.append(part)
+        except OSError:
+            return None
+        fields, _, value = b"".join(parts).partition(b"\r\n\r\n")
+        # A proxy that ended meanwhile must not leave half of a manifest.
+        is_complete = fields.endswith(b"Content-Length: %d" % len(value))
+        return value if fields.startswith(b"HTTP/1.1 200 ") and is_complete else None
+
+
 class Store:
     """The directory of manifests, by the key of a call, and of results, by their inputs."""
 
     def __init__(self, directory: str) -> None:
         """Use a directory, which is created with the first result."""
         self.directory = directory
+        url = os.environ.get("DEPCACHE_REMOTE")
+        self.remote = Remote(url) if url else None
+        self.others: list[Entry] = []
+        """The entries of the remote store's manifest that the last `candidates` found."""
 
     def path_of(self, key: str) -> str:
         """Return the path of a key."""
         return path.join(self.directory, key[:2], key[2:])
 
-    def manifest(self, key: str) -> "list[tuple[str, list[list[str]]]]":
+    def manifest(self, key: str) -> "list[Entry]":
         """Return the results of a key, each with its inputs as (kind, digest, name)."""
-        found: list[tuple[str, list[list[str]]]] = []
         try:
-            with open(self.path_of(key), encoding="utf-8", errors="surrogateescape") as file:
-                lines = file.read().split("\n")
+            with open(self.path_of(key), "rb") as file:
+                return entries(file.read())
         except FileNotFoundError:
-            return found
-        for line in lines:
-            fields = line.split(" ", 2)
-            if fields[0] == "result" and len(fields) == 2:  # noqa: PLR2004
-                found.append((fields[1], []))
-            elif len(fields) == 3 and found:  # noqa: PLR2004
-                found[-1][1].append(fields)
-        return found
+            return []
+
+    def candidates(self, key: str) -> "Iterator[Entry]":
+        """Yield the results of a key: first the store's own, then those that others have."""
+        own = self.manifest(key)
+        yield from own
+        if self.remote and (text := self.remote.get(key)):
+            known = {name for name, _ in own}
+            self.others = [entry for entry in entries(text) if entry[0] not in known]
+            yield from self.others
+
+    def result(self, key: str, entry: "Entry") -> Result:
+        """Return the result of a candidate; one that only others have is stored here, too.
+
+        Raises:
+            OSError: it cannot be read.
+            ValueError: it is damaged.
+        """
+        name, inputs = entry
+        try:
+            with open(self.path_of(name), "rb") as file:
+                result = Result.unpack(file.read())
+        except (OSError, ValueError):
+            packed = self.remote.get(name) if self.remote else None
+            if packed is None:
+                raise
+            result = Result.unpack(packed)
+            self._write(key, name, inputs, packed)
+            return result
+        for used in (name, key):
+            os.utime(self.path_of(used))
+        return result
 
     def add(self, key: str, inputs: "list[list[str]]", result: Result) -> None:
-        """Store a result, and then list it in the manifest."""
-        lines = [" ".join(fields) for fields in inputs]
-        name = sha256("\n".join([key, *lines]).encode(errors="surrogateescape")).hexdigest()
+        """Store a result, and then list it in the manifest; both also where others find them."""
+        text = "\n".join([key, *(" ".join(fields) for fields in inputs)])
+        name = sha256(text.encode(errors="surrogateescape")).hexdigest()
+        packed = result.pack()
+        manifest = self._write(key, name, inputs, packed)
+        if self.remote:
+            self.remote.put(name, packed)
+            self.remote.put(key, manifest)
+
+    def _write(self, key: str, name: str, inputs: "list[list[str]]", packed: bytes) -> bytes:
+        """Write a result and the manifest that lists it first; return the manifest."""
         for each in (key, name):
             os.makedirs(path.dirname(self.path_of(each)), exist_ok=True)
-        write(self.path_of(name), result.pack())
-        others = [entry for entry in self.manifest(key) if entry[0] != name]
-        text = [f"result {name}", *lines]
-        for other, fields in others[: VARIANTS - 1]:
-            text += [f"result {other}", *(" ".join(field) for field in fields)]
-        write(self.path_of(key), ("\n".join(text) + "\n").encode(errors="surrogateescape"))
+        write(self.path_of(name), packed)
+        listed = {entry[0]: entry for entry in (*self.manifest(key), *self.others)}
+        listed.pop(name, None)
+        text = []
+        for each, fields in [(name, inputs), *listed.values()][:VARIANTS]:
+            text += [f"result {each}", *(" ".join(field) for field in fields)]
+        manifest = ("\n".join(text) + "\n").encode(errors="surrogateescape")
+        write(self.path_of(key), manifest)
         if int(name[:2], 16) % 16 == 0:
             self.trim(int(os.environ.get("DEPCACHE_MAXSIZE") or MAXSIZE))
+        return manifest
 
     def files(self) -> "list[tuple[float, int, str]]":
         """Return (time of last use, bytes, path) of every file, the least recently used first."""
@@ -641,15 +733,11 @@ class Call:
 
     def hit(self) -> bool:
         """Write the stored result; return False if there is none."""
-        for name, inputs in self.store.manifest(self.key):
-            if not self._matches(inputs):
+        for entry in self.store.candidates(self.key):
+            if not self._matches(entry[1]):
                 continue
-            place = self.store.path_of(name)
             try:
-                with open(place, "rb") as file:
-                    output, depfile, out, err = Result.unpack(file.read()).parts
-                os.utime(place)
-                os.utime(self.store.path_of(self.key))
+                output, depfile, out, err = self.store.result(self.key, entry).parts
             except (OSError, ValueError):
                 continue
             write(self.command.output, output)

@@ -113,12 +113,9 @@ def replay(out: bytes, err: bytes) -> None:
 
 def restore(store: Store, name: str) -> bool:
     """Restore a stored result; return False if there is none that is intact."""
-    for result, _ in store.manifest(name):
-        path = store.path_of(result)
+    for entry in store.candidates(name):
         try:
-            archive, out, err = Result.unpack(Path(path).read_bytes()).parts
-            for used in (path, store.path_of(name)):
-                os.utime(used)
+            archive, out, err = store.result(name, entry).parts
         except (OSError, ValueError):
             continue
         unpack(archive)

@@ -17,6 +17,17 @@ export DEPCACHE_TEMP=/build/depcache DEPCACHE_LOG=/build/depcache.log
 export CCACHE_STATSLOG=/build/ccache.log
 : >"$CCACHE_STATSLOG"
 
+# If the build passes the address of a remote cache as a secret, both caches look there after
+# themselves, through a proxy on loopback. The proxy reads the secret, so that neither an argument
+# nor a variable contains it. Steps without Python have no depcache, and no proxy.
+if [ -s /run/secrets/remote-cache ] && [ -x /usr/bin/python3 ]; then
+    DEPCACHE_REMOTE=$(/run/cache/remote.py start)
+    if [ "$DEPCACHE_REMOTE" ]; then
+        export DEPCACHE_REMOTE
+        export CCACHE_REMOTE_STORAGE="$DEPCACHE_REMOTE|layout=flat|connect-timeout=1000|operation-timeout=4000"
+    fi
+fi
+
 # Run the given compilers through depcache, by putting it first on PATH under their names. Its
 # results are stored beside ccache's.
 launch() { # COMPILER...
@@ -56,6 +67,7 @@ report_caches() {
             printf "\"preprocessed_cache_hit\": %d, ", n["preprocessed_cache_hit"]
             printf "\"cache_miss\": %d}}\n", n["cache_miss"]
         }' /build/ccache.log
+    [ -z "${DEPCACHE_REMOTE-}" ] || /run/cache/remote.py stop
 }
 
 # Move the files that only a compiler reads from $out/runtime to $out/dev.

@@ -19,6 +19,7 @@ RULES: Mapping[str, Rule] = {
         arguments.user_numeric,
         compilers.compile_mount,
         compilers.ccache_memory,
+        compilers.remote_cache,
         compilers.compile_launcher,
         compilers.ffmpeg_launchers,
         compilers.cmake_launchers,

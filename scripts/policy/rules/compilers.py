@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from scripts.dockerfile.shell import Command
 
 
+_PROXY = "/run/cache/remote.py"
+"""Where the recipes expect the proxy of the remote cache."""
+
+
 @step_rule("Without it, each build compiles everything again.", Scope.CCACHE)
 def compile_mount(_project: Project, step: Step) -> Iterator[Fault]:
     """A step that compiles has a cache mount at `$CCACHE_DIR`."""
@@ -36,6 +40,26 @@ def ccache_memory(_project: Project, step: Step) -> Iterator[Fault]:
         path = step.environment.get(name, "")
         if not any(path == target or path.startswith(f"{target}/") for target in targets):
             yield step.run, f"no tmpfs contains {name} ({path or 'not set'})"
+
+
+@step_rule("A worker whose mounts are empty would compile what others have.", Scope.PROJECT)
+def remote_cache(_project: Project, step: Step) -> Iterator[Fault]:
+    """A step with the compiler cache mounts the optional secret `remote-cache` as a file.
+
+    Its user can read the file, and the proxy that reads it is mounted where a recipe starts it.
+    """
+    if not step.has_cache_at(commands.ccache_directory(step.environment)):
+        return
+    user = step.user.partition(":")[0] or "0"
+    secrets = [mount for mount in step.run.mounts if mount.get("id") == "remote-cache"]
+    if not any(mount.type == "secret" and mount.get("uid") == user for mount in secrets):
+        yield step.run, f"no secret remote-cache is readable for the user {user}"
+    for mount in secrets:
+        if mount.get("env") or mount.get("required"):
+            yield step.run, "the secret remote-cache is a variable, or required"
+    targets = {mount.target for mount in step.run.mounts if mount.type == "bind"}
+    if _PROXY in step.text and not targets & {_PROXY, _PROXY.rpartition("/")[0]}:
+        yield step.run, f"its recipe starts {_PROXY}, which is not mounted"
 
 
 @step_rule("A compiler without a launcher uses no cache.", Scope.CCACHE)
