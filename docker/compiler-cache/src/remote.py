@@ -20,9 +20,9 @@ depcache.py use them. `stop` reads the URL from DEPCACHE_REMOTE, as depcache.py 
 
 A line `build ID` may follow, the same for all steps of a build, and certificates that TLS trusts.
 
-Lookups never fail. They are misses while the store does not answer, and after a second such
-incident, or if it does not answer at first, until the end of the build: REMOTE_STATE
-(CCACHE_DIR/remote.state) tells the later steps. README.md says more.
+Lookups never fail. If the store does not answer at first, or again after an operation that had no
+answer, or for the second time, the build uses it no longer: REMOTE_STATE (CCACHE_DIR/remote.state)
+tells the later steps. README.md says more.
 """
 
 import asyncio
@@ -52,7 +52,7 @@ SLOW_SECONDS = 0.25
 FLUSH_SECONDS = 2.0
 """The longest time that `stop` waits for queued writes."""
 INCIDENTS = 2
-"""How often a store may fail to answer in a step and be used again."""
+"""The operations without an answer after which a build uses the store no longer."""
 LARGEST = 16 << 20
 """The largest value in bytes."""
 QUEUED = 64 << 20
@@ -464,23 +464,26 @@ class Memory:
     build: str
     gone: bool = False
     full: bool = False
+    incidents: int = 0
 
     def __post_init__(self) -> None:
         """Read what earlier steps of this build wrote."""
         if not self.file or not self.build:
             return
-        with contextlib.suppress(OSError, ValueError, AttributeError):
+        with contextlib.suppress(OSError, ValueError, AttributeError, TypeError):
             stored = json.loads(self.file.read_text())
             if stored.get("build") == self.build:
                 self.gone, self.full = bool(stored.get("gone")), bool(stored.get("full"))
+                self.incidents = int(stored.get("incidents", 0))
 
     def write(self) -> None:
         """Tell the later steps of this build."""
         if not self.file or not self.build:
             return
+        names = ("build", "gone", "full", "incidents")
         with contextlib.suppress(OSError):
             part = self.file.with_suffix(f".{os.getpid()}.part")
-            part.write_text(json.dumps({"build": self.build, "gone": self.gone, "full": self.full}))
+            part.write_text(json.dumps({name: getattr(self, name) for name in names}))
             part.replace(self.file)
 
 
@@ -499,14 +502,15 @@ class Proxy:
     """Whether the store is asked."""
     late: float = 0.0
     """Seconds by which answers were slower than SLOW_SECONDS, less those that were faster."""
-    incidents: int = 0
     size: int = 0
     """Bytes of the queue."""
+    check: asyncio.Task[None] | None = None
+    """Finds out whether the store answers again."""
 
     def __post_init__(self) -> None:
         """Create the queue of writes."""
         self.queue: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue()
-        self.tasks: set[asyncio.Task[None]] = set()
+        self.writers: list[asyncio.Task[None]] = []
         self.writes = "read-only" not in self.address.attributes and not self.memory.full
 
     async def probe(self) -> str:
@@ -521,15 +525,9 @@ class Proxy:
 
     async def serve(self, listener: socket.socket) -> None:
         """Serve until `stop`."""
-        for _ in range(WRITERS):
-            self._spawn(self._write())
+        self.writers = [asyncio.create_task(self._write()) for _ in range(WRITERS)]
         server = await asyncio.start_server(self._client, sock=listener, limit=1 << 18)
         await server.serve_forever()
-
-    def _spawn(self, work: Awaitable[None]) -> None:
-        task = asyncio.ensure_future(work)
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
 
     def _warn(self, text: str) -> None:
         if not self.warnings:
@@ -555,7 +553,7 @@ class Proxy:
             if self.answers:
                 self.answers = False
                 self.store.abandon()
-                self._spawn(self._check(_reason(error)))
+                self.check = asyncio.create_task(self._check(_reason(error)))
             raise RefusedError("no answer") from error
         self.late = max(0.0, self.late + time.monotonic() - begin - SLOW_SECONDS)
         if self.late > SECONDS:
@@ -564,12 +562,14 @@ class Proxy:
 
     async def _check(self, reason: str) -> None:
         """Use the store again if it answers."""
-        self.incidents += 1
-        fault = await self.probe()
-        if fault or self.incidents >= INCIDENTS:
-            self._leave(fault or f"failed {self.incidents} times ({reason})")
+        self.memory.incidents += 1
+        if self.memory.incidents >= INCIDENTS:
+            self._leave(f"does not answer ({reason})")
+        elif fault := await self.probe():
+            self._leave(fault)
         else:
             self.answers = True
+            self.memory.write()
 
     def _leave(self, reason: str) -> None:
         """Use the store no longer in this build."""
@@ -669,6 +669,8 @@ class Proxy:
         """Write what is queued; return the lines to print."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.queue.join(), FLUSH_SECONDS)
+        if self.check:
+            await self.check
         self.counts.dropped += self.queue.qsize()
         if self.counts.refused:
             self._warn(

@@ -4,10 +4,13 @@ import importlib.util
 import os
 import shlex
 import shutil
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import MAGIC_NUMBER
 from pathlib import Path
 from types import ModuleType
@@ -529,3 +532,112 @@ def test_value_of_an_option_may_be_the_next_argument(option: str) -> None:
     for words in ([option, "x"], [f"{option}=x"]):
         call = depcache.Nvcc("/usr/bin/nvcc", ["--fatbin", *words, "a.cu", "-o", "a.fatbin"])
         assert call.source == "a.cu"
+
+
+class Shared:
+    """A store that two machines share, as remote.py offers it on loopback."""
+
+    def __init__(self) -> None:
+        """Listen on a free port."""
+        values: dict[str, bytes] = {}
+        self.values = values
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                value = values.get(self.path)
+                self.protocol_version = "HTTP/1.1"
+                self.send_response_only(404 if value is None else 200)
+                self.send_header("Content-Length", str(len(value or b"")))
+                self.end_headers()
+                self.wfile.write(value or b"")
+
+            def do_PUT(self) -> None:
+                values[self.path] = self.rfile.read(int(self.headers["Content-Length"]))
+                self.send_response_only(201)
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                """Print nothing."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/token"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+
+@pytest.fixture
+def shared(bench: Bench) -> Iterator[Shared]:
+    """Give depcache a remote store."""
+    made = Shared()
+    bench.environment["DEPCACHE_REMOTE"] = made.url
+    yield made
+    made.server.shutdown()
+    made.server.server_close()
+
+
+def forget(bench: Bench) -> None:
+    """Remove the local store, the object and the list of inputs, as on another machine."""
+    shutil.rmtree(bench.store)
+    for name in ("a.o", "a.d"):
+        (bench.tree / name).unlink()
+
+
+def test_remote_result_is_a_hit_and_stored_here(bench: Bench, shared: Shared) -> None:
+    """A result of the remote store is a hit, also for a later call without that store."""
+    bench.run()
+    first = [(bench.tree / name).read_bytes() for name in ("a.o", "a.d")]
+    forget(bench)
+    bench.run()
+    assert [(bench.tree / name).read_bytes() for name in ("a.o", "a.d")] == first
+    shared.values.clear()
+    bench.run()
+    assert bench.outcomes() == ["miss", "hit", "hit"]
+    assert bench.compiles == 1
+
+
+def test_results_of_both_stores_remain(bench: Bench, shared: Shared) -> None:
+    """A miss adds its result to the ones that the remote store has."""
+    bench.run()
+    forget(bench)
+    bench.write("inc/b.inc", "two")
+    bench.run()
+    forget(bench)
+    bench.run()
+    bench.write("inc/b.inc", "one")
+    bench.run()
+    assert bench.outcomes() == ["miss", "miss", "hit", "hit"]
+    assert len(shared.values) == 3
+
+
+@pytest.mark.parametrize("fault", ["gone", "damaged", "half", "path"])
+def test_faults_of_the_remote_store_are_misses(bench: Bench, shared: Shared, fault: str) -> None:
+    """Without the remote store, or with damaged contents, depcache compiles."""
+    bench.run()
+    forget(bench)
+    if fault == "gone":
+        shared.server.shutdown()
+        shared.server.server_close()
+    for name, value in shared.values.items():
+        if fault == "path" and value.startswith(b"result "):
+            shared.values[name] = b"result ../../../a" + value[value.index(b"\n") :]
+        elif fault != "path":
+            shared.values[name] = value[:-9] + (b"x" * 9 if fault == "damaged" else b"")
+    assert bench.run().returncode == 0
+    assert (bench.tree / "a.o").exists()
+    assert bench.compiles == 2
+
+
+def test_answer_that_ends_early_is_a_miss() -> None:
+    """A manifest that is cut off would lack inputs, so depcache does not use it."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            link, _ = listener.accept()
+            with link:
+                link.recv(1 << 16)
+                link.sendall(b"HTTP/1.1 200 -\r\nContent-Length: 99\r\n\r\nresult 0\n")
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        remote = depcache.Remote(f"http://127.0.0.1:{listener.getsockname()[1]}/token")
+        assert remote.get("key") is None
+        thread.join()
