@@ -21,7 +21,7 @@ export CCACHE_STATSLOG=/build/ccache.log
 # themselves, through a proxy on loopback. The proxy reads the secret, so that neither an argument
 # nor a variable contains it. Steps without Python have no depcache, and no proxy.
 if [ -s /run/secrets/remote-cache ] && [ -x /usr/bin/python3 ]; then
-    DEPCACHE_REMOTE=$(/run/cache/remote.py start)
+    DEPCACHE_REMOTE=$(/run/cache/remote.py start) || DEPCACHE_REMOTE=''
     if [ "$DEPCACHE_REMOTE" ]; then
         export DEPCACHE_REMOTE
         export CCACHE_REMOTE_STORAGE="$DEPCACHE_REMOTE|layout=flat|connect-timeout=1000|operation-timeout=4000"
@@ -67,7 +67,7 @@ report_caches() {
             printf "\"preprocessed_cache_hit\": %d, ", n["preprocessed_cache_hit"]
             printf "\"cache_miss\": %d}}\n", n["cache_miss"]
         }' /build/ccache.log
-    [ -z "${DEPCACHE_REMOTE-}" ] || /run/cache/remote.py stop
+    [ -z "${DEPCACHE_REMOTE-}" ] || /run/cache/remote.py stop || true
 }
 
 # Move the files that only a compiler reads from $out/runtime to $out/dev.

@@ -11,6 +11,7 @@ from scripts.buildkit.measurements import (
     Limit,
     Measurements,
     Progress,
+    Remote,
     Tests,
     read_measurements,
     read_progress,
@@ -29,6 +30,10 @@ LINES = [
     (
         '{"depcache": {"hit": 1, "miss": 2, "unsafe": 3, "passed": 4}}',
         Measurements(depcache=Depcache(1, 2, 3, 4)),
+    ),
+    (
+        '{"remote": {"hit": 1, "miss": 2, "error": 3, "refused": 4, "received": 5, "sent": 6}}',
+        Measurements(remote=Remote(1, 2, 3, 4, 0, 5, 6)),
     ),
     ('{"tests": {"run": 5, "failed": 1}}', Measurements(tests=Tests(5, 1))),
     (

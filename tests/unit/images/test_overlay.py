@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts.core.console import UserError
 from scripts.core.paths import ROOT
 from scripts.dockerfile import bake
 from scripts.images import features
@@ -131,6 +132,55 @@ def test_package_indexes_are_secrets(tmp_path: Path) -> None:
     assert (tmp_path / "goproxy").read_text() == "https://go.example.org"
     for name in ("pip.conf", "goproxy"):
         assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
+
+
+def remote_secret(directory: Path, address: str) -> str:
+    """Return the secret that the overlay passes for the address of a remote cache."""
+    bundle = directory / "ca.crt"
+    bundle.write_text("-----BEGIN CERTIFICATE-----\n")
+    environment = {"VMAF_REMOTE_CACHE": address, "SSL_CERT_FILE": str(bundle)}
+    document = overlay(directory, environment=environment)
+    assert address not in json.dumps(document)
+    file = directory / "remote-cache"
+    assert f"id=remote-cache,src={file}" in document["target"]["_common"]["secret"]
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    return file.read_text()
+
+
+def test_address_of_the_remote_cache_is_a_secret(tmp_path: Path) -> None:
+    """The address becomes a secret file, with an id that differs between builds."""
+    address = "redis://user:word@cache.example.org/1?read-only&key=0123456789abcdef"
+    first, again = (remote_secret(tmp_path, address).splitlines() for _ in range(2))
+    assert first[0] == again[0] == address
+    assert len(first) == len(again) == 2
+    assert first[1].startswith("build ")
+    assert first[1] != again[1]
+
+
+@pytest.mark.parametrize("address", ["rediss://h", "https://h/x", "s3://a:b@h/bucket"])
+def test_remote_cache_with_tls_gets_the_ca_bundle(tmp_path: Path, address: str) -> None:
+    """The images that compile have no certificates, so the host's are in the secret."""
+    assert remote_secret(tmp_path, address).endswith("\n-----BEGIN CERTIFICATE-----\n")
+
+
+@pytest.mark.parametrize(
+    ("address", "fault"),
+    [
+        ("ftp://user:hidden@host", "begins with none of"),
+        ("redis://user:hidden@", "names no host"),
+        ("redis://user:hidden@host:port", "is not a URL"),
+        ("redis://user:hidden@host\nbuild 1", "contains white space"),
+        ("http://host/?hidden=1", "has attributes other than"),
+        ("http://host/?key=hidden", "less than 16 characters"),
+        ("s3://user:hidden@host", "names no bucket"),
+    ],
+)
+def test_unusable_address_is_refused(tmp_path: Path, address: str, fault: str) -> None:
+    """An address that cannot be used ends the build before it starts; no message repeats it."""
+    with pytest.raises(UserError) as error:
+        overlay(tmp_path, environment={"VMAF_REMOTE_CACHE": address})
+    assert fault in str(error.value)
+    assert "hidden" not in str(error.value)
 
 
 def test_overlay_is_written_where_the_caller_says(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """What the recipes that compile print about their caches, and the switch of split-config.py."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,54 @@ def test_step_without_compiler_calls_prints_no_depcache_line(tmp_path: Path) -> 
     assert measures(tmp_path, "", "") == {
         "ccache": {"direct_cache_hit": 0, "preprocessed_cache_hit": 0, "cache_miss": 0}
     }
+
+
+PROXY = """#!/bin/sh
+case $1 in
+    start) echo URL; exit STATUS ;;
+    stop) echo '#measure {"remote": {"hit": 1}}'; exit STATUS ;;
+esac
+"""
+"""A proxy that prints a URL if the store can be used."""
+
+
+def remote(build: Path, secret: str, url: str, status: int = 0) -> list[str]:
+    """Return the two variables with the URL, and the lines that the step prints at its end."""
+    (build / "remote.py").write_text(PROXY.replace("URL", url).replace("STATUS", str(status)))
+    (build / "remote.py").chmod(0o755)
+    if secret:
+        (build / "secret").write_text(secret)
+    recipe = (COMPILE / "compile.sh").read_text().replace("/build/", f"{build}/")
+    for name, path in {
+        "/run/cache/remote.py": "remote.py",
+        "/run/secrets/remote-cache": "secret",
+    }.items():
+        assert name in recipe
+        recipe = recipe.replace(name, str(build / path))
+    recipe = recipe.replace("/usr/bin/python3", sys.executable)
+    script = f'{recipe}\nenv | grep -E "^(CCACHE|DEPCACHE)_REMOTE" | sort || true\nreport_caches\n'
+    return process.output("sh", "-euc", script).splitlines()
+
+
+def test_remote_cache_is_for_both_compiler_caches(tmp_path: Path) -> None:
+    """With the secret, ccache and depcache get the proxy's URL, and its counts are printed."""
+    lines = remote(tmp_path, "redis://user:hidden@host", "http://127.0.0.1:1/token")
+    storage, url, _, last = lines
+    assert storage.startswith("CCACHE_REMOTE_STORAGE=http://127.0.0.1:1/token|layout=flat|")
+    assert url == "DEPCACHE_REMOTE=http://127.0.0.1:1/token"
+    assert last == '#measure {"remote": {"hit": 1}}'
+
+
+@pytest.mark.parametrize(
+    ("secret", "url"), [("", "http://127.0.0.1:1/token"), ("redis://host", "")]
+)
+@pytest.mark.parametrize("status", [0, 1])
+def test_without_a_remote_cache_no_variable_is_set(
+    tmp_path: Path, secret: str, url: str, status: int
+) -> None:
+    """Without the secret, or a store that answers, a step is as without both, and succeeds."""
+    (line,) = remote(tmp_path, secret, url, status)
+    assert line.startswith('#measure {"ccache"')
 
 
 @pytest.mark.parametrize(

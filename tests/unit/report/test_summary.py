@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from scripts.buildkit.builder import Builder
-from scripts.buildkit.measurements import Depcache
+from scripts.buildkit.measurements import Depcache, Measurements, Remote
 from scripts.buildkit.records import BuildRecord, StageRecord, StepRecord
 from scripts.core.console import console
 from scripts.report.summary import HitRateDrop, cache_was_empty, hit_rate_drops, summary
@@ -57,6 +57,47 @@ def test_warnings_of_a_build_are_printed(capsys: pytest.CaptureFixture[str]) -> 
     """The warnings of a build are printed at its end."""
     summary(replace(record(), warnings=["unknown measurement nasm"]))
     assert "warning: unknown measurement nasm" in capsys.readouterr().err.splitlines()
+
+
+def with_remote(*counts: Remote | None) -> BuildRecord:
+    """Return a record with a stage for each of these counts of the remote cache."""
+    stages = [
+        StageRecord(f"stage{number}", seconds=1.0, measurements=Measurements(remote=remote))
+        for number, remote in enumerate(counts)
+    ]
+    return replace(record(), stages=stages)
+
+
+def test_remote_cache_is_in_the_table(capsys: pytest.CaptureFixture[str]) -> None:
+    """The closing table has the hits of the remote cache; a line below it, bytes and faults."""
+    summary(with_remote(Remote(30, 10, 1, 2, 3, 4_000_000, 5_000), None, Remote(10, 0)))
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].endswith("remote hits")
+    assert [lines[row].split()[-4:] for row in (1, 3)] == [
+        ["of", "40,", "75", "%"],
+        ["of", "10,", "100", "%"],
+    ]
+    assert (
+        "remote cache: 40 of 50, 80 %; 4.0 MB received, 5.0 kB sent, 1 errors, "
+        "2 entries refused, 3 not written in time"
+    ) in lines
+    assert "had none of" not in "\n".join(lines)
+
+
+def test_build_without_a_remote_cache_does_not_mention_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Without a remote cache, the closing table is as before."""
+    summary(with_remote(None))
+    assert "remote" not in capsys.readouterr().err
+
+
+def test_remote_cache_without_hits_is_noticed(capsys: pytest.CaptureFixture[str]) -> None:
+    """A remote cache that had none of many entries is reported; of a few, it is not."""
+    summary(with_remote(Remote(0, 40)))
+    assert "the remote cache had none of 40 entries" in capsys.readouterr().err
+    summary(with_remote(Remote(0, 4)))
+    assert "had none of" not in capsys.readouterr().err
 
 
 def test_drop_is_relative_to_the_best_build() -> None:
