@@ -1,6 +1,7 @@
 """Tests of the bake file that adds options and settings of the machine to a build."""
 
 import json
+import re
 import stat
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from scripts.core.console import UserError
 from scripts.core.paths import ROOT
 from scripts.dockerfile import bake
-from scripts.images import features
+from scripts.images import features, remote_cache
 from scripts.images import overlay as overlays
 from scripts.images.overlay import overlay, write_overlay
 from scripts.images.sources import SourceTree
@@ -161,6 +162,16 @@ def test_address_of_the_remote_cache_is_a_secret(tmp_path: Path) -> None:
 def test_remote_cache_with_tls_gets_the_ca_bundle(tmp_path: Path, address: str) -> None:
     """The images that compile have no certificates, so the host's are in the secret."""
     assert remote_secret(tmp_path, address).endswith("\n-----BEGIN CERTIFICATE-----\n")
+
+
+def test_address_is_what_the_proxy_in_the_step_accepts() -> None:
+    """The build and the proxy accept the same schemes, attributes and lengths of keys."""
+    text = (ROOT / "docker" / "compiler-cache" / "src" / "remote.py").read_text()
+    (ports,) = re.findall(r"^PORTS = \{(.*)\}$", text, re.MULTILINE)
+    assert set(re.findall(r'"(\w+)":', ports)) == set(remote_cache.SCHEMES)
+    (known,) = re.findall(r"set\(attributes\) - \{(.*)\}:", text)
+    assert set(re.findall(r'"([\w-]+)"', known)) == set(remote_cache.ATTRIBUTES)
+    assert f"KEY_LENGTH = {remote_cache.KEY_LENGTH}\n" in text
 
 
 @pytest.mark.parametrize(
