@@ -59,5 +59,17 @@ def build_and_report(targets: list[str], options: Namespace) -> records.BuildRec
         namespace=options.namespace or "",
         expected=records.lookups_by_stage(earlier),
     )
-    summary.summary(latest, summary.hit_rate_drops(latest, earlier))
+    summary.summary(latest, summary.hit_rate_drops(latest, earlier), _causes(latest, earlier))
     return latest
+
+
+def _causes(latest: records.BuildRecord, earlier: list[records.BuildRecord]) -> dict[str, str]:
+    """Return why each stage ran, in a few words; empty if none ran."""
+    steps = (step for stage in latest.stages for step in stage.steps.items())
+    if all(step.cached for key, step in steps if key[:1].isdecimal()):
+        return {}
+    # A build without work does not pay for the parsers.
+    from scripts.causes.explain import explain  # noqa: PLC0415
+
+    explanation = explain(latest, earlier)
+    return explanation.stages() if explanation else {}

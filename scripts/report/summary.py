@@ -1,6 +1,6 @@
 """Print the summary at the end of a build, with warnings about hit rates that fell."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rich.filesize import decimal
@@ -87,13 +87,25 @@ def _cell(hits: int, total: int) -> str:
     return f"{hits} of {total}, {hits / total:.0%}".replace("%", " %") if total else ""
 
 
-def summary(latest: BuildRecord, drops: Sequence[HitRateDrop] = ()) -> None:
-    """Print the table of stages, the image sizes, the warnings, and the hit rate drops in red."""
+def summary(
+    latest: BuildRecord,
+    drops: Sequence[HitRateDrop] = (),
+    causes: Mapping[str, str] | None = None,
+) -> None:
+    """Print the table of stages, the image sizes, the warnings, and the hit rate drops in red.
+
+    Args:
+        latest: the build.
+        drops: the hit rates that fell.
+        causes: why each stage ran, in a few words; if it is empty, the table has no such column.
+    """
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("stage", "targets"):
         table.add_column(heading, overflow="fold")
     for heading in ("time", "steps cached", *(f"{name} hits" for name in COMPILER_CACHES)):
         table.add_column(heading, justify="right")
+    if causes:
+        table.add_column("cause", overflow="fold")
     shown = [stage for stage in latest.stages if stage.seconds >= SHOWN or stage.lookups]
     for stage in shown:
         cached = sum(step.cached for step in stage.steps.values())
@@ -105,6 +117,7 @@ def summary(latest: BuildRecord, drops: Sequence[HitRateDrop] = ()) -> None:
             f"{stage.seconds:.1f} s",
             f"{cached} of {len(stage.steps)}",
             *(_cell(*stage.lookups.get(name, (0, 0))) for name in COMPILER_CACHES),
+            *([causes.get(stage.name, "")] if causes else []),
         )
     if shown:
         console.print(table)
