@@ -1,5 +1,6 @@
 """`nox -s why`: explain why the steps of the last recorded build ran."""
 
+import os
 from argparse import Namespace
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -9,6 +10,7 @@ from textwrap import shorten
 import msgspec
 
 from scripts.buildkit import records
+from scripts.causes import database
 from scripts.causes.differences import Cause
 from scripts.causes.explain import NOT_RECORDED, Explanation, Step, explain
 from scripts.core.console import UserError
@@ -21,7 +23,8 @@ def run(options: Namespace) -> int:
     """Print the explanation of the last build of the targets, or of the last build.
 
     Raises:
-        UserError: no build of the targets is recorded, or not what it was made from.
+        UserError: no build of the targets is recorded, or not what it was made from, or the
+            database of cache keys does not answer.
     """
     builds = sorted(records.records(), key=lambda build: build.started)
     targets = [name for name in options.images if name]
@@ -40,6 +43,8 @@ def run(options: Namespace) -> int:
             "what the last build was made from is not recorded, or no longer",
             "Build again; an unchanged build takes a second.",
         )
+    if address := os.environ.get(database.VARIABLE):
+        explanation = database.confirm(explanation, database.fetch(address))
     if options.format == "json":
         print(msgspec.json.format(msgspec.json.encode(explanation)).decode())
     else:

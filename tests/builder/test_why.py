@@ -192,7 +192,3 @@ def test_each_edit_is_named(checkout: Checkout) -> None:
     assert causes[0]["causes"][0]["kind"] == "base"
     assert set(checkout.causes().values()) == {"after base 1/1"}
     assert len(checkout.causes()) == 5
-
-
-def test_lost_result_is_told_apart(checkout: Checkout) -> None:
-    """A step that ran although nothing changed is said to be out of the cache."""

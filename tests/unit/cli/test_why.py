@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from scripts.buildkit import records
-from scripts.causes import store
+from scripts.causes import database, store
 from scripts.cli.__main__ import main
 from scripts.core.console import UserError
 from tests.support.history import LABELS, History, Sources
@@ -116,3 +116,14 @@ def test_nothing_to_explain(history: History) -> None:
     history.forget_inputs()
     with pytest.raises(UserError, match="there is nothing to compare for image"):
         main(["why", "image"])
+
+
+def test_database_of_cache_keys_is_asked(
+    history: History, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the address of BuildKit's database, a lost result is looked up in it."""
+    monkeypatch.setenv(database.VARIABLE, "http://x.test/")
+    monkeypatch.setattr(database, "fetch", lambda _: "")
+    history.build(Sources(), "libvmaf 1/1")
+    main(["why"])
+    assert "(BuildKit's database does not have the step)" in capsys.readouterr().out
