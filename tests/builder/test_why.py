@@ -5,7 +5,7 @@ import shutil
 import sys
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import pytest
 
 from scripts.core import process
 from scripts.core.paths import ROOT
+from scripts.engine.client import image_id
 from tests.support.buildx import needs_buildx
 from tests.support.subject import docker
 
@@ -100,6 +101,8 @@ class Checkout:
     """A copy of this checkout's scripts with a small project."""
 
     directory: Path
+    images: list[str] = field(default_factory=list)
+    """The identifiers of the images that were built."""
 
     def write(self, files: dict[str, str]) -> None:
         """Write the files with these texts."""
@@ -122,10 +125,12 @@ class Checkout:
         assert done.returncode == 0, done.stderr
         return done
 
-    def build(self, *options: str, **variables: str) -> str:
-        """Build the image cpu from the source tree; return the messages."""
+    def build(self, image: str = "cpu", **variables: str) -> str:
+        """Build an image, with the source tree as libvmaf; return the messages."""
         tree = str(self.directory / "tree")
-        return self.cli("build", "cpu", f"--libvmaf={tree}", *options, **variables).stderr
+        messages = self.cli("build", image, f"--libvmaf={tree}", **variables).stderr
+        self.images.append(image_id(f"{REPOSITORY}:{image}"))
+        return messages
 
     def why(self) -> dict[str, Any]:
         """Return why the steps of the last build of cpu ran."""
@@ -157,12 +162,12 @@ def _checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
     # No earlier run of the tests has left results in the engine's cache for this marker.
     checkout.write({**FILES, "docker/marker": f"{uuid.uuid4()}\n"})
     yield checkout
-    docker("image", "rm", f"{REPOSITORY}:cpu", f"{REPOSITORY}:parent")
+    docker("image", "rm", "--force", *dict.fromkeys(checkout.images))
 
 
 def test_each_edit_is_named(checkout: Checkout) -> None:
     """An edit of each kind is the cause of the steps that ran, and the table names it."""
-    checkout.cli("build", "parent")
+    checkout.build("parent")
     checkout.build()
     checkout.build()
     assert not checkout.causes()
@@ -186,7 +191,7 @@ def test_each_edit_is_named(checkout: Checkout) -> None:
     assert checkout.causes() == {"ffmpeg-cpu 1/1": "argument LEVEL", **after}
 
     checkout.write({"docker/marker": f"{uuid.uuid4()}\n"})
-    checkout.cli("build", "parent")
+    checkout.build("parent")
     assert "after base" in checkout.build(LEVEL="2")
     causes = checkout.why()["steps"]
     assert causes[0]["causes"][0]["kind"] == "base"
