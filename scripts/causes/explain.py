@@ -5,10 +5,11 @@ order in which the step reads them, is its cause. If nothing differs, the step f
 it reads and that ran or changed; otherwise its result was not in the cache.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache, cached_property
+from functools import cache
+from itertools import islice
 
 from msgspec import Struct
 
@@ -26,8 +27,8 @@ NOT_RECORDED = (
 )
 """What can differ between builds without being in their records."""
 
-_OTHERS = 5
-"""The number of builds of other targets in which a step is looked up."""
+_SAME, _OTHERS = 20, 5
+"""The number of builds of the same target, and of others, in which a step is looked up."""
 _ABSENT = {"new", "needed", "failed"}
 """The kinds of causes of steps that ended in no earlier build."""
 
@@ -124,32 +125,39 @@ class _Comparison:
     nodes: Sequence[Node]
     moved: dict[Node, _Verdict] = field(default_factory=dict)
     """The steps that ran or changed."""
+    pasts: dict[datetime, _Past | None] = field(default_factory=dict)
+    """Earlier builds by their start; None for builds whose inputs cannot be read."""
     used: set[datetime] = field(default_factory=set)
     """The starts of the builds that steps were compared with."""
 
-    @cached_property
-    def _same_target(self) -> list[_Past]:
+    def _same_target(self) -> Iterator[_Past]:
+        """Yield the earlier builds of the target, the latest first."""
         found = (build for build in self.earlier if self.target in build.targets)
-        return [past for build in found if (past := self._past(build, [self.target]))]
+        for build in islice(found, _SAME):
+            if past := self._past(build, [self.target]):
+                yield past
 
     def _past(self, build: BuildRecord, targets: Iterable[str]) -> _Past | None:
-        graph = _graph(build.inputs)
-        nodes = [node for name in targets for node in graph.nodes(name)] if graph else []
-        stages = frozenset(node.stage for node in nodes)
-        return _Past(build, counterparts(self.nodes, nodes), stages) if nodes else None
+        if build.started not in self.pasts:
+            graph = _graph(build.inputs)
+            nodes = [node for name in targets for node in graph.nodes(name)] if graph else []
+            stages = frozenset(node.stage for node in nodes)
+            past = _Past(build, counterparts(self.nodes, nodes), stages) if nodes else None
+            self.pasts[build.started] = past
+        return self.pasts[build.started]
 
     def _baseline(self, node: Node) -> tuple[BuildRecord, Node] | None:
         """Return the latest build in which a step ended, of this target if there is one."""
-        for past in self._same_target:
+        for past in self._same_target():
             if before := past.ended(node):
                 return past.build, before
-        others = [
+        others = (
             build
             for build in self.earlier
             if self.target not in build.targets
             and any(stage.name == node.stage for stage in build.stages)
-        ]
-        for build in others[:_OTHERS]:
+        )
+        for build in islice(others, _OTHERS):
             other = self._past(build, build.targets)
             if other and (before := other.ended(node)):
                 return build, before
@@ -182,9 +190,9 @@ class _Comparison:
 
     def _absent(self, node: Node) -> list[Cause]:
         """Return the cause of a step that ended in no earlier build."""
-        if not self._same_target:
+        past = next(self._same_target(), None)
+        if past is None:
             return [Cause("new", self.target)]
-        past = self._same_target[0]
         before = past.counterparts.get(node)
         if before is None and node.stage in past.stages:
             return [in_instruction(node, "added")]

@@ -315,9 +315,9 @@ def test_failed_and_skipped_steps_are_compared_with_an_older_build(history: Hist
     broken.files["docker/libvmaf.sh"] = "644 2"
     broken.arguments["LEVEL"] = "2"
     history.build(broken, failed="libvmaf 1/1", skipped=("ffmpeg 1/1", "final 1/2", "final 2/2"))
-    mended = Sources(arguments={"LEVEL": "2"})
-    mended.files["docker/libvmaf.sh"] = "644 3"
-    history.build(mended, "libvmaf 1/1", "ffmpeg 1/1")
+    repaired = Sources(arguments={"LEVEL": "2"})
+    repaired.files["docker/libvmaf.sh"] = "644 3"
+    history.build(repaired, "libvmaf 1/1", "ffmpeg 1/1")
     assert causes(history) == {
         "libvmaf 1/1": "file docker/libvmaf.sh",
         "ffmpeg 1/1": "argument LEVEL",
