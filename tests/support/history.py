@@ -15,7 +15,7 @@ from scripts.causes.inputs import Inputs, Target, normalized
 from tests.support.builds import BUILDER, STARTED
 
 DOCKERFILE = (
-    Path(__file__).parents[1] / "unit" / "causes" / "fixtures" / "Dockerfile.txt"
+    Path(__file__).parents[1] / "unit" / "causes" / "fixtures" / "project.txt"
 ).read_text()
 TREE = "/cache/libvmaf-1"
 LABELS = (
