@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from rich.filesize import decimal
 
 from scripts.buildkit.records import BuildRecord
+from scripts.causes.explain import explain
 from scripts.core.console import UserError
 from scripts.core.git import revision
 from scripts.core.paths import RECORDS
@@ -45,6 +46,7 @@ def template_variables(builds: Sequence[BuildRecord]) -> dict[str, Any]:
     image_layers = layers.built_layers(images, builds)
     if not image_layers:
         notes.append("No layers are shown: no engine answers, or it has none of the images.")
+    drawn = series.timeline_builds(builds)
     run = benchmarks.newest_run()
     rebuilds = benchmarks.rebuilds(run) if run else []
     return {
@@ -53,7 +55,8 @@ def template_variables(builds: Sequence[BuildRecord]) -> dict[str, Any]:
         "notes": notes,
         "builds": builds[-_MAX_BUILDS:],
         "omitted": max(0, len(builds) - _MAX_BUILDS),
-        "timelines": [(build, timeline(build)) for build in series.timeline_builds(builds)],
+        "timelines": [(build, timeline(build)) for build in drawn],
+        "causes": {build.started: stage_causes(build, builds) for build in drawn},
         "rates": series.hit_rates(builds),
         "images": images,
         "layers": image_layers,
@@ -68,6 +71,12 @@ def template_variables(builds: Sequence[BuildRecord]) -> dict[str, Any]:
         ],
         "figures": benchmarks.newest_figures(),
     }
+
+
+def stage_causes(build: BuildRecord, builds: Sequence[BuildRecord]) -> Mapping[str, str]:
+    """Return why each stage of a build ran, in a few words; empty if that is not recorded."""
+    explanation = explain(build, builds)
+    return explanation.stages() if explanation else {}
 
 
 def hues(images: Sequence[catalogue.Image]) -> Callable[[str, Sequence[str]], int]:
