@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from scripts.core import process
-from scripts.core.paths import ROOT
+from scripts.core.paths import ROOT, cache_dir
 from scripts.engine.client import image_id
 from tests.support.buildx import needs_buildx
 from tests.support.subject import docker
@@ -119,7 +119,8 @@ class Checkout:
 
     def cli(self, *arguments: str, **variables: str) -> process.CompletedProcess[str]:
         """Run a verb; fail the test if it fails."""
-        environment = {**process.environment(), "PYTHONPATH": str(self.directory), **variables}
+        own = {"PYTHONPATH": str(self.directory), "XDG_CACHE_HOME": str(self.directory / "cache")}
+        environment = {**process.environment(), **own, **variables}
         command = (sys.executable, "-m", "scripts.cli", *arguments)
         done = process.run(*command, cwd=self.directory, env=environment)
         assert done.returncode == 0, done.stderr
@@ -158,6 +159,8 @@ def _checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
     for name in ("docker-bake.bootstrap.hcl", "docs/sizes.json"):
         (directory / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, directory / name)
+    (directory / "cache/vmaf-images").mkdir(parents=True)
+    (directory / "cache/vmaf-images/bases").symlink_to(cache_dir("bases"))
     checkout = Checkout(directory)
     # No earlier run of the tests has left results in the engine's cache for this marker.
     checkout.write({**FILES, "docker/marker": f"{uuid.uuid4()}\n"})
