@@ -169,7 +169,7 @@ def report(session: nox.Session) -> None:
 @nox.session(default=False)
 def why(session: nox.Session) -> None:
     """Tell why the steps of the last build ran again: file, argument, base (TARGET)."""
-    _run(session, "build", "why")
+    _run(session, "policy", "why")
 
 
 @nox.session(default=False)

@@ -6,6 +6,7 @@ from scripts.buildkit import records
 from scripts.core.console import UserError, say
 from scripts.images import build, catalogue
 from scripts.report import summary
+from scripts.report.causes import stage_causes
 
 EXAMPLES = {
     "vmaf": '-v "$PWD:/data" {} -r ref.y4m -d dist.y4m',
@@ -59,17 +60,5 @@ def build_and_report(targets: list[str], options: Namespace) -> records.BuildRec
         namespace=options.namespace or "",
         expected=records.lookups_by_stage(earlier),
     )
-    summary.summary(latest, summary.hit_rate_drops(latest, earlier), _causes(latest, earlier))
+    summary.summary(latest, summary.hit_rate_drops(latest, earlier), stage_causes(latest, earlier))
     return latest
-
-
-def _causes(latest: records.BuildRecord, earlier: list[records.BuildRecord]) -> dict[str, str]:
-    """Return why each stage ran, in a few words; empty if none ran."""
-    steps = (step for stage in latest.stages for step in stage.steps.items())
-    if all(step.cached for key, step in steps if key[:1].isdecimal()):
-        return {}
-    # A build without work does not pay for the parsers.
-    from scripts.causes.explain import explain  # noqa: PLC0415
-
-    explanation = explain(latest, earlier)
-    return explanation.stages() if explanation else {}

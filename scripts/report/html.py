@@ -13,13 +13,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from rich.filesize import decimal
 
 from scripts.buildkit.records import BuildRecord
-from scripts.causes.explain import explain
 from scripts.core.console import UserError
 from scripts.core.git import revision
 from scripts.core.paths import RECORDS
 from scripts.images import catalogue
 from scripts.images.sizes import baselines
 from scripts.report import benchmarks, formatting, layers, series
+from scripts.report.causes import stage_causes
 from scripts.report.timeline import ticks, timeline
 
 PAGE = RECORDS / "report.html"
@@ -71,12 +71,6 @@ def template_variables(builds: Sequence[BuildRecord]) -> dict[str, Any]:
         ],
         "figures": benchmarks.newest_figures(),
     }
-
-
-def stage_causes(build: BuildRecord, builds: Sequence[BuildRecord]) -> Mapping[str, str]:
-    """Return why each stage of a build ran, in a few words; empty if that is not recorded."""
-    explanation = explain(build, builds)
-    return explanation.stages() if explanation else {}
 
 
 def hues(images: Sequence[catalogue.Image]) -> Callable[[str, Sequence[str]], int]:

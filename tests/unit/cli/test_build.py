@@ -57,13 +57,25 @@ def test_closing_table_without_causes(
     assert not any("cause" in line for line in report(history, capsys))
 
 
+def test_build_does_not_need_the_parsers(
+    history: History, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the parsers, which some platforms lack, a build has its table without causes."""
+    history.build(Sources(), "libvmaf 1/1")
+    assert "cause" in report(history, capsys)[0]
+    monkeypatch.setitem(sys.modules, "scripts.causes.explain", None)
+    assert "cause" not in report(history, capsys)[0]
+
+
 def test_build_without_work_does_not_load_the_parsers(
     history: History, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A build without work does not import the module that explains builds."""
+    """The causes of a build in which nothing ran are not looked for."""
+    explained: list[object] = []
+    monkeypatch.setattr("scripts.causes.explain.explain", lambda *of: explained.append(of))
     history.build(Sources())
-    monkeypatch.setitem(sys.modules, "scripts.causes.explain", None)
-    assert report(history, capsys)
+    report(history, capsys)
+    assert not explained
     history.build(Sources(), "libvmaf 1/1")
-    with pytest.raises(ImportError):
-        report(history, capsys)
+    report(history, capsys)
+    assert explained
