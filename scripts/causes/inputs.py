@@ -68,6 +68,11 @@ def normalized(reference: str) -> str:
     return name if ":" in name.rpartition("/")[2] or "@" in name else f"{name}:latest"
 
 
+def encodable(path: str) -> str:
+    """Return a path whose bytes that are not UTF-8, which JSON does not support, are replaced."""
+    return path.encode(errors="replace").decode()
+
+
 class _Known(Struct):
     """A digest, and the state of the file when it was computed."""
 
@@ -89,12 +94,13 @@ def manifest(directory: Path) -> dict[str, str]:
         path = directory / name
         times = (status.st_mtime_ns, status.st_ctime_ns)
         state = (status.st_size, status.st_mode, status.st_ino, *times)
-        found = known.get(str(path))
+        key = encodable(str(path))
+        found = known.get(key)
         if found is None or found.state != state:
             found = _Known(state, _entry(path, status.st_mode))
-        files[name] = found.entry
+        files[encodable(name)] = found.entry
         if time.time_ns() - max(times) > _RACY_SECONDS * 1e9:
-            still_known[str(path)] = found
+            still_known[key] = found
     if still_known != known:
         store.replace(kept, msgspec.json.encode(still_known))
     return files

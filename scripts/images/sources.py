@@ -225,7 +225,7 @@ def _copy(parts: Mapping[str, Path], copy: Path) -> tuple[str, dict[str, str]]:
             content = hashlib.sha256(file.read_bytes()).hexdigest()
             path = str(target.relative_to(copy))
             digest.update(f"{path} {mode} {content}\n".encode())
-            entries[path] = inputs.entry(target.stat().st_mode, content)
+            entries[inputs.encodable(path)] = inputs.entry(target.stat().st_mode, content)
     for parent, _, _ in os.walk(copy):
         Path(parent).chmod(0o755)
     return digest.hexdigest(), entries

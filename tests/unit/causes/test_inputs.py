@@ -177,6 +177,14 @@ def test_links_and_unreadable_files(checkout: Path, monkeypatch: pytest.MonkeyPa
     assert inputs.manifest(checkout)["docker/a.sh"] == "unreadable 13"
 
 
+def test_path_that_is_not_utf8_is_stored(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The manifest replaces the bytes of a path that are not UTF-8."""
+    write(checkout / "tree/a\udcffb", "x")
+    found = recorded(monkeypatch)
+    assert set(inputs.read_manifest(found.contexts["tree"]) or ()) == {"src/a.c", "a?b"}
+    assert recorded(monkeypatch) == found
+
+
 @pytest.mark.parametrize(
     ("reference", "expected"),
     [
