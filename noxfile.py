@@ -167,6 +167,12 @@ def report(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def why(session: nox.Session) -> None:
+    """Tell why the steps of the last build ran again: file, argument, base (TARGET)."""
+    _run(session, "policy", "why")
+
+
+@nox.session(default=False)
 def update(session: nox.Session) -> None:
     """Update sources.lock, one commit a part (PART; --check tells what is behind)."""
     _run(session, "update", "update")

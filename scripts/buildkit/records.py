@@ -29,6 +29,8 @@ class StepRecord(Struct):
     cached: bool
     spans: list[tuple[Timestamp, Timestamp]] = []
     """The intervals in which it ran; empty in records before November 2026."""
+    failed: bool = False
+    """Whether it failed or was cancelled."""
 
 
 class StageRecord(Struct):
@@ -64,6 +66,7 @@ class StageRecord(Struct):
         record.seconds = round(record.seconds + step.seconds, 3)
         record.cached = record.cached and step.cached
         record.spans += step.intervals
+        record.failed = record.failed or bool(step.error)
         self.measurements += step.measurements
 
 
@@ -93,6 +96,8 @@ class BuildRecord(Struct):
     warnings: list[str]
     builder: Builder = field(default_factory=Builder)
     """Empty in records before December 2026."""
+    inputs: str = ""
+    """The digest of what the build was made from, in build/inputs/; empty in older records."""
 
     @property
     def lookups(self) -> Lookups:

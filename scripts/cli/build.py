@@ -6,6 +6,7 @@ from scripts.buildkit import records
 from scripts.core.console import UserError, say
 from scripts.images import build, catalogue
 from scripts.report import summary
+from scripts.report.causes import stage_causes
 
 EXAMPLES = {
     "vmaf": '-v "$PWD:/data" {} -r ref.y4m -d dist.y4m',
@@ -59,5 +60,5 @@ def build_and_report(targets: list[str], options: Namespace) -> records.BuildRec
         namespace=options.namespace or "",
         expected=records.lookups_by_stage(earlier),
     )
-    summary.summary(latest, summary.hit_rate_drops(latest, earlier))
+    summary.summary(latest, summary.hit_rate_drops(latest, earlier), stage_causes(latest, earlier))
     return latest

@@ -153,6 +153,7 @@ VERBS: Mapping[str, Verb] = {
         ),
     ),
     "report": Verb("Write build/report.html."),
+    "why": Verb("Explain why the steps of the last build ran.", ("images", "--format")),
     "update": Verb("Update the lock of the sources.", ("parts", "--check")),
     "lint": Verb("Check shell scripts, Dockerfiles and documents."),
 }

@@ -26,8 +26,17 @@ class Target(msgspec.Struct, frozen=True):
     no_cache: bool = msgspec.field(name="no-cache", default=False)
 
 
-def bake_print(*targets: str, files: Iterable[str] = ("docker-bake.hcl",)) -> dict[str, Any]:
+def bake_print(
+    *targets: str,
+    files: Iterable[str] = ("docker-bake.hcl",),
+    environment: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
     """Return the targets as `bake --print` prints them; this needs buildx, but no engine.
+
+    Args:
+        targets: the names of targets or groups.
+        files: the bake files; a later file overrides an earlier one.
+        environment: the environment, which has bake variables; by default, that of this process.
 
     Raises:
         UserError: buildx is not installed, or cannot read the bake files.
@@ -35,7 +44,7 @@ def bake_print(*targets: str, files: Iterable[str] = ("docker-bake.hcl",)) -> di
     command = ["docker", "buildx", "bake", "--print"]
     for file in files:
         command += ["--file", file]
-    done = process.run(*command, *targets, cwd=ROOT)
+    done = process.run(*command, *targets, cwd=ROOT, env=environment)
     missing = done.returncode == process.NOT_FOUND
     # A docker client without the plugin reports that `buildx` is an unknown command.
     if missing or (done.returncode and "buildx" in done.stderr.split("\n")[0]):

@@ -161,6 +161,11 @@ def image_bytes(tag: str) -> int:
     return int(process.output("docker", "image", "inspect", "--format", "{{.Size}}", tag) or 0)
 
 
+def image_id(tag: str) -> str:
+    """Return the identifier of an image, a digest; an empty string if there is no such image."""
+    return process.output("docker", "image", "inspect", "--format", "{{.Id}}", tag).strip()
+
+
 def free_bytes(engine: Engine) -> int | None:
     """Return the free bytes on the disk of the engine's data; None if they are unknown."""
     try:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from scripts.buildkit import builder, failure, progress, records
+from scripts.causes import inputs
 from scripts.core import git
 from scripts.core.console import UserError, say
 from scripts.core.paths import RECORDS, ROOT
@@ -174,8 +175,9 @@ def build(
         namespace=namespace,
     )
     command = ["docker", "buildx", "bake", "--progress=rawjson"]
-    for file in (*bases.OVERLAYS[base_source], overlay):
-        command += ["--file", str(file)]
+    files = [*bases.OVERLAYS[base_source], str(overlay)]
+    for file in files:
+        command += ["--file", file]
     # --load, which is also the default, would export the stages that are named contexts as well.
     command += [f"--set={image.name}.output=type=docker" for image in images]
     environment = {
@@ -191,6 +193,12 @@ def build(
     if "ffmpeg" in overrides:
         environment["FFMPEG_VERSION"] = overrides["ffmpeg"].version
 
+    recording = inputs.Recording(
+        targets,
+        files=files,
+        environment=environment,
+        trees={str(tree.directory): tree.files for tree in overrides.values()},
+    )
     log = RECORDS / "logs" / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{'-'.join(targets)}.log"
     outcome = follow([*command, *targets], environment, log, expected)
     built = [] if outcome.returncode else [image.tag for image in images]
@@ -204,6 +212,7 @@ def build(
         builder=builder.identify(namespace),
     )
     latest.warnings = [*omitted, *latest.warnings]
+    latest.inputs = recording.finish(outcome.build)
     latest.write()
     if not outcome.returncode:
         unavailable.write({}, [image.tag for image in images])

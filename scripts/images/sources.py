@@ -12,9 +12,10 @@ import re
 import shutil
 import stat
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from scripts.causes import inputs
 from scripts.core import process
 from scripts.core.console import UserError, say
 from scripts.core.paths import cache_dir
@@ -54,6 +55,8 @@ class SourceTree:
     """The SPDX id of libvmaf's licence; empty for FFmpeg, as its configure states the licence."""
     needed_rocm: rocm.Requirement | None = None
     """The release of ROCm that its HIP code needs; None if the tree states none."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """The entry of each file of the copy in the manifest of a build's inputs, by path."""
 
     @property
     def backends(self) -> frozenset[str]:
@@ -82,7 +85,7 @@ def prepare(project: str, location: str) -> SourceTree:
     key = hashlib.sha256(location.encode()).hexdigest()[:12]
     copy = cache_dir("sources") / f"{project}-{key}"
     parts = _libvmaf_parts(tree) if project == "libvmaf" else _ffmpeg_parts(tree)
-    digest = _copy(parts, copy)
+    digest, files = _copy(parts, copy)
     version = _version(project, copy)
     if project == "libvmaf":
         version += _commit(parts["libvmaf"], location.partition("#")[2])
@@ -97,11 +100,19 @@ def prepare(project: str, location: str) -> SourceTree:
     described = copy / "source.json"
     described.write_text(json.dumps(description) + "\n")
     described.chmod(0o644)
+    files[described.name] = inputs.entry(0o644, hashlib.sha256(described.read_bytes()).hexdigest())
     say(f"{project}: {version} from {origin}")
     if project != "libvmaf":
-        return SourceTree(project, copy, version, frozenset())
-    needed_rocm = rocm.requirement(copy / "libvmaf")
-    return SourceTree(project, copy, version, _features(copy), description["licence"], needed_rocm)
+        return SourceTree(project, copy, version, frozenset(), files=files)
+    return SourceTree(
+        project,
+        copy,
+        version,
+        _features(copy),
+        licence=description["licence"],
+        needed_rocm=rocm.requirement(copy / "libvmaf"),
+        files=files,
+    )
 
 
 def _clone(project: str, url: str) -> tuple[Path, str]:
@@ -193,13 +204,15 @@ def _files(directory: Path) -> Iterator[Path]:
         yield from (Path(parent) / name for name in names)
 
 
-def _copy(parts: Mapping[str, Path], copy: Path) -> str:
-    """Copy the files with their dates; return the SHA-256 of their names, modes and contents.
+def _copy(parts: Mapping[str, Path], copy: Path) -> tuple[str, dict[str, str]]:
+    """Copy the files with their dates.
+
+    Return the SHA-256 of their names, modes and contents, and the entry of each in a manifest.
 
     Everyone may read the copies, because the steps that compile do not run as root.
     """
     shutil.rmtree(copy, ignore_errors=True)
-    digest = hashlib.sha256()
+    digest, entries = hashlib.sha256(), dict[str, str]()
     for name, directory in sorted(parts.items()):
         for file in sorted(_files(directory)):
             if not file.is_file():  # git also lists deleted files until the deletion is committed
@@ -210,10 +223,12 @@ def _copy(parts: Mapping[str, Path], copy: Path) -> str:
             mode = "x" if file.stat().st_mode & stat.S_IXUSR else "-"
             target.chmod(0o755 if mode == "x" else 0o644)
             content = hashlib.sha256(file.read_bytes()).hexdigest()
-            digest.update(f"{target.relative_to(copy)} {mode} {content}\n".encode())
+            path = str(target.relative_to(copy))
+            digest.update(f"{path} {mode} {content}\n".encode())
+            entries[inputs.encodable(path)] = inputs.entry(target.stat().st_mode, content)
     for parent, _, _ in os.walk(copy):
         Path(parent).chmod(0o755)
-    return digest.hexdigest()
+    return digest.hexdigest(), entries
 
 
 def _version(project: str, copy: Path) -> str:

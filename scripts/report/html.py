@@ -19,6 +19,7 @@ from scripts.core.paths import RECORDS
 from scripts.images import catalogue
 from scripts.images.sizes import baselines
 from scripts.report import benchmarks, formatting, layers, series
+from scripts.report.causes import stage_causes
 from scripts.report.timeline import ticks, timeline
 
 PAGE = RECORDS / "report.html"
@@ -45,6 +46,7 @@ def template_variables(builds: Sequence[BuildRecord]) -> dict[str, Any]:
     image_layers = layers.built_layers(images, builds)
     if not image_layers:
         notes.append("No layers are shown: no engine answers, or it has none of the images.")
+    drawn = series.timeline_builds(builds)
     run = benchmarks.newest_run()
     rebuilds = benchmarks.rebuilds(run) if run else []
     return {
@@ -53,7 +55,8 @@ def template_variables(builds: Sequence[BuildRecord]) -> dict[str, Any]:
         "notes": notes,
         "builds": builds[-_MAX_BUILDS:],
         "omitted": max(0, len(builds) - _MAX_BUILDS),
-        "timelines": [(build, timeline(build)) for build in series.timeline_builds(builds)],
+        "timelines": [(build, timeline(build)) for build in drawn],
+        "causes": {build.started: stage_causes(build, builds) for build in drawn},
         "rates": series.hit_rates(builds),
         "images": images,
         "layers": image_layers,

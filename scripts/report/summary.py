@@ -1,6 +1,6 @@
 """Print the summary at the end of a build, with warnings about hit rates that fell."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rich.filesize import decimal
@@ -115,8 +115,18 @@ def _remote_summary(remote: Remote | None) -> None:
         )
 
 
-def summary(latest: BuildRecord, drops: Sequence[HitRateDrop] = ()) -> None:
-    """Print the table of stages, the image sizes, the warnings, and the hit rate drops in red."""
+def summary(
+    latest: BuildRecord,
+    drops: Sequence[HitRateDrop] = (),
+    causes: Mapping[str, str] | None = None,
+) -> None:
+    """Print the table of stages, the image sizes, the warnings, and the hit rate drops in red.
+
+    Args:
+        latest: the build.
+        drops: the hit rates that fell.
+        causes: why each stage ran, in a few words; if it is empty, the table has no such column.
+    """
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("stage", "targets"):
         table.add_column(heading, overflow="fold")
@@ -125,6 +135,8 @@ def summary(latest: BuildRecord, drops: Sequence[HitRateDrop] = ()) -> None:
     remote = latest.remote
     if remote:
         table.add_column("remote hits", justify="right")
+    if causes:
+        table.add_column("cause", overflow="fold")
     shown = [stage for stage in latest.stages if stage.seconds >= SHOWN or stage.lookups]
     for stage in shown:
         cached = sum(step.cached for step in stage.steps.values())
@@ -137,6 +149,7 @@ def summary(latest: BuildRecord, drops: Sequence[HitRateDrop] = ()) -> None:
             f"{cached} of {len(stage.steps)}",
             *(_cell(*stage.lookups.get(name, (0, 0))) for name in COMPILER_CACHES),
             *([_remote_cell(stage)] if remote else []),
+            *([causes.get(stage.name, "")] if causes else []),
         )
     if shown:
         console.print(table)

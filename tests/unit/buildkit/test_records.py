@@ -88,6 +88,13 @@ def test_step_has_the_times_of_its_work() -> None:
     assert base.spans == []
 
 
+def test_step_that_failed_is_marked() -> None:
+    """The record tells a step that failed from one that ended."""
+    for name, failed in (("failed.rawjson", True), ("shared.jsonl", False)):
+        for stage in stages(read_fixture(name)):
+            assert {step.failed for step in stage.steps.values()} == {failed}
+
+
 def test_measurements_of_a_stage_are_the_sums_over_its_steps() -> None:
     """The measurements of a recorded stage are the sums over its steps."""
     build = read_fixture("shared.jsonl")
@@ -128,6 +135,7 @@ def test_records_until_november_2026_are_read(directory: Path) -> None:
     (stage,) = build.stages
     assert build.started == datetime(2026, 11, 27, 4, 37, 42, 828000, tzinfo=UTC)
     assert build.builder == Builder()
+    assert build.inputs == ""
     assert stage.measurements == Measurements(
         ccache=Ccache(1, 0, 2201), depcache=Depcache(7, 154, 2, 1), apt=Apt(51600000, 400)
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from scripts.buildkit import builder, progress, records
+from scripts.causes import inputs
 from scripts.contents import sbom
 from scripts.core.console import UserError
 from scripts.core.paths import ROOT
@@ -170,6 +171,7 @@ def test_features_that_are_left_out_are_said_before_and_after_the_build(
     monkeypatch.setattr(build, "follow", follow)
     monkeypatch.setattr(build, "say", events.append)
     monkeypatch.setattr(builder, "identify", lambda _namespace: builds.BUILDER)
+    monkeypatch.setattr(inputs, "Recording", builds.NoRecording)
     monkeypatch.setattr(records.BuildRecord, "write", lambda _self: None)
     latest = build.build(["cpu"], libvmaf="../vmaf")
     (warning,) = (message for message in latest.warnings if "enable_dnn is left out" in message)

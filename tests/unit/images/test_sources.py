@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts.causes import inputs, store
 from scripts.core.console import UserError
 from scripts.core.paths import ROOT
 from scripts.images import sources
@@ -219,3 +220,17 @@ def test_changes_are_found_if_libvmaf_is_the_repository(tmp_path: Path) -> None:
     assert sources.prepare("libvmaf", str(library)).version == "9.8.7"
     (library / "new.c").write_text("int x;")
     assert sources.prepare("libvmaf", str(library)).version.endswith(".dirty")
+
+
+@pytest.mark.parametrize("project", ["libvmaf", "ffmpeg"])
+def test_files_are_those_of_the_copy(
+    project: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The manifest of a tree is that of its copy, so that a build need not read the copy again."""
+    monkeypatch.setattr(store, "RECORDS", tmp_path / "build")
+    tree = libvmaf_tree(tmp_path / "vmaf")
+    (tree / "configure").touch(mode=0o755)
+    (tree / "libavfilter").mkdir()
+    source = sources.prepare(project, str(tree))
+    assert source.files == inputs.manifest(source.directory)
+    assert "source.json" in source.files

@@ -10,12 +10,13 @@ from scripts.buildkit import builder
 from scripts.buildkit.progress import Outcome
 from scripts.buildkit.rawjson import Build, Step
 from scripts.buildkit.records import BuildRecord
+from scripts.causes import inputs
 from scripts.core.console import UserError
 from scripts.core.paths import ROOT
 from scripts.dockerfile import bake
 from scripts.engine import client
 from scripts.images import bases, build, catalogue, sizes, unavailable
-from tests.support.builds import STARTED
+from tests.support.builds import STARTED, NoRecording
 
 NEITHER = "neither Debian's mirrors nor Debian's archive have hipcc_7.0.2_amd64.deb"
 BAKE: dict[str, Any] = {
@@ -112,6 +113,7 @@ def test_build_goes_on_with_the_other_images(
         (bases, "choose", lambda: "registry"),
         (build, "write_overlay", lambda *_, **__: Path("x.json")),
         (builder, "identify", lambda _: None),
+        (inputs, "Recording", NoRecording),
         (BuildRecord, "write", lambda _: None),
         (catalogue, "images", lambda: IMAGES),
     ):

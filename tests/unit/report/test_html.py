@@ -3,11 +3,13 @@
 import json
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
 from scripts.buildkit.records import BuildRecord, StageRecord, StepRecord
+from scripts.causes import store
 from scripts.cli.__main__ import main
 from scripts.core.console import UserError
 from scripts.images import catalogue
@@ -15,6 +17,7 @@ from scripts.report import html
 from tests.support.bakefile import small_image
 from tests.support.bench import result, write_run
 from tests.support.builds import ccache, measured, record
+from tests.support.history import LABELS, History, Sources
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 HOSTILE = "<script>alert('1')</script>\"'><b onclick=x>&amp;{{ 7*7 }}"
@@ -73,6 +76,21 @@ def test_every_stage_that_took_time_has_a_bar() -> None:
     assert stages == ["shared", "c", "a"]
     for name in stages:
         assert any(label.startswith(f"{name}: worked ") for label in page.labels("svg"))
+
+
+def test_stage_has_its_cause(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The timeline names what made a stage run, and nothing for a record that lacks it."""
+    monkeypatch.setattr(store, "RECORDS", tmp_path)
+    history, edited = History(), Sources()
+    edited.files["docker/libvmaf.sh"] = "644 2"
+    history.build(Sources(), *LABELS)
+    history.build(edited, "libvmaf 1/1")
+    for build in history.builds:
+        for stage in build.stages:
+            stage.seconds, stage.cached = 5.0, all(s.cached for s in stage.steps.values())
+    assert "libvmaf docker/libvmaf.sh" in made(*history.builds).text
+    history.forget_inputs()
+    assert "docker/libvmaf.sh" not in made(*history.builds).text
 
 
 def test_charts_have_labels() -> None:

@@ -47,6 +47,19 @@ def test_table_names_the_requested_targets(capsys: pytest.CaptureFixture[str]) -
     assert ["other", "other", "3.0"] in [row[:3] for row in rows]
 
 
+def test_table_names_the_causes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The closing table has the cause of each stage that ran, and fits into 80 columns."""
+    monkeypatch.setattr(console, "width", 80)
+    summary(record(), causes={"shared": "docker/recipes/compile/ffmpeg/ffmpeg.sh +2 files"})
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].split()[-1] == "cause"
+    words = "".join(line[60:].strip() for line in lines[1:6])
+    assert "docker/recipes/compile/ffmpeg/ffmpeg.sh" in words.replace(" ", "")
+    assert max(map(len, lines)) <= 80
+
+
 def test_cached_build_has_no_table(capsys: pytest.CaptureFixture[str]) -> None:
     """A build whose stages were all cached prints its outcome only."""
     summary(record("cached.jsonl"))

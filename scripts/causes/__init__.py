@@ -1,0 +1,1 @@
+"""Explain why the steps of a build ran again."""
