@@ -548,18 +548,22 @@ class Remote:
         self._request("PUT", name, value)
 
     def _request(self, method: str, name: str, content: bytes = b"") -> "bytes | None":
-        import socket  # noqa: PLC0415 # slow
+        import _socket  # noqa: PLC0415 # importing socket takes as long as starting Python
 
         head = f"{method} /{self.directory}/depcache-{name} HTTP/1.1\r\nConnection: close\r\n"
         head += f"Content-Length: {len(content)}\r\n\r\n"
         parts = []
+        link = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
         try:
-            with socket.create_connection(self.address, REMOTE_SECONDS) as link:
-                link.sendall(head.encode() + content)
-                while part := link.recv(1 << 16):
-                    parts.append(part)
+            link.settimeout(REMOTE_SECONDS)
+            link.connect(self.address)
+            link.sendall(head.encode() + content)
+            while part := link.recv(1 << 16):
+                parts.append(part)
         except OSError:
             return None
+        finally:
+            link.close()
         fields, _, value = b"".join(parts).partition(b"\r\n\r\n")
         # A proxy that ended meanwhile must not leave half of a manifest.
         is_complete = fields.endswith(b"Content-Length: %d" % len(value))
