@@ -115,6 +115,35 @@ def _remote_summary(remote: Remote | None) -> None:
         )
 
 
+def _stage_table(
+    latest: BuildRecord, shown: Sequence[StageRecord], causes: Mapping[str, str] | None
+) -> Table:
+    """Return the table of some stages of a build."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("stage", "targets"):
+        table.add_column(heading, overflow="fold")
+    for heading in ("time", "steps cached", *(f"{name} hits" for name in COMPILER_CACHES)):
+        table.add_column(heading, justify="right")
+    if latest.remote:
+        table.add_column("remote hits", justify="right")
+    if causes:
+        table.add_column("cause", overflow="fold")
+    for stage in shown:
+        cached = sum(step.cached for step in stage.steps.values())
+        # A stage of a target that other targets depend on is listed under the requested targets.
+        requested = [name for name in stage.targets if name in latest.targets]
+        table.add_row(
+            stage.name,
+            " ".join(requested or stage.targets),
+            f"{stage.seconds:.1f} s",
+            f"{cached} of {len(stage.steps)}",
+            *(_cell(*stage.lookups.get(name, (0, 0))) for name in COMPILER_CACHES),
+            *([_remote_cell(stage)] if latest.remote else []),
+            *([causes.get(stage.name, "")] if causes else []),
+        )
+    return table
+
+
 def summary(
     latest: BuildRecord,
     drops: Sequence[HitRateDrop] = (),
@@ -127,37 +156,14 @@ def summary(
         drops: the hit rates that fell.
         causes: why each stage ran, in a few words; if it is empty, the table has no such column.
     """
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("stage", "targets"):
-        table.add_column(heading, overflow="fold")
-    for heading in ("time", "steps cached", *(f"{name} hits" for name in COMPILER_CACHES)):
-        table.add_column(heading, justify="right")
-    remote = latest.remote
-    if remote:
-        table.add_column("remote hits", justify="right")
-    if causes:
-        table.add_column("cause", overflow="fold")
     shown = [stage for stage in latest.stages if stage.seconds >= SHOWN or stage.lookups]
-    for stage in shown:
-        cached = sum(step.cached for step in stage.steps.values())
-        # A stage of a target that other targets depend on is listed under the requested targets.
-        requested = [name for name in stage.targets if name in latest.targets]
-        table.add_row(
-            stage.name,
-            " ".join(requested or stage.targets),
-            f"{stage.seconds:.1f} s",
-            f"{cached} of {len(stage.steps)}",
-            *(_cell(*stage.lookups.get(name, (0, 0))) for name in COMPILER_CACHES),
-            *([_remote_cell(stage)] if remote else []),
-            *([causes.get(stage.name, "")] if causes else []),
-        )
     if shown:
-        console.print(table)
+        console.print(_stage_table(latest, shown, causes))
     folded = len(latest.stages) - len(shown)
     say(f"{latest.outcome} in {latest.seconds:.1f} s, {folded} more stages cached or instant")
     for tag, size in latest.sizes.items():
         say(f"{tag}  {decimal(size)}")
-    _remote_summary(remote)
+    _remote_summary(latest.remote)
     for warning in latest.warnings:
         say(f"warning: {warning}")
     if cache_was_empty(latest):
