@@ -147,9 +147,16 @@ def build(
     epoch = git.epoch(os.environ)
     images = [catalogue.images()[name] for name in targets if name in catalogue.images()]
     engine = client.require()
+    worker = builder.require()
     existing = [image.name for image in images if client.has_image(image.tag)]
     missing = [image.name for image in images if image.name not in existing]
-    sizes.check_disk(client.free_bytes(engine), sizes.needed_bytes(missing, existing))
+    # Another builder's disk cannot be measured; the engine only stores the images.
+    needed = (
+        sizes.needed_bytes(missing, existing)
+        if worker.in_engine
+        else sizes.loaded_bytes([image.name for image in images])
+    )
+    sizes.check_disk(client.free_bytes(engine), needed)
     requested = {"libvmaf": libvmaf, "ffmpeg": ffmpeg}
     overrides = {
         project: sources.prepare(project, location)

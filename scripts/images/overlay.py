@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from scripts.core import files
 from scripts.images import features
 from scripts.images.sources import SourceTree
 
@@ -78,7 +79,7 @@ def write_overlay(
         namespace=namespace,
     )
     path = directory / "machine.json"
-    path.write_text(json.dumps(document))
+    files.replace(path, json.dumps(document))
     return path
 
 
@@ -109,6 +110,5 @@ def _secrets(directory: Path, environment: Mapping[str, str]) -> Iterator[tuple[
 
 def _private_file(path: Path, text: str) -> Path:
     """Write a file that only its owner can read, as the URL of an index may contain a password."""
-    path.touch(0o600)
-    path.write_text(text)
+    files.replace(path, text)
     return path
