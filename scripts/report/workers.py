@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
+from scripts.buildkit.rawjson import CONTEXT, EXPORT
 from scripts.core.console import console, say
 from scripts.workers.matrix import Result
 
@@ -41,7 +42,8 @@ def _cached(result: Result) -> tuple[str, str]:
     """Return how many steps were cached, and how many lookups of compilers were hits."""
     if not result.record:
         return "", ""
-    steps = [step for stage in result.record.stages for step in stage.steps.values()]
+    stages = [s for s in result.record.stages if s.name not in (CONTEXT, EXPORT)]
+    steps = [step for stage in stages for step in stage.steps.values()]
     hits, total = result.record.lookups
     cached = f"{sum(step.cached for step in steps)} of {len(steps)}"
     return cached, f"{hits} of {total}" if total else ""

@@ -142,7 +142,7 @@ def build_all(
     environment = {
         **os.environ,
         "VMAF_NOX_SESSIONS": "build",
-        "VMAF_BASES": _bases(answers),
+        "VMAF_BASES": base_source(answers),
         # The builds must not copy a source tree while another build sends it to its worker.
         sources.SHARED: str(sources.share(trees, logs / "sources.json")),
     }
@@ -170,7 +170,7 @@ def known(
     )
 
 
-def _bases(names: Sequence[str]) -> str:
+def base_source(names: Sequence[str]) -> str:
     """Return the base source for all workers: the registry only if each of them reaches it.
 
     Raises:
@@ -193,16 +193,20 @@ def run(schedule: Schedule, matrix: Matrix) -> dict[str, Result]:
     changed = Condition()
 
     def work(worker: str) -> None:
-        while (target := _next(worker, schedule, changed, matrix.interrupts)) is not None:
-            result, lost = _build(worker, target, schedule.home(target), matrix)
-            with changed:
-                if lost is None:
-                    results[target] = result
-                    schedule.finish(worker)
-                else:
-                    say(f"warning: {worker} {'is lost' if lost else 'ended'}: {result.error}")
-                    schedule.interrupt(worker, result.error, lost=lost)
-                changed.notify_all()
+        try:
+            while (target := _next(worker, schedule, changed, matrix.interrupts)) is not None:
+                result, lost = _build(worker, target, schedule.home(target), matrix)
+                with changed:
+                    if lost is None:
+                        results[target] = result
+                        schedule.finish(worker)
+                    else:
+                        say(f"warning: {worker} {'is lost' if lost else 'ended'}: {result.error}")
+                        schedule.interrupt(worker, result.error, lost=lost)
+                    changed.notify_all()
+        except BaseException:  # such as a full disk: the other workers must not wait for this one
+            matrix.interrupts.count += 1
+            raise
 
     with _counted(matrix.interrupts), ThreadPoolExecutor(len(schedule.workers)) as pool:
         futures = [pool.submit(work, worker) for worker in schedule.workers]
