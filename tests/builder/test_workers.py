@@ -1,10 +1,8 @@
 """Builds on two BuildKit daemons on loopback, which share nothing but a registry.
 
-The images of a small bake file replace the project's: each has one step, whose program sleeps or
-fails, and writes the time to a file, so that a step that runs again makes another layer.
+The images of a small bake file replace the project's; each has one step.
 """
 
-import os
 import re
 import shutil
 import sys
@@ -19,34 +17,12 @@ from scripts.core import process
 from scripts.core.paths import ROOT
 from scripts.images import bases
 from scripts.workers import placement
+from tests.support.buildkitd import buildkitd, compile_step, needs_root_and_go, remove
 from tests.support.buildx import needs_buildx
 
-pytestmark = [
-    needs_buildx,
-    pytest.mark.skipif(os.geteuid() != 0, reason="starts BuildKit daemons, which needs root"),
-    pytest.mark.skipif(not shutil.which("go"), reason="compiles a program with Go"),
-]
+pytestmark = [needs_buildx, needs_root_and_go]
 
 WORKERS = ("vmaf-test-1", "vmaf-test-2")
-PROGRAM = """
-package main
-
-import (
-	"os"
-	"time"
-)
-
-func main() {
-	if os.Args[1] == "fail" {
-		println("step.sh: 1: this step fails")
-		os.Exit(3)
-	}
-	if seconds, err := time.ParseDuration(os.Args[1]); err == nil {
-		time.Sleep(seconds)
-	}
-	os.WriteFile("/result", []byte(time.Now().String()), 0o644)
-}
-"""
 DOCKERFILE = """
 FROM scratch AS program
 COPY step /step
@@ -87,28 +63,6 @@ def named(worker: str, count: int) -> list[str]:
     return [name for number in range(99) if home(name := f"image{number}") == worker][:count]
 
 
-@contextmanager
-def buildkitd(name: str, directory: Path, config: Path) -> Iterator[process.Popen[bytes]]:
-    """Run a BuildKit daemon without data as the builder `name` of buildx."""
-    _, program = registry.programs()
-    port, log = registry.free_port(), directory / f"{name}.log"
-    command = (str(program), "--addr", f"tcp://127.0.0.1:{port}", "--root", str(directory / name))
-    options = ("--config", str(config), "--oci-worker-net=host")
-    environment = {**os.environ, "OTEL_TRACES_EXPORTER": "none"}
-    child = process.start_daemon(*command, *options, log=log, env=environment)
-    try:
-        registry.wait(port, log)
-        driver = ("--driver=remote", f"tcp://127.0.0.1:{port}")
-        created = process.run("docker", "buildx", "create", "--name", name, *driver)
-        assert not created.returncode, created.stderr
-        yield child
-    finally:
-        process.run("docker", "buildx", "rm", name)
-        child.kill()
-        child.wait()
-        shutil.rmtree(directory / name, ignore_errors=True)
-
-
 @pytest.fixture(scope="module", name="directory")
 def _directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Return a directory; buildx has a configuration of its own meanwhile."""
@@ -143,22 +97,26 @@ def _config(directory: Path, address: str) -> Path:
     return config
 
 
+@contextmanager
+def worker(name: str, directory: Path, config: Path) -> Iterator[process.Popen[bytes]]:
+    """Run a daemon without data; remove its data afterwards."""
+    _, program = registry.programs()
+    with buildkitd(program, name, directory / name, config) as child:
+        yield child
+    remove(directory / name)
+
+
 @pytest.fixture(scope="module", name="workers")
 def _workers(directory: Path, config: Path) -> Iterator[list[process.Popen[bytes]]]:
     """Run both workers."""
     with ExitStack() as stack:
-        yield [stack.enter_context(buildkitd(name, directory, config)) for name in WORKERS]
+        yield [stack.enter_context(worker(name, directory, config)) for name in WORKERS]
 
 
 @pytest.fixture(scope="module", name="step")
 def _step(directory: Path) -> Path:
     """Compile the program of the steps."""
-    source = directory / "step.go"
-    source.write_text(PROGRAM)
-    command = ("go", "build", "-trimpath", "-o", str(directory / "step"), str(source))
-    built = process.run(*command, env={**process.environment(), "CGO_ENABLED": "0"})
-    assert not built.returncode, built.stderr
-    return directory / "step"
+    return compile_step(directory)
 
 
 class Checkout:
@@ -235,7 +193,7 @@ def test_matrix_is_spread_and_a_fresh_worker_reads_the_registry(
     assert all(layers.values())
 
     (name, *_) = images
-    with buildkitd("vmaf-test-3", directory, config):
+    with worker("vmaf-test-3", directory, config):
         fresh = checkout.build("--workers=vmaf-test-3", name, VMAF_CACHE_FROM=cache)
     assert not fresh.returncode, fresh.stderr
     assert layers_of(name) == layers[name]
