@@ -110,10 +110,12 @@ def answering(names: Sequence[str]) -> list[str]:
         if inspected.error:
             builder.require(inspected.name)
     answers = [inspected.name for inspected in found if inspected.answers]
+    if not answers:
+        builder.require(names[0])
     for name in names:
         if name not in answers:
             say(f"warning: the worker {name} does not answer; the others build its images")
-    return answers or [builder.require(name).name for name in names]
+    return answers
 
 
 def build_all(

@@ -85,7 +85,7 @@ class Schedule:
         offers = []
         for owner, queue in self.queues.items():
             current = self.running.get(owner)
-            for target in queue if current and owner != worker else ():
+            for target in queue if owner != worker else ():
                 known = (worker, target) in self.known
                 if known or (current and now - current.since >= PATIENCE_SECONDS):
                     place = placement.rank(self.keys[target], self.queues).index(worker)

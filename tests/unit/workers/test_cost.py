@@ -18,7 +18,7 @@ ACCEPTED = {"a": 10**9, "b": 3 * 10**9, "c": 9 * 10**9}
 
 
 def test_disks_grow_with_the_workers_and_traffic_does_not() -> None:
-    """Each worker stores everything; each image is loaded once, whoever built it."""
+    """Each worker stores everything; each image is loaded once, from any worker."""
     assert [cost.disk_bytes(FLEET, count) for count in (1, 4)] == [6 * 10**9, 24 * 10**9]
     assert cost.run_bytes(FLEET, ACCEPTED) == 4 * 10**9
 

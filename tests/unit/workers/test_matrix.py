@@ -191,6 +191,8 @@ def test_result_has_the_record_of_its_own_build(run: Run, monkeypatch: pytest.Mo
     stored = [made("p", "a", 2026), own, made("q", "a", 9999), made("p", "b", 9999)]
     monkeypatch.setattr(records, "records", lambda: stored)
     assert run("true", {"p": "a"})["p"].record is own
+    stored.remove(own)
+    assert run("true", {"p": "a"})["p"].record is None
 
 
 def test_names_of_workers_are_read() -> None:
