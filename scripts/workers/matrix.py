@@ -151,9 +151,11 @@ def build_all(
     options = [*arguments, *(f"--{project}={location}" for project, location in trees.items())]
     # The largest images take longest. A worker that begins with them is not the last one to end.
     largest = sorted(images, key=lambda image: -sizes.loaded_bytes([image.name]))
+    keys = {name: placement.key(bases.BASE, name) for name in catalogue.images()}
     schedule = Schedule(
-        {image.name: placement.key(bases.BASE, image.name) for image in largest},
+        {image.name: keys[image.name] for image in largest},
         answers,
+        placement.homes(keys, names),
         known(records.records(), names),
     )
     results = run(schedule, Matrix(options, environment, logs))
@@ -197,7 +199,7 @@ def run(schedule: Schedule, matrix: Matrix) -> dict[str, Result]:
     def work(worker: str) -> None:
         try:
             while (target := _next(worker, schedule, changed, matrix.interrupts)) is not None:
-                result, lost = _build(worker, target, schedule.home(target), matrix)
+                result, lost = _build(worker, target, schedule.homes[target], matrix)
                 with changed:
                     if lost is None:
                         results[target] = result
@@ -218,7 +220,7 @@ def run(schedule: Schedule, matrix: Matrix) -> dict[str, Result]:
     if matrix.interrupts.count:
         raise KeyboardInterrupt
     for target, why in schedule.failed.items():
-        results[target] = Result(target, "", schedule.home(target), error=why)
+        results[target] = Result(target, "", schedule.homes[target], error=why)
     return results
 
 

@@ -33,6 +33,8 @@ class Schedule:
     """The key of each image, by its name, in the order in which a worker builds them."""
     workers: Sequence[str]
     """The workers that answered at the start."""
+    homes: Mapping[str, str]
+    """The worker that each image belongs to, also if it did not answer."""
     known: Collection[tuple[str, str]] = ()
     """Pairs of a worker and an image that it has built before."""
     queues: dict[str, list[str]] = field(init=False)
@@ -46,16 +48,15 @@ class Schedule:
         """Place each image in the queue of its worker."""
         self.queues = {worker: [] for worker in self.workers}
         for target in self.keys:
-            self._place(target)
+            if self.homes[target] in self.queues:
+                self.queues[self.homes[target]].append(target)
+            else:
+                self._place(target)
 
     @property
     def over(self) -> bool:
         """Whether no image is queued or being built."""
         return not self.running and not any(self.queues.values())
-
-    def home(self, target: str) -> str:
-        """Return the worker that an image belongs to if all workers answer."""
-        return placement.rank(self.keys[target], self.workers)[0]
 
     def take(self, worker: str, now: float) -> str | None:
         """Return the image that a worker builds next; None if there is none for it now.

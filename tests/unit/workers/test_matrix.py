@@ -48,7 +48,7 @@ def _run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
         program.chmod(0o755)
         monkeypatch.setattr(sys, "executable", str(program))
         environment = {**os.environ, "STATE": str(state)}
-        schedule = Schedule({name: name for name in homes}, sorted(set(homes.values())))
+        schedule = Schedule({name: name for name in homes}, sorted(set(homes.values())), homes)
         return matrix.run(schedule, Matrix(["--namespace=n"], environment, tmp_path))
 
     def rank(target: str, workers: list[str]) -> list[str]:

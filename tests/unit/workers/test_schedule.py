@@ -11,7 +11,8 @@ LATER = PATIENCE_SECONDS + 1
 
 def schedule(*workers: str, known: tuple[tuple[str, str], ...] = ()) -> Schedule:
     """Return a schedule of all images for the workers."""
-    return Schedule(KEYS, workers, known)
+    homes = {target: placement.rank(key, workers)[0] for target, key in KEYS.items()}
+    return Schedule(KEYS, workers, homes, known)
 
 
 def one_sided(known: tuple[tuple[str, str], ...] = ()) -> Schedule:
@@ -38,7 +39,7 @@ def test_each_image_is_built_once_on_its_worker() -> None:
     """All images are queued at their own worker, in the given order, and built once."""
     run = schedule("a", "b", "c")
     for worker, queue in run.queues.items():
-        assert queue == [target for target in KEYS if run.home(target) == worker]
+        assert queue == [target for target in KEYS if run.homes[target] == worker]
     assert sum(len(queue) for queue in run.queues.values()) == len(KEYS)
     assert sorted(target for _, target in drain(run, "abc")) == sorted(KEYS)
     assert not run.failed
@@ -73,7 +74,7 @@ def test_idle_worker_takes_the_image_whose_second_choice_it_is() -> None:
         worker: [t for t, k in keys.items() if placement.rank(k, "abc")[:2] == ["a", worker]]
         for worker in "bc"
     }
-    run = Schedule(keys, ["a", "b", "c"])
+    run = Schedule(keys, ["a", "b", "c"], dict.fromkeys(keys, "a"))
     run.queues = {"a": ["x", second["c"][0], second["b"][0]], "b": [], "c": []}
     run.take("a", 0.0)
     assert run.take("b", LATER) == second["b"][0]
@@ -91,7 +92,7 @@ def test_images_of_a_lost_worker_go_to_the_others() -> None:
     """The image that it was building and those in its queue are built by the other workers."""
     run = schedule("a", "b", "c")
     expected = {target: placement.rank(KEYS[target], ["b", "c"])[0] for target in KEYS}
-    run.queues["a"] = [target for target in KEYS if run.home(target) == "a"]
+    run.queues["a"] = [target for target in KEYS if run.homes[target] == "a"]
     taken = run.take("a", 0.0)
     assert taken
     run.interrupt("a", "gone", lost=True)
@@ -116,7 +117,7 @@ def test_a_worker_that_restarted_builds_its_image_again() -> None:
 
 def test_an_image_that_ends_each_worker_is_given_up() -> None:
     """An image is not tried on all workers, one after the other, if it ends them."""
-    run = Schedule({"q": "q"}, ["a", "b", "c", "d"])
+    run = Schedule({"q": "q"}, ["a", "b", "c", "d"], {"q": "a"})
     for number in range(LOSSES):
         (worker,) = [name for name, queue in run.queues.items() if queue]
         assert run.take(worker, float(number)) == "q"
@@ -128,8 +129,17 @@ def test_an_image_that_ends_each_worker_is_given_up() -> None:
 @pytest.mark.parametrize("queued", [0, 2])
 def test_images_fail_if_no_worker_is_left(queued: int) -> None:
     """If the last worker is lost, the run ends, and each image has the reason."""
-    run = Schedule(dict(list(KEYS.items())[: queued + 1]), ["a"])
+    keys = dict(list(KEYS.items())[: queued + 1])
+    run = Schedule(keys, ["a"], dict.fromkeys(keys, "a"))
     run.take("a", 0.0)
     run.interrupt("a", "gone", lost=True)
     assert run.over
     assert run.failed == dict.fromkeys(run.keys, "no worker is left")
+
+
+def test_images_of_a_worker_that_never_answered_go_to_the_next_of_their_rank() -> None:
+    """A worker that is away moves its own images only."""
+    run = Schedule(KEYS, ["b", "c"], dict.fromkeys(KEYS, "a") | {"p": "b"})
+    assert run.queues["b"][0] == "p"
+    for target in set(KEYS) - {"p"}:
+        assert target in run.queues[placement.rank(KEYS[target], ["b", "c"])[0]]
