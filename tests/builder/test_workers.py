@@ -6,8 +6,9 @@ The images of a small bake file replace the project's; each has one step.
 import re
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -174,29 +175,56 @@ def _no_images() -> Iterator[None]:
         process.run("docker", "image", "rm", "--force", *set(listed.split()))
 
 
+@dataclass(frozen=True)
+class Layers:
+    """A place where builds store their layers."""
+
+    write: str
+    """The value of VMAF_CACHE_TO."""
+    read: str
+    """The value of VMAF_CACHE_FROM."""
+    duration: str
+    """The argument of the steps, another one for each place, so that the steps run."""
+    stored: Callable[[], set[str]]
+    """Returns the names of the images in it."""
+
+
+@pytest.fixture(name="layers", params=["registry", "local"])
+def _layers(request: pytest.FixtureRequest, address: str, tmp_path: Path) -> Layers:
+    """Return an empty repository of the registry, or a directory."""
+    if request.param == "registry":
+        reference = f"type=registry,ref={address}/cache"
+        stored = registry.Registry(address).tags
+        return Layers(f"{reference},mode=max", reference, "1ms", lambda: stored("cache"))
+    directory = tmp_path / "layers"
+    return Layers(
+        f"type=local,dest={directory},mode=max",
+        f"type=local,src={directory}",
+        "2ms",
+        lambda: {path.name for path in directory.iterdir()},
+    )
+
+
 @pytest.mark.usefixtures("workers")
-def test_matrix_is_spread_and_a_fresh_worker_reads_the_registry(
-    tmp_path: Path, step: Path, address: str, directory: Path, config: Path
+def test_matrix_is_spread_and_a_fresh_worker_reads_its_layers(
+    layers: Layers, tmp_path: Path, step: Path, config: Path
 ) -> None:
-    """Each worker builds its images; a third one finds all layers in the registry."""
-    images = {name: "1ms" for worker in WORKERS for name in named(worker, 2)}
-    checkout = Checkout(tmp_path / "checkout", step, images)
-    cache = f"type=registry,ref={address}/cache"
-    built = checkout.build(f"--workers={','.join(WORKERS)}", VMAF_CACHE_TO=f"{cache},mode=max")
+    """Each worker builds its images; a third one finds all layers where they were stored."""
+    images = [name for worker in WORKERS for name in named(worker, 2)]
+    checkout = Checkout(tmp_path / "checkout", step, dict.fromkeys(images, layers.duration))
+    built = checkout.build(f"--workers={','.join(WORKERS)}", VMAF_CACHE_TO=layers.write)
     assert not built.returncode, built.stderr
-    table = rows(built.stderr)
-    assert {name: row[:2] for name, row in table.items()} == {
+    assert {name: row[:2] for name, row in rows(built.stderr).items()} == {
         name: [home(name), "built"] for name in images
     }
-    assert registry.Registry(address).tags("cache") == set(images)
-    layers = {name: layers_of(name) for name in images}
-    assert all(layers.values())
+    assert layers.stored() == set(images)
+    before = {name: layers_of(name) for name in images}
+    assert all(before.values())
 
-    (name, *_) = images
-    with worker("vmaf-test-3", directory, config):
-        fresh = checkout.build("--workers=vmaf-test-3", name, VMAF_CACHE_FROM=cache)
+    with worker("vmaf-test-3", config.parent, config):
+        fresh = checkout.build("--workers=vmaf-test-3", images[0], VMAF_CACHE_FROM=layers.read)
     assert not fresh.returncode, fresh.stderr
-    assert layers_of(name) == layers[name]
+    assert layers_of(images[0]) == before[images[0]]
 
 
 @pytest.mark.usefixtures("workers")
