@@ -17,9 +17,15 @@ target "_bootstrap" {
 target "base" {
   inherits = ["_bootstrap"]
   target   = "base"
+
+  cache-from = cache_of(VMAF_CACHE_FROM, "base")
+  cache-to   = cache_of(VMAF_CACHE_TO, "base")
 }
 
 target "frontend" {
   inherits = ["_bootstrap"]
   target   = "frontend"
+
+  cache-from = cache_of(VMAF_CACHE_FROM, "frontend")
+  cache-to   = cache_of(VMAF_CACHE_TO, "frontend")
 }

@@ -66,6 +66,35 @@ variable "VMAF_SPLIT_CONFIG" {
   default = null
 }
 
+// Where to write the layers of a build, as `cache-to` of buildx, for machines that do not have them:
+// "type=registry,ref=HOST/vmaf-cache,mode=max". The name of each target is added to the place, so
+// that no two targets write to the same one: ref=HOST/vmaf-cache:cpu, dest=DIR/cpu, scope=x-cpu.
+// The engine's own builder refuses it without the containerd image store; docs/scale.md shows
+// builders that do not.
+variable "VMAF_CACHE_TO" {
+  default = ""
+}
+
+// Where to read such layers, as `cache-from`: "type=registry,ref=HOST/vmaf-cache". Each variable
+// may have several entries with spaces between them.
+variable "VMAF_CACHE_FROM" {
+  default = ""
+}
+
+// The entries of VMAF_CACHE_TO or VMAF_CACHE_FROM for a target.
+function "cache_of" {
+  params = [entries, target]
+  result = entries == "" ? [] : [
+    for entry in split(" ", entries) : regex_replace(
+      regex_replace(
+        regex_replace(entry, "(^|,)(ref=[^,]+)", "$1$2:${target}${tag_suffix}"),
+        "(^|,)((?:dest|src)=[^,]+)", "$1$2/${target}${tag_suffix}",
+      ),
+      "(^|,)((?:scope|name)=[^,]+)", "$1$2-${target}${tag_suffix}",
+    )
+  ]
+}
+
 _args = {
   FFMPEG            = FFMPEG
   FFMPEG_WITHOUT    = FFMPEG_WITHOUT
@@ -118,6 +147,8 @@ target "cpu" {
     "vmaf.backends"                        = "cpu"
     "vmaf.provides"                        = "vmaf ffmpeg program runtime"
   }
+  cache-from = cache_of(VMAF_CACHE_FROM, "cpu")
+  cache-to   = cache_of(VMAF_CACHE_TO, "cpu")
 }
 
 target "cuda12" {
@@ -133,6 +164,8 @@ target "cuda12" {
     "vmaf.parent"                          = "cpu"
     "vmaf.provides"                        = "cuda"
   }
+  cache-from = cache_of(VMAF_CACHE_FROM, "cuda12")
+  cache-to   = cache_of(VMAF_CACHE_TO, "cuda12")
 }
 
 target "cuda13" {
@@ -155,6 +188,8 @@ target "cuda13" {
     "vmaf.parent"                          = "cuda12"
     "vmaf.provides"                        = "blackwell"
   }
+  cache-from = cache_of(VMAF_CACHE_FROM, "cuda13")
+  cache-to   = cache_of(VMAF_CACHE_TO, "cuda13")
 }
 
 target "vulkan" {
@@ -169,6 +204,8 @@ target "vulkan" {
     "vmaf.parent"                          = "cpu"
     "vmaf.provides"                        = "vulkan"
   }
+  cache-from = cache_of(VMAF_CACHE_FROM, "vulkan")
+  cache-to   = cache_of(VMAF_CACHE_TO, "vulkan")
 }
 
 target "_rocm" {
@@ -189,6 +226,8 @@ target "rocm6" {
     "org.opencontainers.image.title"       = "vmaf:rocm6"
     "org.opencontainers.image.description" = "libvmaf on the CPU, FFmpeg with VA-API and OpenCL, HIP 6"
   }
+  cache-from = cache_of(VMAF_CACHE_FROM, "rocm6")
+  cache-to   = cache_of(VMAF_CACHE_TO, "rocm6")
 }
 
 target "rocm7" {
@@ -199,6 +238,8 @@ target "rocm7" {
     "org.opencontainers.image.title"       = "vmaf:rocm7"
     "org.opencontainers.image.description" = "libvmaf on the CPU, FFmpeg with VA-API and OpenCL, HIP 7"
   }
+  cache-from = cache_of(VMAF_CACHE_FROM, "rocm7")
+  cache-to   = cache_of(VMAF_CACHE_TO, "rocm7")
 }
 
 target "oneapi2026" {
@@ -213,6 +254,8 @@ target "oneapi2026" {
     "vmaf.parent"                          = "cpu"
     "vmaf.provides"                        = "sycl opencl vaapi qsv"
   }
+  cache-from = cache_of(VMAF_CACHE_FROM, "oneapi2026")
+  cache-to   = cache_of(VMAF_CACHE_TO, "oneapi2026")
 }
 
 target "all-backends" {
@@ -233,6 +276,8 @@ target "all-backends" {
     "vmaf.provides"                        = "vmaf ffmpeg program cuda nvcc vulkan sycl opencl vaapi qsv"
     "vmaf.entry"                           = "ffmpeg"
   }
+  cache-from = cache_of(VMAF_CACHE_FROM, "all-backends")
+  cache-to   = cache_of(VMAF_CACHE_TO, "all-backends")
 }
 
 target "dev" {
@@ -259,6 +304,8 @@ target "dev" {
     "vmaf.provides"                        = "vmaf ffmpeg cuda nvcc vulkan hip sycl opencl vaapi qsv workbench"
     "vmaf.entry"                           = "workbench"
   }
+  cache-from = cache_of(VMAF_CACHE_FROM, "dev")
+  cache-to   = cache_of(VMAF_CACHE_TO, "dev")
 }
 
 // The server has its own Dockerfile, which uses stages of the main one.
@@ -285,6 +332,8 @@ target "go-server" {
     "vmaf.entry"                           = "vmaf-server"
     "vmaf.provides"                        = "server program runtime"
   }
+  cache-from = cache_of(VMAF_CACHE_FROM, "go-server")
+  cache-to   = cache_of(VMAF_CACHE_TO, "go-server")
 }
 
 // Stages of the main Dockerfile that other Dockerfiles use as named contexts. They share the
@@ -296,6 +345,8 @@ target "_stage" {
   matrix = {
     stage = ["cuda-devel", "ffmpeg-cuda12", "toolchain-all", "toolchain-cuda12", "toolchain-hip"]
   }
+  cache-from = cache_of(VMAF_CACHE_FROM, stage)
+  cache-to   = cache_of(VMAF_CACHE_TO, stage)
 }
 
 // The parts of the two images whose CUDA is a choice.
@@ -305,6 +356,9 @@ target "_bundle" {
   target   = bundle
   contexts = CUDA == "13" ? { cuda-devel = cuda_devel } : {}
   matrix   = { bundle = ["bundle-all-backends", "bundle-dev"] }
+
+  cache-from = cache_of(VMAF_CACHE_FROM, bundle)
+  cache-to   = cache_of(VMAF_CACHE_TO, bundle)
 }
 
 target "cuda13-from-wheels" {
@@ -312,6 +366,9 @@ target "cuda13-from-wheels" {
   dockerfile = "docker/Dockerfile.cuda13"
   target     = "cuda13-from-wheels"
   contexts   = { toolchain = "target:toolchain" }
+
+  cache-from = cache_of(VMAF_CACHE_FROM, "cuda13-from-wheels")
+  cache-to   = cache_of(VMAF_CACHE_TO, "cuda13-from-wheels")
 }
 
 target "cuda-from-clang" {
@@ -319,6 +376,9 @@ target "cuda-from-clang" {
   dockerfile = "docker/Dockerfile.vendor"
   target     = "cuda-from-clang"
   contexts   = { toolchain-cuda12 = "target:toolchain-cuda12" }
+
+  cache-from = cache_of(VMAF_CACHE_FROM, "cuda-from-clang")
+  cache-to   = cache_of(VMAF_CACHE_TO, "cuda-from-clang")
 }
 
 // These stages are below all SDKs. They do not inherit `_production`, so that the replacements of
@@ -335,6 +395,8 @@ target "_base_stage" {
       "toolchain-vaapi", "toolchain-vulkan",
     ]
   }
+  cache-from = cache_of(VMAF_CACHE_FROM, stage)
+  cache-to   = cache_of(VMAF_CACHE_TO, stage)
 }
 
 // libvmaf with the GPU backends of forks. scripts/images/features.py says which stages these
@@ -351,29 +413,43 @@ target "libvmaf-hip" {
     base-testing  = "target:base-testing"
     toolchain-hip = "target:toolchain-hip"
   }
+  cache-from = cache_of(VMAF_CACHE_FROM, "libvmaf-hip")
+  cache-to   = cache_of(VMAF_CACHE_TO, "libvmaf-hip")
 }
 
 target "toolchain-hip7" {
   inherits = ["_production"]
   target   = "toolchain-hip"
   args     = { ROCM = "7" }
+
+  cache-from = cache_of(VMAF_CACHE_FROM, "toolchain-hip7")
+  cache-to   = cache_of(VMAF_CACHE_TO, "toolchain-hip7")
 }
 
 target "libvmaf-hip7" {
   inherits = ["libvmaf-hip"]
   contexts = { toolchain-hip = "target:toolchain-hip7" }
+
+  cache-from = cache_of(VMAF_CACHE_FROM, "libvmaf-hip7")
+  cache-to   = cache_of(VMAF_CACHE_TO, "libvmaf-hip7")
 }
 
 target "libvmaf-sycl" {
   inherits = ["_fork"]
   target   = "libvmaf-sycl"
   contexts = { toolchain-vaapi = "target:toolchain-vaapi" }
+
+  cache-from = cache_of(VMAF_CACHE_FROM, "libvmaf-sycl")
+  cache-to   = cache_of(VMAF_CACHE_TO, "libvmaf-sycl")
 }
 
 target "libvmaf-vulkan" {
   inherits = ["_fork"]
   target   = "libvmaf-vulkan"
   contexts = { toolchain-vulkan = "target:toolchain-vulkan" }
+
+  cache-from = cache_of(VMAF_CACHE_FROM, "libvmaf-vulkan")
+  cache-to   = cache_of(VMAF_CACHE_TO, "libvmaf-vulkan")
 }
 
 // The tests of libvmaf and FFmpeg, for `nox -s upstream-tests`. They use the caches of the images
@@ -395,6 +471,8 @@ target "libvmaf-tests" {
     toolchain      = "target:toolchain"
     libvmaf-source = "target:libvmaf-source"
   }
+  cache-from = cache_of(VMAF_CACHE_FROM, "libvmaf-tests")
+  cache-to   = cache_of(VMAF_CACHE_TO, "libvmaf-tests")
 }
 
 target "ffmpeg-tests" {
@@ -405,6 +483,8 @@ target "ffmpeg-tests" {
     ffmpeg-source = "target:ffmpeg-source"
     libvmaf-cpu   = "target:libvmaf-cpu"
   }
+  cache-from = cache_of(VMAF_CACHE_FROM, "ffmpeg-tests")
+  cache-to   = cache_of(VMAF_CACHE_TO, "ffmpeg-tests")
 }
 
 // The tests of the server, for `nox -s server-tests`.
@@ -416,6 +496,9 @@ target "go-tests" {
   inherits = ["_server"]
   target   = "go-tests"
   output   = ["type=cacheonly"]
+
+  cache-from = cache_of(VMAF_CACHE_FROM, "go-tests")
+  cache-to   = cache_of(VMAF_CACHE_TO, "go-tests")
 }
 
 // What Debian has now of the packages in sources.lock, for `nox -s update`. It produces files.

@@ -69,6 +69,9 @@ target "cuda-from-vendor" {
   target   = "cuda-from-vendor"
   contexts = { cuda-given = "docker-image://${CUDA_DEVEL}" }
   args     = { CUDA_DEVEL = CUDA_DEVEL }
+
+  cache-from = cache_of(VMAF_CACHE_FROM, "cuda-from-vendor")
+  cache-to   = cache_of(VMAF_CACHE_TO, "cuda-from-vendor")
 }
 
 target "rocm-from-vendor" {
@@ -79,6 +82,9 @@ target "rocm-from-vendor" {
     base-testing = "target:base-testing"
   }
   args = { ROCM_DEVEL = ROCM_DEVEL }
+
+  cache-from = cache_of(VMAF_CACHE_FROM, "rocm-from-vendor")
+  cache-to   = cache_of(VMAF_CACHE_TO, "rocm-from-vendor")
 }
 
 target "oneapi-from-vendor" {
@@ -89,6 +95,9 @@ target "oneapi-from-vendor" {
     toolchain    = "target:toolchain"
   }
   args = { ONEAPI_DEVEL = ONEAPI_DEVEL }
+
+  cache-from = cache_of(VMAF_CACHE_FROM, "oneapi-from-vendor")
+  cache-to   = cache_of(VMAF_CACHE_TO, "oneapi-from-vendor")
 }
 
 target "libvmaf-sycl" {

@@ -8,7 +8,7 @@ programs when it ends.
 import os
 import shutil
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,8 @@ from scripts.core.paths import cache_dir
 
 BUILDKIT = "github.com/moby/buildkit/cmd/buildkitd@v0.13.2"
 """The BuildKit release in Debian's Docker Engine 26.1."""
+NEWER_BUILDKIT = "v0.34.2"
+"""The release of BuildKit that the tests use as a newer worker."""
 BUILDER = "vmaf-bench"
 BASES, LAYERS = "vmaf-bench-base", "vmaf-bench"
 """The repositories of base images and of cached layers."""
@@ -100,6 +102,29 @@ def programs() -> tuple[Path, Path]:
         say(f"registry: compiling {BUILDKIT}")
         _run("go", "install", BUILDKIT, env={"GOBIN": str(directory)})
     return registry, buildkit
+
+
+def newer_buildkit() -> Path:
+    """Return the buildkitd of `NEWER_BUILDKIT`; compile it if it is not in the user's cache.
+
+    `go install` refuses the module because of its exclude directives, which do not count in a
+    module that only requires it.
+
+    Raises:
+        UserError: it cannot be compiled.
+    """
+    directory = cache_dir("buildkit") / NEWER_BUILDKIT
+    program = directory / "buildkitd"
+    if not program.exists():
+        say(f"registry: compiling BuildKit {NEWER_BUILDKIT}")
+        directory.mkdir(exist_ok=True)
+        module = "github.com/moby/buildkit"
+        (directory / "go.mod").write_text(
+            f"module worker\n\ngo 1.26\n\nrequire {module} {NEWER_BUILDKIT}\n"
+        )
+        command = ("go", "build", "-mod=mod", "-trimpath", f"-o={program}")
+        _run(*command, f"{module}/cmd/buildkitd", cwd=directory, env={"CGO_ENABLED": "0"})
+    return program
 
 
 def _unpacked(package: str) -> Path:
@@ -202,13 +227,18 @@ def wait(port: int, log: Path) -> None:
     Raises:
         UserError: no program listens within `TIMEOUT_SECONDS` seconds.
     """
-    until_it_listens = Retrying(
+    if not until(lambda: listens(port)):
+        raise _error(f"nothing answers on port {port}\n{process.last_lines(log)}")
+
+
+def until(condition: Callable[[], bool]) -> bool:
+    """Wait until a condition is true, up to `TIMEOUT_SECONDS` seconds; return whether it is."""
+    attempts = Retrying(
         retry=retry_if_result(lambda answer: not answer),
         stop=stop_after_delay(TIMEOUT_SECONDS),
         wait=wait_fixed(0.2),
     )
     try:
-        until_it_listens(listens, port)
+        return attempts(condition)
     except RetryError:
-        message = f"nothing answers on port {port}\n{process.last_lines(log)}"
-        raise _error(message) from None
+        return False

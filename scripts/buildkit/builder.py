@@ -1,12 +1,22 @@
-"""Identify the builder of a build, so that only builds with the same cache are compared."""
+"""The builder of a build: whether it answers, and its identity for comparisons of builds.
+
+buildx takes the name of the builder from BUILDX_BUILDER, which `--builder` sets.
+"""
 
 import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from msgspec import Struct
 
 from scripts.core import process
+from scripts.core.console import UserError
 
+STARTED_BY_BUILDX = frozenset({"docker-container", "kubernetes"})
+"""The drivers whose BuildKit buildx starts when a build begins."""
+INSPECT_SECONDS = 40
+"""The timeout of `docker buildx inspect`; buildx itself stops waiting for a node after 20 s."""
 COMPILER_CACHE = "/ccache"
 """The directory at which the Dockerfiles mount the compiler cache."""
 
@@ -22,16 +32,76 @@ class Builder(Struct, frozen=True):
     """The time at which the builder created the compiler cache; None if it is unknown."""
 
 
+@dataclass(frozen=True)
+class Inspected:
+    """A builder, as `docker buildx inspect` describes it."""
+
+    name: str
+    driver: str
+    endpoints: Sequence[str]
+    answers: bool
+    """Whether one of its nodes runs, or buildx starts them when a build begins."""
+    error: str = ""
+    """What buildx printed if it knows no such builder."""
+
+    @property
+    def in_engine(self) -> bool:
+        """Whether it is the engine's own BuildKit, whose images are in the engine at once."""
+        return self.driver == "docker"
+
+
+def inspect(name: str = "") -> Inspected:
+    """Return the builder with a name; by default the one that buildx uses."""
+    names = [name] if name else []
+    done = process.run("docker", "buildx", "inspect", *names, timeout=INSPECT_SECONDS)
+    values = _fields(done.stdout)
+    (driver,) = values.get("Driver", [""])[:1]
+    states = values.get("Status", [])
+    return Inspected(
+        name=name or values.get("Name", [""])[0],
+        driver=driver,
+        endpoints=values.get("Endpoint", []),
+        answers="running" in states or (driver in STARTED_BY_BUILDX and "Error" not in values),
+        error=done.stderr.strip() if done.returncode else "",
+    )
+
+
+def require(name: str = "") -> Inspected:
+    """Return the builder with a name; by default the one that buildx uses.
+
+    Raises:
+        UserError: there is no such builder, or it does not answer.
+    """
+    found = inspect(name)
+    if found.error:
+        raise UserError(
+            "cannot use this builder",
+            found.error.splitlines()[-1].removeprefix("ERROR: "),
+            "`docker buildx ls` lists the builders; docs/scale.md shows how to create one.",
+        )
+    if not found.answers:
+        raise UserError(
+            f"the builder `{found.name}` does not answer",
+            f"no BuildKit runs at {' or '.join(found.endpoints) or 'its address'}",
+            "Start its buildkitd, or choose another builder: `docker buildx ls` lists them.",
+        )
+    return found
+
+
+def _fields(inspected: str) -> Mapping[str, list[str]]:
+    """Return the values in the output of `docker buildx inspect` by name, in their order."""
+    values: dict[str, list[str]] = {}
+    for name, value in re.findall(r"^\s*([\w.-]+):[ \t]+(\S.*)$", inspected, re.MULTILINE):
+        values.setdefault(name, []).append(value.strip())
+    return values
+
+
 def identify(namespace: str = "") -> Builder:
     """Return the builder that buildx uses, after a build in a namespace of cache mounts.
 
     Fields that cannot be determined are empty, so that a build does not fail because of them.
     """
-    inspected = process.output("docker", "buildx", "inspect")
-    fields = re.findall(r"^\s*([\w.-]+):[ \t]+(\S.*)$", inspected, re.MULTILINE)
-    values: dict[str, list[str]] = {}
-    for name, value in fields:
-        values.setdefault(name, []).append(value.strip())
+    values = _fields(process.output("docker", "buildx", "inspect"))
     if values.get("Driver") == ["docker"]:
         state = process.output("docker", "info", "--format", "{{.ID}}").strip()
     else:  # the name of the host that BuildKit runs on, such as its container

@@ -1,12 +1,17 @@
-"""`nox -s build` and `nox -s build-IMAGE`: build images and print the closing table."""
+"""`nox -s build` and `nox -s build-IMAGE`: build images and print the closing table.
 
+`--workers` builds on several builders at the same time.
+"""
+
+import time
 from argparse import Namespace
 
 from scripts.buildkit import records
 from scripts.core.console import UserError, say
 from scripts.images import build, catalogue
-from scripts.report import summary
+from scripts.report import summary, workers
 from scripts.report.causes import stage_causes
+from scripts.workers import matrix
 
 EXAMPLES = {
     "vmaf": '-v "$PWD:/data" {} -r ref.y4m -d dist.y4m',
@@ -25,9 +30,12 @@ def run(options: Namespace) -> int:
     images = catalogue.choose([options.only] if options.only else options.images)
     if options.only and options.images and len(options.sessions) == 1:
         _reject_others(options.only, options.images)
-    latest = build_and_report([image.name for image in images], options)
+    if options.workers is not None:
+        built = _on_workers(images, options)
+    else:
+        built = build_and_report([image.name for image in images], options).targets
     for image in images:
-        if image.name in latest.targets and (arguments := EXAMPLES.get(image.entry)):
+        if image.name in built and (arguments := EXAMPLES.get(image.entry)):
             say(f"try it: docker run --rm {arguments.format(image.tag)}")
     return 0
 
@@ -44,6 +52,37 @@ def _reject_others(only: str, named: list[str]) -> None:
             f"{', '.join(others)} is requested as well",
             f"Run `nox -s build -- {' '.join(dict.fromkeys([only, *named]))}`.",
         )
+
+
+def _on_workers(images: list[catalogue.Image], options: Namespace) -> list[str]:
+    """Build images on the workers, print the closing table, and return the names of the images.
+
+    Raises:
+        UserError: an option is invalid, or an image was not built.
+    """
+    if options.builder:
+        raise UserError(
+            "cannot build on several workers",
+            "--builder names one builder",
+            f"Add it to the others instead: --workers {options.workers},{options.builder}",
+        )
+    requested = {"libvmaf": options.libvmaf, "ffmpeg": options.ffmpeg}
+    begin = time.monotonic()
+    results = matrix.build_all(
+        images,
+        matrix.workers(options.workers),
+        trees={project: location for project, location in requested.items() if location},
+        arguments=[f"--namespace={options.namespace}"] if options.namespace else [],
+    )
+    workers.summary(results, time.monotonic() - begin)
+    if failed := [result for result in results if result.error]:
+        raise UserError(
+            f"{len(failed)} of {len(results)} images were not built",
+            "\n".join(f"{result.image}: {result.error}" for result in failed),
+            "The other images are built. The logs: "
+            + ", ".join(str(result.log) for result in failed if result.log),
+        )
+    return [result.image for result in results]
 
 
 def build_and_report(targets: list[str], options: Namespace) -> records.BuildRecord:

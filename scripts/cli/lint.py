@@ -18,6 +18,7 @@ DICTIONARY = ".codespell/dictionary.txt"
 """The words that the documents avoid, for codespell, whose built-in dictionary is `-`."""
 DOCUMENTS = ("*.md", ":!.github", ":!docs/notes")
 SHELL = ("*.sh", ".ci/run")
+KUBERNETES = ("docker/kubernetes/*.yaml",)
 GO = ("server/*.go",)
 GENERATED_GO = (".pb.go",)
 
@@ -50,6 +51,7 @@ def checks() -> list[Check]:
         Check("hadolint", ("hadolint",), git.dockerfiles()),
         Check("pymarkdown", ("pymarkdown", "scan"), documents),
         Check("cog", (python, "-m", "cogapp", "--check", "-P"), _with_generated_tables(documents)),
+        Check("kubernetes-validate", ("kubernetes-validate", "--strict"), git.tracked(*KUBERNETES)),
         Check("gofmt", ("gofmt", "-l"), _handwritten_go(), required=False),
     ]
 

@@ -38,6 +38,11 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
         "metavar": "RELEASE",
         "help": "9.0, the default, or 7.1; the tags of images with 7.1 end with -ffmpeg7.1",
     },
+    "--builder": {"metavar": "NAME", "help": "use this builder of buildx: docs/scale.md"},
+    "--workers": {
+        "metavar": "NAME,NAME",
+        "help": "build the images on several builders at the same time: docs/scale.md",
+    },
     "--namespace": {
         "metavar": "NAME",
         "help": "use a separate set of cache mounts, empty for a new name",
@@ -123,12 +128,12 @@ class Verb:
     """The values of --format, if the verb has that option."""
 
 
-_SOURCES = ("--libvmaf", "--ffmpeg", "--ffmpeg-release", "--namespace")
+_SOURCES = ("--libvmaf", "--ffmpeg", "--ffmpeg-release", "--namespace", "--builder")
 VERBS: Mapping[str, Verb] = {
     "engine": Verb(
         "Find a Docker Engine, or install and start one.", ("--status", "--stop", "--data-root")
     ),
-    "build": Verb("Build images.", ("images", *_SOURCES, "--only")),
+    "build": Verb("Build images.", ("images", *_SOURCES, "--workers", "--only")),
     "check": Verb("Run a group of checks that are build targets.", ("images", *_SOURCES)),
     "verify": Verb(
         "Test built images.",
@@ -143,7 +148,7 @@ VERBS: Mapping[str, Verb] = {
     ),
     "cache": Verb(
         "Show, prune or measure the cache mounts.",
-        ("action", "--older-than", "--format", "--namespace"),
+        ("action", "--older-than", "--format", "--namespace", "--builder"),
     ),
     "bench": Verb(
         "Measure rebuilds and the server.",

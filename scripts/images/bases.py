@@ -35,13 +35,16 @@ _SLIM = [
 ]
 
 
-def choose() -> str:
+def choose(builder: str = "") -> str:
     """Return the base source, a key of OVERLAYS, and print it with the reason.
 
     VMAF_BASES sets it. Otherwise a test build loads the base image in the same way as a later
     build: through the engine's network, registry mirrors and proxy, with the client's
     credentials. `docker buildx imagetools inspect` and `docker manifest inspect` connect from
     the client instead and ignore the engine's mirrors.
+
+    Args:
+        builder: the builder that loads the image; empty for the one that buildx uses.
 
     Raises:
         UserError: VMAF_BASES has an unknown value.
@@ -56,8 +59,9 @@ def choose() -> str:
             )
         say(f"bases: {forced}, set by VMAF_BASES")
         return forced
+    selected = [f"--builder={builder}"] if builder else []
     loaded = process.run(
-        *("docker", "buildx", "build", "--quiet", "--output=type=cacheonly", "-"),
+        *("docker", "buildx", "build", *selected, "--quiet", "--output=type=cacheonly", "-"),
         text=f"FROM {BASE}\n",
         timeout=REGISTRY_SECONDS,
     )

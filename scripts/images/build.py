@@ -116,6 +116,48 @@ def check_variables(images: Iterable[catalogue.Image], environment: Mapping[str,
         )
 
 
+def _check_disk(
+    images: Sequence[catalogue.Image], engine: client.Engine, worker: builder.Inspected
+) -> None:
+    """Check that there is enough free disk space to build images.
+
+    Another builder's disk cannot be measured; the engine only stores the images.
+
+    Raises:
+        UserError: there is not enough free space.
+    """
+    existing = [image.name for image in images if client.has_image(image.tag)]
+    missing = [image.name for image in images if image.name not in existing]
+    needed = (
+        sizes.needed_bytes(missing, existing)
+        if worker.in_engine
+        else sizes.loaded_bytes([image.name for image in images])
+    )
+    sizes.check_disk(client.free_bytes(engine), needed)
+
+
+def _environment(overrides: Mapping[str, sources.SourceTree], epoch: str) -> dict[str, str]:
+    """Return the environment of bake: the variables of docker-bake.hcl, and buildx's own.
+
+    Args:
+        overrides: the source trees that replace the default ones, by project.
+        epoch: SOURCE_DATE_EPOCH, the seconds since 1970 of the images' dates.
+    """
+    environment = {
+        **os.environ,
+        "BUILDX_NO_DEFAULT_LOAD": "1",
+        "REVISION": git.revision(),
+        "SOURCE_DATE_EPOCH": epoch,
+    }
+    if "libvmaf" in overrides:
+        environment["LIBVMAF_VERSION"] = overrides["libvmaf"].version
+        environment["LIBVMAF_LICENSE"] = overrides["libvmaf"].licence
+        environment["CUDA_LICENSES"] = catalogue.NOT_REDISTRIBUTABLE
+    if "ffmpeg" in overrides:
+        environment["FFMPEG_VERSION"] = overrides["ffmpeg"].version
+    return environment
+
+
 def build(
     targets: Sequence[str],
     *,
@@ -147,10 +189,7 @@ def build(
         )
     epoch = git.epoch(os.environ)
     images = [catalogue.images()[name] for name in targets if name in catalogue.images()]
-    engine = client.require()
-    existing = [image.name for image in images if client.has_image(image.tag)]
-    missing = [image.name for image in images if image.name not in existing]
-    sizes.check_disk(client.free_bytes(engine), sizes.needed_bytes(missing, existing))
+    _check_disk(images, client.require(), builder.require())
     requested = {"libvmaf": libvmaf, "ffmpeg": ffmpeg}
     overrides = {
         project: sources.prepare(project, location)
@@ -180,19 +219,7 @@ def build(
         command += ["--file", file]
     # --load, which is also the default, would export the stages that are named contexts as well.
     command += [f"--set={image.name}.output=type=docker" for image in images]
-    environment = {
-        **os.environ,
-        "BUILDX_NO_DEFAULT_LOAD": "1",
-        "REVISION": git.revision(),
-        "SOURCE_DATE_EPOCH": epoch,
-    }
-    if "libvmaf" in overrides:
-        environment["LIBVMAF_VERSION"] = overrides["libvmaf"].version
-        environment["LIBVMAF_LICENSE"] = overrides["libvmaf"].licence
-        environment["CUDA_LICENSES"] = catalogue.NOT_REDISTRIBUTABLE
-    if "ffmpeg" in overrides:
-        environment["FFMPEG_VERSION"] = overrides["ffmpeg"].version
-
+    environment = _environment(overrides, epoch)
     recording = inputs.Recording(
         targets,
         files=files,

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from scripts.core import files
 from scripts.images import features, remote_cache
 from scripts.images.sources import SourceTree
 
@@ -81,7 +82,7 @@ def write_overlay(
         namespace=namespace,
     )
     path = directory / "machine.json"
-    path.write_text(json.dumps(document))
+    files.replace(path, json.dumps(document))
     return path
 
 
@@ -119,6 +120,5 @@ def _secrets(directory: Path, environment: Mapping[str, str]) -> Iterator[tuple[
 
 def _private_file(path: Path, text: str) -> Path:
     """Write a file that only its owner can read, as the URL of an index may contain a password."""
-    path.touch(0o600)
-    path.write_text(text)
+    files.replace(path, text)
     return path

@@ -55,6 +55,15 @@ def needed_bytes(missing: Collection[str], existing: Collection[str] = ()) -> in
     return cold + sum(known.get(name, largest) for name in existing)
 
 
+def loaded_bytes(names: Collection[str]) -> int:
+    """Estimate the disk space in the engine for images that another builder builds.
+
+    Args:
+        names: the images. An image without a baseline counts as the largest image.
+    """
+    return needed_bytes([], names) if names else 0
+
+
 def check_disk(free: int | None, needed: int) -> None:
     """Check that there is enough free disk space for a build.
 

@@ -15,6 +15,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
+
 from scripts.causes import inputs
 from scripts.core import process
 from scripts.core.console import UserError, say
@@ -36,6 +38,8 @@ _LICENCES = {
 _LICENCE_FILES = ("LICENSE", "LICENSE.md", "LICENSE.txt", "COPYING")
 _LICENCE_HEAD = 500
 _RELEASE_TAG = re.compile(r"v?\d+(\.\d+)+")
+SHARED = "VMAF_SHARED_SOURCES"
+"""The environment variable with the file of `share`, for builds that run at the same time."""
 _TITLES = {"libvmaf": "libvmaf", "ffmpeg": "FFmpeg"}
 
 
@@ -77,6 +81,10 @@ def prepare(project: str, location: str) -> SourceTree:
     Raises:
         UserError: the tree cannot be fetched, or is not a source tree of the project.
     """
+    if shared := os.environ.get(SHARED):
+        text = Path(shared).read_bytes()
+        trees = msgspec.json.decode(text, type=dict[str, SourceTree], dec_hook=lambda t, v: t(v))
+        return trees[project]
     origin = f"directory {Path(location).name}"
     tree = Path(location).expanduser().absolute()
     if _GIT_URL.match(location):
@@ -113,6 +121,23 @@ def prepare(project: str, location: str) -> SourceTree:
         needed_rocm=rocm.requirement(copy / "libvmaf"),
         files=files,
     )
+
+
+def share(locations: Mapping[str, str], path: Path) -> Path:
+    """Copy source trees for several builds, and describe the copies in a file; return its path.
+
+    A build whose environment variable `SHARED` names the file uses the same copies.
+
+    Args:
+        locations: paths or git URLs, by project.
+        path: the file.
+
+    Raises:
+        UserError: a tree cannot be fetched, or is not a source tree of its project.
+    """
+    trees = {project: prepare(project, location) for project, location in locations.items()}
+    path.write_bytes(msgspec.json.encode(trees, enc_hook=str))
+    return path
 
 
 def _clone(project: str, url: str) -> tuple[Path, str]:

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from scripts.buildkit.progress import Outcome
+from scripts.core import files
 from scripts.core.paths import RECORDS
 from scripts.dockerfile import bake
 
@@ -38,9 +39,9 @@ def write(skipped: Mapping[str, str], built: Collection[str] = ()) -> None:
         skipped: the reasons by tag.
         built: the tags.
     """
-    kept = {tag: reason for tag, reason in _read().items() if tag not in built}
-    FILE.parent.mkdir(parents=True, exist_ok=True)
-    FILE.write_bytes(msgspec.json.encode({**kept, **skipped}))
+    with files.locked(FILE):
+        kept = {tag: reason for tag, reason in _read().items() if tag not in built}
+        files.replace(FILE, msgspec.json.encode({**kept, **skipped}).decode())
 
 
 def skipped(outcome: Outcome, targets: Collection[str]) -> dict[str, str]:

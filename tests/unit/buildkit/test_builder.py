@@ -5,7 +5,9 @@ from textwrap import dedent
 
 import pytest
 
-from scripts.buildkit.builder import Builder, cache_created, identify
+from scripts.buildkit.builder import Builder, cache_created, identify, inspect, require
+from scripts.core import process
+from scripts.core.console import UserError
 
 ENGINE = """\
 Name:          default
@@ -27,6 +29,17 @@ Endpoint: unix:///var/run/docker.sock
 Labels:
  org.mobyproject.buildkit.worker.executor: oci
  org.mobyproject.buildkit.worker.hostname: 0f3b5c7d9e1a
+"""
+
+
+REMOTE = """\
+Name:          far
+Driver:        remote
+
+Nodes:
+Name:             far0
+Endpoint:         tcp://far:1234
+Status:           {}
 """
 
 
@@ -82,3 +95,56 @@ def test_identify_returns_name_endpoint_and_state(
     monkeypatch.setattr("scripts.core.process.output", output)
     created = cache_created(LISTING, "")
     assert identify() == Builder(name, endpoint, state, created)
+
+
+def answer(
+    monkeypatch: pytest.MonkeyPatch, stdout: str, stderr: str = "", code: int = 0
+) -> list[tuple[str, ...]]:
+    """Let `docker buildx inspect` print this; return the list of the commands that are run."""
+    commands: list[tuple[str, ...]] = []
+
+    def run(*command: str, timeout: float) -> process.CompletedProcess[str]:
+        assert timeout > 20  # buildx itself waits 20 s for a node
+        commands.append(command)
+        return process.CompletedProcess(command, code, stdout, stderr)
+
+    monkeypatch.setattr(process, "run", run)
+    return commands
+
+
+@pytest.mark.parametrize(
+    ("inspected", "answers", "in_engine"),
+    [
+        (ENGINE, True, True),
+        (CONTAINER, True, False),
+        (REMOTE.format("running"), True, False),
+        (REMOTE.format("inactive"), False, False),
+        (CONTAINER + "Error: the container is gone\n", False, False),
+        ("", False, False),
+    ],
+    ids=["engine", "container", "remote", "dead-remote", "dead-container", "no-answer"],
+)
+def test_inspect_tells_whether_a_builder_answers(
+    monkeypatch: pytest.MonkeyPatch, inspected: str, *, answers: bool, in_engine: bool
+) -> None:
+    """A remote node must run; buildx starts the nodes of other drivers when a build begins."""
+    commands = answer(monkeypatch, inspected)
+    found = inspect()
+    assert (found.answers, found.in_engine) == (answers, in_engine)
+    assert inspect("far").name == "far"
+    assert [command[3:] for command in commands] == [(), ("far",)]
+
+
+def test_unknown_builder_and_builder_without_answer_have_messages(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The message has what buildx printed, or the address at which nothing answers."""
+    answer(monkeypatch, "", 'ERROR: no builder "nosuch" found\n', 1)
+    with pytest.raises(UserError, match='no builder "nosuch" found') as raised:
+        require("nosuch")
+    assert "docker buildx ls" in raised.value.todo
+    answer(monkeypatch, REMOTE.format("inactive"))
+    with pytest.raises(UserError, match="`far` does not answer: no BuildKit runs at tcp://far:123"):
+        require("far")
+    answer(monkeypatch, REMOTE.format("running"))
+    assert require().name == "far"

@@ -19,8 +19,8 @@ GIB = 2**30
 POLICY_OF_7_GIB = {
     "enabled": True,
     "policy": [
-        {"filter": ["type=regular"], "keepStorage": "7GB"},
-        {"all": True, "keepStorage": "7GB"},
+        {"filter": ["type=regular"], "keepStorage": "7GB", "maxUsedSpace": "7GB"},
+        {"all": True, "keepStorage": "7GB", "maxUsedSpace": "7GB"},
     ],
 }
 """The first rule removes only layers, and the second everything, both up to the limit."""
@@ -103,8 +103,10 @@ def test_every_builder_has_the_same_policy() -> None:
     docker = daemon.COLLECTION_POLICY
     rules = json.loads(docker.read_text())["builder"]["gc"]
     worker = tomllib.loads(docker.with_name("buildkitd.toml").read_text())["worker"]["oci"]
-    names = {"filter": "filters", "keepStorage": "keepBytes", "all": "all"}
-    policy = [{names[name]: value for name, value in rule.items()} for rule in rules["policy"]]
+    names = {"filter": "filters", "keepStorage": "keepBytes"}
+    policy = [
+        {names.get(name, name): value for name, value in rule.items()} for rule in rules["policy"]
+    ]
     for rule in policy:
         if "filters" in rule:
             rule["filters"] = [expression.replace("=", "==") for expression in rule["filters"]]

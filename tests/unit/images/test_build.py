@@ -20,6 +20,9 @@ from scripts.images.sources import SourceTree
 from tests.support import builds
 from tests.support.buildx import needs_buildx
 
+ENGINE = builder.Inspected("default", "docker", ["default"], answers=True)
+REMOTE = builder.Inspected("w", "remote", ["tcp://w:1234"], answers=True)
+
 
 def image(backends: str, *provides: str) -> Image:
     """Return an image whose label has these backends, with these capabilities."""
@@ -140,6 +143,7 @@ def test_full_disk_is_refused_before_anything_is_built(
 
     monkeypatch.setattr(catalogue, "images", lambda: {"cpu": image("cpu")})
     monkeypatch.setattr(client, "require", lambda: None)
+    monkeypatch.setattr(builder, "require", lambda: ENGINE)
     monkeypatch.setattr(client, "has_image", lambda _tag: exists)
     monkeypatch.setattr(client, "free_bytes", lambda _engine: 0)
     monkeypatch.setattr(bases, "choose", lambda: pytest.fail("the check came too late"))
@@ -147,6 +151,28 @@ def test_full_disk_is_refused_before_anything_is_built(
     with pytest.raises(UserError):
         build.build(["cpu"])
     assert needed == [sizes.needed_bytes([], ["x"]) if exists else sizes.needed_bytes(["x"])]
+
+
+def test_disk_of_the_engine_needs_space_for_the_images_only_with_another_builder(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With a remote builder, a cold build needs no more space in the engine than the images."""
+    needed: list[int] = []
+
+    def check_disk(_free: int | None, bytes_: int) -> None:
+        needed.append(bytes_)
+        raise UserError("", "", "")
+
+    monkeypatch.setattr(catalogue, "images", lambda: {"cpu": image("cpu")})
+    monkeypatch.setattr(client, "require", lambda: None)
+    monkeypatch.setattr(builder, "require", lambda: REMOTE)
+    monkeypatch.setattr(client, "has_image", lambda _tag: False)
+    monkeypatch.setattr(client, "free_bytes", lambda _engine: 0)
+    monkeypatch.setattr(sizes, "check_disk", check_disk)
+    for targets in (["cpu"], ["libvmaf-tests"]):
+        with pytest.raises(UserError):
+            build.build(targets)
+    assert needed == [sizes.needed_bytes([], ["x"]), 0]
 
 
 def test_features_that_are_left_out_are_said_before_and_after_the_build(
@@ -162,6 +188,7 @@ def test_features_that_are_left_out_are_said_before_and_after_the_build(
     tree = libvmaf("cpu", "dnn")
     monkeypatch.setattr(catalogue, "images", lambda: {"cpu": image("cpu")})
     monkeypatch.setattr(client, "require", lambda: None)
+    monkeypatch.setattr(builder, "require", lambda: ENGINE)
     monkeypatch.setattr(client, "has_image", lambda _tag: False)
     monkeypatch.setattr(client, "free_bytes", lambda _engine: None)
     monkeypatch.setattr(client, "image_bytes", lambda _tag: 1)

@@ -1,0 +1,1 @@
+"""Builds of several images on several builders: placement, queue, run."""
