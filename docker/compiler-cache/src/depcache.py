@@ -523,8 +523,17 @@ class Store:
         """Return the path of a key."""
         return path.join(self.directory, key[:2], key[2:])
 
+    @staticmethod
+    def name(key: str, inputs: "Iterable[Sequence[str]]") -> str:
+        """Return the name of a result, a digest of everything that the manifest says of it."""
+        lines = [key, *(" ".join(fields) for fields in inputs)]
+        return sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()
+
     def manifest(self, key: str) -> "list[tuple[str, list[list[str]]]]":
-        """Return the results of a key, each with its inputs as (kind, digest, name)."""
+        """Return the results of a key, each with its inputs as (kind, digest, name).
+
+        Damaged entries are left out: without one of its inputs, a result could be stale.
+        """
         found: list[tuple[str, list[list[str]]]] = []
         try:
             with open(self.path_of(key), encoding="utf-8", errors="surrogateescape") as file:
@@ -537,12 +546,12 @@ class Store:
                 found.append((fields[1], []))
             elif len(fields) == 3 and found:  # noqa: PLR2004
                 found[-1][1].append(fields)
-        return found
+        return [(name, inputs) for name, inputs in found if self.name(key, inputs) == name]
 
     def add(self, key: str, inputs: "list[list[str]]", result: Result) -> None:
         """Store a result, and then list it in the manifest."""
         lines = [" ".join(fields) for fields in inputs]
-        name = sha256("\n".join([key, *lines]).encode(errors="surrogateescape")).hexdigest()
+        name = self.name(key, inputs)
         for each in (key, name):
             os.makedirs(path.dirname(self.path_of(each)), exist_ok=True)
         write(self.path_of(name), result.pack())
