@@ -1,0 +1,92 @@
+"""A small disk for the data of a BuildKit, which can be filled up: a loop device."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripts.core import process
+from scripts.core.console import UserError
+from scripts.images.sizes import GIGABYTE
+
+BYTES = 10 * GIGABYTE
+"""The size of the disk. The file is sparse: it takes as much as the builds write."""
+_CHUNK = 2**20
+
+
+@dataclass(frozen=True)
+class Disk:
+    """A file system in a file."""
+
+    directory: Path
+    """The directory with the file, and the mount point."""
+
+    @property
+    def mount(self) -> Path:
+        """The mount point."""
+        return self.directory / "disk"
+
+    @property
+    def ballast(self) -> Path:
+        """The file that fills the disk up."""
+        return self.mount / "ballast"
+
+    def fill(self) -> int:
+        """Fill the disk up; return the bytes that this took."""
+        with self.ballast.open("wb") as file:
+            free = shutil.disk_usage(self.mount).free
+            if free:
+                os.posix_fallocate(file.fileno(), 0, free)
+            try:  # the file system may have had more than it said
+                while True:
+                    os.posix_fallocate(file.fileno(), file.seek(0, os.SEEK_END), _CHUNK)
+            except OSError:
+                return self.ballast.stat().st_size
+
+    def free(self) -> None:
+        """Remove what fills the disk up."""
+        self.ballast.unlink(missing_ok=True)
+
+
+@contextmanager
+def mounted(directory: Path) -> Iterator[Disk]:
+    """Make and mount a disk in a directory, and remove it.
+
+    Raises:
+        UserError: the disk cannot be made or mounted.
+    """
+    disk = Disk(directory)
+    disk.mount.mkdir(parents=True)
+    image = directory / "disk.img"
+    with image.open("wb") as file:
+        file.truncate(BYTES)
+    try:
+        _run("mkfs.ext4", "-q", "-m", "0", str(image))
+        _run("mount", "-o", "loop", str(image), str(disk.mount))
+        try:
+            yield disk
+        finally:
+            unmount(disk.mount)
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def unmount(directory: Path) -> None:
+    """Unmount a directory, and first all that is mounted below it, as by a killed daemon."""
+    mounts = Path("/proc/self/mounts").read_text().splitlines()
+    points = [Path(line.split()[1]) for line in mounts]
+    for point in reversed(points):
+        if point == directory or directory in point.parents:
+            process.run("umount", "--lazy", str(point))
+
+
+def _run(*command: str) -> None:
+    done = process.run(*command)
+    if done.returncode:
+        raise UserError(
+            "cannot make a disk for the faults",
+            f"`{' '.join(command[:2])}`: {done.stderr.strip()}",
+            "It requires root, e2fsprogs and loop devices.",
+        )

@@ -1,0 +1,196 @@
+"""The faults. Each is planted before a build, or strikes while it compiles."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from scripts.core.paths import RECORDS
+from scripts.faults import damage
+from scripts.faults.victim import Victim, symbol
+
+
+class Fault:
+    """A fault; the methods of this class plant nothing."""
+
+    name = ""
+    """Its name on the command line."""
+    what = ""
+    """What is planted, for the list and the table."""
+    cold = False
+    """Whether the disturbed build begins with empty cache mounts, and compiles everything."""
+    every_step = False
+    """Whether all layers are removed before the disturbed build, so that every step runs again."""
+    strikes_after: int | None = None
+    """The number of compilers that run before `strike`; None if the fault is planted earlier."""
+    errors: Sequence[str] = ()
+    """The disturbed build fails, with one of these texts; if there are none, it succeeds."""
+    edits: Sequence[str] = ("",)
+    """What is added to the library by each of the disturbed builds, which run at once."""
+
+    def plant(self, victim: Victim) -> str:  # noqa: ARG002
+        """Plant the fault before the disturbed builds; return what was planted, in words."""
+        return ""
+
+    def strike(self, victim: Victim) -> str:  # noqa: ARG002
+        """Plant the fault during the disturbed builds; return what was planted, in words."""
+        return ""
+
+    def without_effect(self) -> str:
+        """Return why the disturbed builds cannot have met the fault; empty if they did."""
+        return ""
+
+    def mend(self, victim: Victim) -> None:
+        """Do what somebody does after the fault, such as to free the disk."""
+
+
+class Killed(Fault):
+    """The daemon is killed; what it started may go on for a while."""
+
+    name, what = "killed", "BuildKit is killed (SIGKILL) in the middle of a compile"
+    cold, strikes_after = True, 20
+    errors = ("EOF", "closing transport", "transport is closing", "connection re")
+
+    def strike(self, victim: Victim) -> str:
+        """Kill the daemon."""
+        victim.kill()
+        return f"after {victim.look()} compilers"
+
+    def mend(self, victim: Victim) -> None:
+        """Start it again at once."""
+        victim.revive()
+
+
+class DiskFull(Fault):
+    """The disk with the builder's data fills up, by something else."""
+
+    name, what = "disk-full", "the disk fills up in the middle of a compile"
+    cold, strikes_after = True, 20
+    errors = ("no space left", "No space left")
+
+    def strike(self, victim: Victim) -> str:
+        """Fill the disk."""
+        return f"with {victim.disk.fill() / 1e9:.1f} GB, after {len(victim.compiled)} compilers"
+
+    def mend(self, victim: Victim) -> None:
+        """Free the disk."""
+        victim.disk.free()
+
+
+class _Damage(Fault):
+    """Files of the cache mounts are damaged."""
+
+    every_step = True
+
+    def __init__(self) -> None:
+        self.damaged: dict[str, dict[Path, str]] = {}
+
+    def files(self, victim: Victim) -> Mapping[str, Sequence[Path]]:
+        """Return the files by kind."""
+        raise NotImplementedError
+
+    def plant(self, victim: Victim) -> str:
+        """Damage some files of each kind."""
+        planted = []
+        for kind, files in self.files(victim).items():
+            self.damaged[kind] = damage.damage(damage.spread(files))
+            planted.append(f"{len(self.damaged[kind])} of {len(files)} {kind}")
+        return ", ".join(planted)
+
+    def without_effect(self) -> str:
+        """Return the kinds of which no damaged file was replaced, so that nothing read them."""
+        unread = [kind for kind, files in self.damaged.items() if not damage.replaced(files)]
+        return f"no damaged file was replaced: {', '.join(unread)}" if unread else ""
+
+
+class Objects(_Damage):
+    """Results and manifests of the compiler caches are damaged."""
+
+    name = "objects"
+    what = "results and manifests of ccache and depcache: a byte flipped, cut in half, or empty"
+
+    def files(self, victim: Victim) -> Mapping[str, Sequence[Path]]:
+        """Return the files of ccache and depcache."""
+        stores = damage.mounts(victim.root, having="depcache")
+        return {
+            "results of ccache": [f for s in stores for f in damage.ccache_objects(s, "R")],
+            "manifests of ccache": [f for s in stores for f in damage.ccache_objects(s, "M")],
+            "files of depcache": [f for s in stores for f in damage.depcache_objects(s)],
+        }
+
+
+class Packages(_Damage):
+    """Debian packages in apt's cache are damaged."""
+
+    name, what = "packages", "Debian packages in apt's cache: a byte flipped, cut in half, or empty"
+
+    def files(self, victim: Victim) -> Mapping[str, Sequence[Path]]:
+        """Return the packages."""
+        stores = damage.mounts(victim.root, having="archives")
+        return {"packages": [f for s in stores for f in damage.packages(s)]}
+
+
+class AtOnce(Fault):
+    """Two builds of the image run at once, with empty and shared cache mounts."""
+
+    name = "at-once"
+    what = "two builds of one image at once, each with another edit of libvmaf"
+    cold = True
+    edits = ("a", "b")
+
+    def plant(self, victim: Victim) -> str:  # noqa: ARG002
+        """Name the edits."""
+        return f"edits {' and '.join(map(symbol, self.edits))}"
+
+
+class Clock(Fault):
+    """The clock jumps between two builds: everything on the disk is of another time."""
+
+    name = "clock"
+    what = (
+        "files of the compiler cache and of apt's caches, the base and records of builds, "
+        f"dated {damage.PAST:%Y} and {damage.FUTURE:%Y} in turn"
+    )
+    every_step = True
+
+    def __init__(self) -> None:
+        """Plant nothing yet."""
+        self.records: list[Path] = []
+
+    def plant(self, victim: Victim) -> str:
+        """Date the files, and add records of builds in the past and in the future."""
+        stores = [
+            store
+            for name in ("depcache", "archives", "lists")
+            for store in damage.mounts(victim.root, having=name)
+        ]
+        files = [file for store in stores for file in sorted(store.rglob("*"))]
+        damage.date([*files, *(RECORDS / "bootstrap").glob("*.tar")])
+        self.records = [
+            path
+            for moment in (damage.PAST, damage.FUTURE)
+            for path in copy_record(RECORDS / "records", moment)
+        ]
+        return f"{len(files)} files in {len(stores)} cache mounts, {len(self.records)} records"
+
+    def mend(self, victim: Victim) -> None:  # noqa: ARG002
+        """Remove the records."""
+        for path in self.records:
+            path.unlink()
+
+
+def copy_record(directory: Path, moment: datetime) -> list[Path]:
+    """Copy the latest record of a build as one of another time; return the copy."""
+    latest = sorted(directory.glob("*.json"))[-1:]
+    copies = []
+    for path in latest:
+        document = json.loads(path.read_text())
+        document["started"] = moment.isoformat()
+        copy = directory / f"{moment:%Y%m%dT%H%M%S}.000Z-{path.name.partition('-')[2]}"
+        copy.write_text(json.dumps(document))
+        copies.append(copy)
+    return copies
+
+
+FAULTS: Sequence[type[Fault]] = (Killed, DiskFull, AtOnce, Objects, Packages, Clock)
+"""The faults, in the order in which they are planted."""
