@@ -50,6 +50,10 @@ class Built:
         return not self.error
 
 
+Work = Callable[[Request], tuple[str, bool]]
+"""Runs a build; returns its error, or an empty string, and whether that is one for users."""
+
+
 def run_build(request: Request) -> tuple[str, bool]:
     """Build an image as the build sessions do; return the error and whether it is for users."""
     try:
@@ -67,24 +71,24 @@ def run_build(request: Request) -> tuple[str, bool]:
     return "", True
 
 
-def _child(request: Request, answer: Connection) -> None:
+def _child(work: Work, request: Request, answer: Connection) -> None:
     log = os.open(request.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
     for stream in (1, 2):
         os.dup2(log, stream)
-    error, in_words = run_build(request)
+    error, in_words = work(request)
     answer.send((error[-_LONGEST:], in_words))
 
 
 class Running:
     """A build that runs."""
 
-    def __init__(self, request: Request) -> None:
-        """Start the build."""
+    def __init__(self, request: Request, work: Work = run_build) -> None:
+        """Start the build; `work` is what the child process does."""
         context = multiprocessing.get_context("spawn")
         self.request = request
         self._answer, answer = context.Pipe(duplex=False)
         self._begin = time.monotonic()
-        self._child = context.Process(target=_child, args=(request, answer))
+        self._child = context.Process(target=_child, args=(work, request, answer))
         request.log.parent.mkdir(parents=True, exist_ok=True)
         self._child.start()
         answer.close()

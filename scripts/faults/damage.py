@@ -1,7 +1,7 @@
 """Damage the files of cache mounts in the data of a BuildKit."""
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -11,6 +11,7 @@ NUMBER = 24
 PAST, FUTURE = datetime(1990, 1, 1, tzinfo=UTC), datetime(2037, 1, 1, tzinfo=UTC)
 """The dates that files get alternately where the clock jumps."""
 _SNAPSHOTS = "runc-overlayfs/snapshots/snapshots/*/fs"
+_OWNED = "cache"  # where BuildKit stores a mount that has a uid
 
 
 def mounts(root: Path, *, having: str) -> list[Path]:
@@ -21,7 +22,8 @@ def mounts(root: Path, *, having: str) -> list[Path]:
         having: such as `depcache` for compiler caches, `archives` for apt's packages and `lists`
             for its index. Layers have none of these at their top.
     """
-    return sorted(path for path in root.glob(_SNAPSHOTS) if (path / having).exists())
+    tops = [top for path in root.glob(_SNAPSHOTS) for top in (path, path / _OWNED)]
+    return sorted(top for top in tops if (top / having).exists())
 
 
 def ccache_objects(mount: Path, kind: str) -> list[Path]:
@@ -47,6 +49,10 @@ def spread(files: Sequence[Path], number: int = NUMBER) -> list[Path]:
     return [files[int(at * step)] for at in range(min(number, len(files)))]
 
 
+Way = Callable[[bytes], bytes]
+"""Returns a damaged content."""
+
+
 def flip(content: bytes) -> bytes:
     """Return the content with one other byte, in the middle."""
     at = len(content) // 2
@@ -63,7 +69,7 @@ def empty(_content: bytes) -> bytes:
     return b""
 
 
-WAYS = (flip, cut, empty)
+WAYS: Sequence[Way] = (flip, cut, empty)
 """What happens to the files, in turn."""
 
 

@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from scripts.images.sizes import GIGABYTE
 
 BYTES = 10 * GIGABYTE
 """The size of the disk. The file is sparse: it takes as much as the builds write."""
-_CHUNK = 2**20
+_PIECES = (2**30, 2**24, 2**16)
 
 
 @dataclass(frozen=True)
@@ -35,15 +35,14 @@ class Disk:
 
     def fill(self) -> int:
         """Fill the disk up; return the bytes that this took."""
+        end = 0
         with self.ballast.open("wb") as file:
-            free = shutil.disk_usage(self.mount).free
-            if free:
-                os.posix_fallocate(file.fileno(), 0, free)
-            try:  # the file system may have had more than it said
-                while True:
-                    os.posix_fallocate(file.fileno(), file.seek(0, os.SEEK_END), _CHUNK)
-            except OSError:
-                return self.ballast.stat().st_size
+            for size in _PIECES:
+                with suppress(OSError):
+                    while True:
+                        os.posix_fallocate(file.fileno(), end, size)
+                        end += size
+        return end
 
     def free(self) -> None:
         """Remove what fills the disk up."""
