@@ -1,13 +1,19 @@
 """The faults. Each is planted before a build, or strikes while it compiles."""
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
 from scripts.core.paths import RECORDS
 from scripts.faults import damage
+from scripts.faults.store import Behaviour, Store
 from scripts.faults.victim import Victim, symbol
+
+REMOTE_CACHE = "VMAF_REMOTE_CACHE"
+"""The environment variable with the address of the remote compile cache."""
+_REQUESTS = 40  # the answers of a store before it misbehaves, fewer than the compilers that ask
 
 
 class Fault:
@@ -192,5 +198,72 @@ def copy_record(directory: Path, moment: datetime) -> list[Path]:
     return copies
 
 
-FAULTS: Sequence[type[Fault]] = (Killed, DiskFull, AtOnce, Objects, Packages, Clock)
+class _RemoteStore(Fault):
+    """The remote compile cache misbehaves during the disturbed build."""
+
+    cold = True
+    behaviour: Behaviour = "answers"
+
+    def __init__(self) -> None:
+        """Plant nothing yet."""
+        self.store: Store | None = None
+
+    def plant(self, victim: Victim) -> str:  # noqa: ARG002
+        """Start the store, and pass its address to the builds."""
+        self.store = Store(self.behaviour, _REQUESTS)
+        os.environ[REMOTE_CACHE] = self.store.address
+        return f"after {_REQUESTS} requests"
+
+    def without_effect(self) -> str:
+        """Return that the builds did not use the store, or not when it misbehaved."""
+        used = self.store.requests if self.store else 0
+        if self.store and self.store.misbehaved:
+            return ""
+        return f"the store was asked {used} times, and never misbehaved"
+
+    def mend(self, victim: Victim) -> None:  # noqa: ARG002
+        """Build without a remote cache from now on."""
+        os.environ.pop(REMOTE_CACHE, None)
+        if self.store:
+            self.store.stop()
+
+
+class StoreDies(_RemoteStore):
+    """The remote store ends in the middle of a build."""
+
+    name, what = "store-dies", "the remote compile cache ends in the middle of a build"
+    behaviour = "dies"
+
+
+class StoreHangs(_RemoteStore):
+    """The remote store accepts connections, but answers no more."""
+
+    name, what = "store-hangs", "the remote compile cache stops to answer in the middle of a build"
+    behaviour = "hangs"
+
+
+class StorePoisoned(_RemoteStore):
+    """A remote store returns damaged values."""
+
+    name = "store-poisoned"
+    what = "every value in the remote compile cache: a byte flipped, cut in half, or empty"
+
+    def plant(self, victim: Victim) -> str:
+        """Fill the store by another build, and damage everything in it."""
+        super().plant(victim)
+        victim.build(f"{self.name}-fill", f"{self.name}-fill")
+        return f"{self.store.poison()} values" if self.store and self.store.values else ""
+
+
+FAULTS: Sequence[type[Fault]] = (
+    Killed,
+    DiskFull,
+    AtOnce,
+    Objects,
+    Packages,
+    Clock,
+    StoreDies,
+    StoreHangs,
+    StorePoisoned,
+)
 """The faults, in the order in which they are planted."""

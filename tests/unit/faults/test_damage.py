@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from scripts.faults import damage
-from scripts.faults.faults import Clock, Objects, Packages, copy_record
+from scripts.faults.faults import REMOTE_CACHE, Clock, Objects, Packages, StoreHangs, copy_record
 from scripts.faults.victim import Victim
 
 CONTENT = b"0123456789"
@@ -156,3 +156,19 @@ def test_clock_dates_the_mounts(
 def test_no_record_is_copied_if_there_is_none(tmp_path: Path) -> None:
     """The first run of a checkout has no record that could be copied."""
     assert copy_record(tmp_path, damage.PAST) == []
+
+
+def test_store_that_nothing_asks_has_no_effect(
+    victim: Victim, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A remote store that no build asked is reported; later builds do not get its address."""
+    monkeypatch.delenv(REMOTE_CACHE, raising=False)
+    fault = StoreHangs()
+    assert fault.plant(victim) == "after 40 requests"
+    assert fault.store
+    assert os.environ[REMOTE_CACHE] == fault.store.address
+    assert fault.without_effect() == "the store was asked 0 times, and never misbehaved"
+    fault.store.misbehaved = 1
+    assert not fault.without_effect()
+    fault.mend(victim)
+    assert REMOTE_CACHE not in os.environ
