@@ -9,7 +9,7 @@ from pathlib import Path
 from scripts.core.paths import RECORDS
 from scripts.faults import damage
 from scripts.faults.store import Behaviour, Store
-from scripts.faults.victim import Victim, symbol
+from scripts.faults.victim import WARM, Victim, symbol
 
 REMOTE_CACHE = "VMAF_REMOTE_CACHE"
 """The environment variable with the address of the remote compile cache."""
@@ -255,6 +255,33 @@ class StorePoisoned(_RemoteStore):
         return f"{self.store.poison()} values" if self.store and self.store.values else ""
 
 
+class HalfArchive(Fault):
+    """An archive of the cache mounts was written in part, and is loaded before a build."""
+
+    name, what = "half-archive", "an archive of the cache mounts of which half was written"
+    cold = True
+
+    def __init__(self) -> None:
+        """Plant nothing yet."""
+        self.loaded = False
+
+    def plant(self, victim: Victim) -> str:
+        """Save the warm mounts, cut the largest file of the archive, and load it."""
+        directory = victim.disk.directory / "archive"
+        if victim.cli("cache", "save", str(directory), "--namespace", WARM):
+            return ""
+        blobs = [path for path in directory.rglob("*") if path.is_file()]
+        largest = max(blobs, key=lambda path: path.stat().st_size)
+        largest.write_bytes(damage.cut(largest.read_bytes()))
+        code = victim.cli("cache", "load", str(directory), "--namespace", self.name)
+        self.loaded = not code
+        return f"{largest.stat().st_size / 1e6:.0f} MB of it; loading it exits with {code}"
+
+    def without_effect(self) -> str:
+        """Return that the archive was accepted."""
+        return "half of an archive was loaded without an error" if self.loaded else ""
+
+
 FAULTS: Sequence[type[Fault]] = (
     Killed,
     DiskFull,
@@ -262,6 +289,7 @@ FAULTS: Sequence[type[Fault]] = (
     Objects,
     Packages,
     Clock,
+    HalfArchive,
     StoreDies,
     StoreHangs,
     StorePoisoned,

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,7 +14,7 @@ from tempfile import mkdtemp
 from scripts.contents.listing import Entry
 from scripts.core import process
 from scripts.core.console import UserError, say
-from scripts.core.paths import RECORDS
+from scripts.core.paths import RECORDS, ROOT
 from scripts.engine import buildkitd
 from scripts.faults import artefacts, building, disk
 from scripts.faults.building import Built, Request
@@ -150,6 +151,11 @@ class Victim:
             say(f"faults: built in {built.seconds:.0f} s")
             self._cold[edit] = artefacts.of_image(built.request.tag)
         return self._cold[edit]
+
+    def cli(self, *arguments: str) -> int:
+        """Run a verb of the command line on the builder; return its exit status."""
+        command = [sys.executable, "-m", "scripts.cli", *arguments]
+        return process.run_logged(*command, log=DIRECTORY / "logs" / "cli.log", cwd=ROOT)
 
     def remove_images(self) -> None:
         """Remove the images of the builds from the engine."""

@@ -8,7 +8,16 @@ from pathlib import Path
 import pytest
 
 from scripts.faults import damage
-from scripts.faults.faults import REMOTE_CACHE, Clock, Objects, Packages, StoreHangs, copy_record
+from scripts.faults.disk import Disk
+from scripts.faults.faults import (
+    REMOTE_CACHE,
+    Clock,
+    HalfArchive,
+    Objects,
+    Packages,
+    StoreHangs,
+    copy_record,
+)
 from scripts.faults.victim import Victim
 
 CONTENT = b"0123456789"
@@ -172,3 +181,34 @@ def test_store_that_nothing_asks_has_no_effect(
     assert not fault.without_effect()
     fault.mend(victim)
     assert REMOTE_CACHE not in os.environ
+
+
+@pytest.mark.parametrize(
+    ("codes", "problem"),
+    [
+        ({"save": 1}, ""),
+        ({"save": 0, "load": 1}, ""),
+        ({"save": 0, "load": 0}, "half of an archive was loaded without an error"),
+    ],
+)
+def test_half_of_an_archive_must_be_refused(
+    codes: dict[str, int], problem: str, victim: Victim, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The largest file of an archive is cut; it is reported if the archive is loaded anyway."""
+
+    def cli(_verb: str, action: str, directory: str, *_: str) -> int:
+        path = Path(directory, "blobs", "largest")
+        if action == "save":
+            path.parent.mkdir(parents=True)
+            path.write_bytes(CONTENT)
+            (path.parent / "index.json").write_bytes(b"{}")
+        else:
+            assert path.read_bytes() == CONTENT[:5]
+        return codes[action]
+
+    victim.disk = Disk(victim.root.parent)
+    monkeypatch.setattr(victim, "cli", cli)
+    fault = HalfArchive()
+    planted = fault.plant(victim)  # nothing is planted without an archive
+    assert bool(planted) == ("load" in codes)
+    assert fault.without_effect() == problem
