@@ -54,8 +54,14 @@ def mounted(directory: Path) -> Iterator[Disk]:
     """Make and mount a disk in a directory, and remove it.
 
     Raises:
-        UserError: the disk cannot be made or mounted.
+        UserError: there is no space for the disk, or it cannot be made or mounted.
     """
+    if (free := shutil.disk_usage(directory).free) < BYTES:
+        raise UserError(
+            "not enough disk space for the faults",
+            f"{free / GIGABYTE:.1f} GB are free in {directory.parent}",
+            f"Free {BYTES / GIGABYTE:.0f} GB, or set TMPDIR to a directory that has them.",
+        )
     disk = Disk(directory)
     disk.mount.mkdir(parents=True)
     image = directory / "disk.img"

@@ -174,7 +174,7 @@ def victim(image: str) -> Iterator[Victim]:
     for old in (source, DIRECTORY / "logs", DIRECTORY / "trees"):
         shutil.rmtree(old, ignore_errors=True)
     DIRECTORY.mkdir(parents=True, exist_ok=True)
-    place = Path(mkdtemp(prefix="vmaf-faults-", dir="/var/tmp"))
+    place = Path(mkdtemp(prefix="vmaf-faults-"))
     with (
         disk.mounted(place) as small,
         buildkitd.worker(BUILDER, small.mount / "buildkit") as worker,

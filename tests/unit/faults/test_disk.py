@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from scripts.core.console import UserError
+from scripts.faults import disk
 from scripts.faults.disk import Disk
 
 
@@ -18,10 +20,18 @@ def test_disk_is_filled_and_freed(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         os.truncate(descriptor, offset + length)
 
     monkeypatch.setattr(os, "posix_fallocate", allocate)
-    disk = Disk(tmp_path)
-    disk.mount.mkdir()
-    assert disk.fill() == capacity - 100
-    assert disk.ballast.exists()
-    disk.free()
-    assert not disk.ballast.exists()
-    disk.free()
+    small = Disk(tmp_path)
+    small.mount.mkdir()
+    assert small.fill() == capacity - 100
+    assert small.ballast.exists()
+    small.free()
+    assert not small.ballast.exists()
+    small.free()
+
+
+def test_disk_needs_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without space for the file, no disk is made."""
+    monkeypatch.setattr(disk, "BYTES", 2**62)
+    with pytest.raises(UserError, match="not enough disk space"), disk.mounted(tmp_path):
+        pass
+    assert not list(tmp_path.iterdir())
