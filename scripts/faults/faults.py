@@ -46,7 +46,7 @@ class Fault:
         """Return why the disturbed builds cannot have met the fault; empty if they did."""
         return ""
 
-    def mend(self, victim: Victim) -> None:
+    def repair(self, victim: Victim) -> None:
         """Do what somebody does after the fault, such as to free the disk."""
 
 
@@ -62,7 +62,7 @@ class Killed(Fault):
         victim.kill()
         return f"after {victim.look()} compilers"
 
-    def mend(self, victim: Victim) -> None:
+    def repair(self, victim: Victim) -> None:
         """Start it again at once."""
         victim.revive()
 
@@ -78,7 +78,7 @@ class DiskFull(Fault):
         """Fill the disk."""
         return f"with {victim.disk.fill() / 1e9:.1f} GB, after {len(victim.compiled)} compilers"
 
-    def mend(self, victim: Victim) -> None:
+    def repair(self, victim: Victim) -> None:
         """Free the disk."""
         victim.disk.free()
 
@@ -179,7 +179,7 @@ class Clock(Fault):
         ]
         return f"{len(files)} files in {len(stores)} cache mounts, {len(self.records)} records"
 
-    def mend(self, victim: Victim) -> None:  # noqa: ARG002
+    def repair(self, victim: Victim) -> None:  # noqa: ARG002
         """Remove the records."""
         for path in self.records:
             path.unlink()
@@ -221,7 +221,7 @@ class _RemoteStore(Fault):
             return ""
         return f"the store was asked {used} times, and never misbehaved"
 
-    def mend(self, victim: Victim) -> None:  # noqa: ARG002
+    def repair(self, victim: Victim) -> None:  # noqa: ARG002
         """Build without a remote cache from now on."""
         os.environ.pop(REMOTE_CACHE, None)
         if self.store:

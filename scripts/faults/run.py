@@ -43,7 +43,7 @@ class _Watch:
 
 
 def plant(fault: Fault, victim: Victim) -> Row:
-    """Plant a fault, build, mend what the fault broke, and build again.
+    """Plant a fault, build, repair what the fault broke, and build again.
 
     Raises:
         UserError: a cold build for the comparison failed.
@@ -63,7 +63,7 @@ def plant(fault: Fault, victim: Victim) -> Row:
     builds = building.together(requests, watch)
     row.planted = watch.planted
     row.without_effect = fault.without_effect()
-    fault.mend(victim)
+    fault.repair(victim)
     row.restarted = victim.revive()
     for built in builds:
         say(f"faults: {fault.name}: {built.error.splitlines()[0] if built.error else 'built'}")

@@ -158,7 +158,7 @@ def test_clock_dates_the_mounts(
     names = sorted(path.name for path in (tmp_path / "records").iterdir())
     assert names[0].startswith("19900101T000000.000Z-cpu")
     assert names[-1].startswith("20370101T000000.000Z-cpu")
-    fault.mend(victim)
+    fault.repair(victim)
     assert list((tmp_path / "records").iterdir()) == [record]
 
 
@@ -179,7 +179,7 @@ def test_store_that_nothing_asks_has_no_effect(
     assert fault.without_effect() == "the store was asked 0 times, and never misbehaved"
     fault.store.misbehaved = 1
     assert not fault.without_effect()
-    fault.mend(victim)
+    fault.repair(victim)
     assert REMOTE_CACHE not in os.environ
 
 

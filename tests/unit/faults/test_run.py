@@ -1,4 +1,4 @@
-"""Tests of the order in which a fault is planted, built with and mended; without builds."""
+"""Tests of the order in which a fault is planted, built with and repaired; without builds."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +14,7 @@ from scripts.faults.victim import Victim
 
 
 class _Striking(Fault):
-    """A fault that strikes, and is mended."""
+    """A fault that strikes, and is repaired."""
 
     name, what, cold, strikes_after = "striking", "something strikes", True, 2
     errors = ("EOF",)
@@ -26,8 +26,8 @@ class _Striking(Fault):
         self.events.append(f"strike after {len(victim.compiled)}")
         return "struck"
 
-    def mend(self, victim: Victim) -> None:  # noqa: ARG002
-        self.events.append("mend")
+    def repair(self, victim: Victim) -> None:  # noqa: ARG002
+        self.events.append("repair")
 
 
 class _Planted(Fault):
@@ -89,13 +89,13 @@ ERRORS = {"x/striking-disturbed:cpu": "the build failed: EOF"}
 
 
 def test_fault_strikes_once_while_compilers_run(events: list[str]) -> None:
-    """The fault strikes when enough compilers ran, and is mended before the next build."""
+    """The fault strikes when enough compilers ran, and is repaired before the next build."""
     row = run.plant(_Striking(events), _Idle(events))
     assert events == [
         "build striking-disturbed in striking",
         "strike after 2",
         "built",
-        "mend",
+        "repair",
         "build striking-next in striking",
         "built",
     ]
