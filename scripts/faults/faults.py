@@ -9,10 +9,8 @@ from pathlib import Path
 from scripts.core.paths import RECORDS
 from scripts.faults import damage
 from scripts.faults.store import Behaviour, Store
-from scripts.faults.victim import WARM, Victim, symbol
+from scripts.faults.victim import REMOTE_CACHE, WARM, Victim, symbol
 
-REMOTE_CACHE = "VMAF_REMOTE_CACHE"
-"""The environment variable with the address of the remote compile cache."""
 _REQUESTS = 40  # the answers of a store before it misbehaves, fewer than the compilers that ask
 
 

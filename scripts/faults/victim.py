@@ -23,6 +23,10 @@ from scripts.images import bases, export
 
 BUILDER = "vmaf-faults"
 DIRECTORY = RECORDS / "faults"
+REMOTE_CACHE = "VMAF_REMOTE_CACHE"
+"""The environment variable with the address of the remote compile cache."""
+WARMERS = (REMOTE_CACHE, "VMAF_CACHE_FROM", "VMAF_CACHE_TO")
+"""The environment variables with caches of other builders, with which no build would be cold."""
 WARM = "warm"
 """The namespace of the cache mounts that the reference build filled."""
 EDITED = "libvmaf/src/libvmaf.c"
@@ -179,6 +183,8 @@ def victim(image: str) -> Iterator[Victim]:
         disk.mounted(place) as small,
         buildkitd.worker(BUILDER, small.mount / "buildkit") as worker,
     ):
+        for name in WARMERS:
+            os.environ.pop(name, None)
         os.environ["BUILDX_BUILDER"] = BUILDER
         os.environ["VMAF_BASES"] = base_source = bases.choose()
         if base_source == "bootstrap":

@@ -10,7 +10,6 @@ import pytest
 from scripts.faults import damage
 from scripts.faults.disk import Disk
 from scripts.faults.faults import (
-    REMOTE_CACHE,
     Clock,
     HalfArchive,
     Objects,
@@ -18,7 +17,7 @@ from scripts.faults.faults import (
     StoreHangs,
     copy_record,
 )
-from scripts.faults.victim import Victim
+from scripts.faults.victim import REMOTE_CACHE, Victim
 
 CONTENT = b"0123456789"
 
