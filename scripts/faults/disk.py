@@ -79,12 +79,31 @@ def mounted(directory: Path) -> Iterator[Disk]:
 
 
 def unmount(directory: Path) -> None:
-    """Unmount a directory, and first all that is mounted below it, as by a killed daemon."""
-    mounts = Path("/proc/self/mounts").read_text().splitlines()
-    points = [Path(line.split()[1]) for line in mounts]
-    for point in reversed(points):
-        if point == directory or directory in point.parents:
-            process.run("umount", "--lazy", str(point))
+    """Unmount a disk, and first what a killed daemon left mounted of it, also elsewhere."""
+    for point in points(Path("/proc/self/mounts").read_text(), directory):
+        process.run("umount", "--lazy", str(point))
+        if directory not in (point, *point.parents):
+            with suppress(OSError):  # such as /tmp/buildkit-mount123/file
+                if point.is_file():
+                    point.unlink()
+                    point = point.parent
+                point.rmdir()
+
+
+def points(mounts: str, directory: Path) -> list[Path]:
+    """Return where a disk or parts of it are mounted, the latest first.
+
+    Args:
+        mounts: the content of /proc/self/mounts.
+        directory: the mount point of the disk.
+    """
+    lines = [line.split() for line in mounts.splitlines()]
+    devices = {source for source, target, *_ in lines if target == str(directory)}
+    return [
+        Path(target)
+        for source, target, _, options, *_ in reversed(lines)
+        if source in devices or f"{directory}/" in f"{target}/ {options}"
+    ]
 
 
 def _run(*command: str) -> None:
