@@ -86,8 +86,7 @@ def unmount(directory: Path) -> None:
             with suppress(OSError):  # such as /tmp/buildkit-mount123/file
                 if point.is_file():
                     point.unlink()
-                    point = point.parent
-                point.rmdir()
+                (point.parent if point.name == "file" else point).rmdir()
 
 
 def points(mounts: str, directory: Path) -> list[Path]:
