@@ -76,6 +76,7 @@ def _child(work: Work, request: Request, answer: Connection) -> None:
     for stream in (1, 2):
         os.dup2(log, stream)
     error, in_words = work(request)
+    print(error, end="", flush=True)
     answer.send((error[-_LONGEST:], in_words))
 
 
