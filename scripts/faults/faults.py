@@ -89,16 +89,17 @@ class _Damage(Fault):
     def __init__(self) -> None:
         self.damaged: dict[str, dict[Path, str]] = {}
 
-    def files(self, victim: Victim) -> Mapping[str, Sequence[Path]]:
-        """Return the files by kind."""
+    def files(self, victim: Victim) -> Mapping[str, Sequence[Sequence[Path]]]:
+        """Return the files by kind, those of each mount together."""
         raise NotImplementedError
 
     def plant(self, victim: Victim) -> str:
-        """Damage some files of each kind."""
+        """Damage some files of each kind in each mount, as any of them may be the one in use."""
         planted = []
-        for kind, files in self.files(victim).items():
-            self.damaged[kind] = damage.damage(damage.spread(files))
-            planted.append(f"{len(self.damaged[kind])} of {len(files)} {kind}")
+        for kind, stores in self.files(victim).items():
+            chosen = [file for files in stores for file in damage.spread(files)]
+            self.damaged[kind] = damage.damage(chosen)
+            planted.append(f"{len(self.damaged[kind])} of {sum(map(len, stores))} {kind}")
         return ", ".join(planted)
 
     def without_effect(self) -> str:
@@ -113,13 +114,13 @@ class Objects(_Damage):
     name = "objects"
     what = "results and manifests of ccache and depcache: a byte flipped, cut in half, or empty"
 
-    def files(self, victim: Victim) -> Mapping[str, Sequence[Path]]:
+    def files(self, victim: Victim) -> Mapping[str, Sequence[Sequence[Path]]]:
         """Return the files of ccache and depcache."""
         stores = damage.mounts(victim.root, having="depcache")
         return {
-            "results of ccache": [f for s in stores for f in damage.ccache_objects(s, "R")],
-            "manifests of ccache": [f for s in stores for f in damage.ccache_objects(s, "M")],
-            "files of depcache": [f for s in stores for f in damage.depcache_objects(s)],
+            "results of ccache": [damage.ccache_objects(store, "R") for store in stores],
+            "manifests of ccache": [damage.ccache_objects(store, "M") for store in stores],
+            "files of depcache": [damage.depcache_objects(store) for store in stores],
         }
 
 
@@ -128,10 +129,10 @@ class Packages(_Damage):
 
     name, what = "packages", "Debian packages in apt's cache: a byte flipped, cut in half, or empty"
 
-    def files(self, victim: Victim) -> Mapping[str, Sequence[Path]]:
+    def files(self, victim: Victim) -> Mapping[str, Sequence[Sequence[Path]]]:
         """Return the packages."""
         stores = damage.mounts(victim.root, having="archives")
-        return {"packages": [f for s in stores for f in damage.packages(s)]}
+        return {"packages": [damage.packages(store) for store in stores]}
 
 
 class AtOnce(Fault):
