@@ -100,6 +100,18 @@ def _layer(root: Path) -> Path:
     return path
 
 
+def test_files_of_each_mount_are_damaged(root: Path, victim: Victim) -> None:
+    """Builds in several namespaces have mounts of their own; each gets its damage."""
+    for number in (5, 6):
+        store = (
+            root / "runc-overlayfs" / "snapshots" / "snapshots" / f"{number}" / "fs" / "archives"
+        )
+        store.mkdir(parents=True)
+        for name in range(40):
+            (store / f"{name}.deb").write_bytes(CONTENT)
+    assert Packages().plant(victim) == "50 of 82 packages"
+
+
 def test_damaged_file_that_nothing_read_is_reported(victim: Victim) -> None:
     """A fault has no effect while all damaged files of a kind are as they were planted."""
     fault = Packages()
