@@ -60,10 +60,12 @@ def plant(fault: Fault, victim: Victim) -> Row:
         victim.request(f"{fault.name}-{edit or 'disturbed'}", namespace, edit)
         for edit in fault.edits
     ]
-    builds = building.together(requests, watch)
-    row.planted = watch.planted
-    row.without_effect = fault.without_effect()
-    fault.repair(victim)
+    try:
+        builds = building.together(requests, watch)
+        row.planted = watch.planted
+        row.without_effect = fault.without_effect()
+    finally:  # also on Ctrl-C, as some faults plant files in the checkout
+        fault.repair(victim)
     row.restarted = victim.revive()
     for built in builds:
         say(f"faults: {fault.name}: {built.error.splitlines()[0] if built.error else 'built'}")

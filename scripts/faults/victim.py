@@ -67,7 +67,7 @@ class Victim:
     source: Path
     """The tree of libvmaf that the builds compile."""
     compiled: set[int] = field(default_factory=set)
-    """The compilers that were seen since `fresh`."""
+    """The compilers that were seen during the build."""
     _cold: dict[str, dict[str, Entry]] = field(default_factory=dict)
     _tags: list[str] = field(default_factory=list)
 
@@ -75,10 +75,6 @@ class Victim:
     def root(self) -> Path:
         """The directory of the builder's data."""
         return self.worker.root
-
-    def fresh(self) -> None:
-        """Forget which compilers ran."""
-        self.compiled.clear()
 
     def look(self) -> int:
         """Look for compilers that run now; return how many were seen so far."""
