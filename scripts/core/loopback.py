@@ -22,9 +22,15 @@ def free_port() -> int:
         return port
 
 
-def start(command: Sequence[str], log: Path) -> process.Popen[bytes]:
-    """Start a program in the background, with its output in a log; Ctrl-C does not stop it."""
-    environment = {**process.environment(), "OTEL_TRACES_EXPORTER": "none"}
+def start(command: Sequence[str], log: Path, **variables: str) -> process.Popen[bytes]:
+    """Start a program in the background, with its output in a log; Ctrl-C does not stop it.
+
+    Args:
+        command: the program and its arguments.
+        log: the file that gets its output.
+        variables: additional environment variables.
+    """
+    environment = {**process.environment(), "OTEL_TRACES_EXPORTER": "none", **variables}
     return process.start_daemon(*command, log=log, env=environment)
 
 

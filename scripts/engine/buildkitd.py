@@ -86,12 +86,13 @@ class Worker:
             UserError: the program cannot be compiled, or does not answer.
         """
         self.port = self.port or loopback.free_port()
-        self.directory.mkdir(parents=True, exist_ok=True)
+        temporary = self.directory / "tmp"  # where it mounts layers; a killed one leaves mounts
+        temporary.mkdir(parents=True, exist_ok=True)
         config = self.directory / "buildkitd.toml"
         config.write_text(f"{self.settings}[worker.oci]\n  gc = false\n")
         command = [str(program()), "--addr", f"tcp://127.0.0.1:{self.port}"]
         command += ["--config", str(config), "--root", str(self.root), "--oci-worker-net=host"]
-        self.child = loopback.start(command, self.log)
+        self.child = loopback.start(command, self.log, TMPDIR=str(temporary))
         loopback.wait(self.port, self.log)
 
     def stop(self) -> None:
@@ -106,8 +107,14 @@ class Worker:
         Raises:
             UserError: buildx failed.
         """
-        chosen = [f"--filter={text}" for text in filters]
-        _run("docker", "buildx", "prune", f"--builder={self.builder}", "--all", "--force", *chosen)
+        command = ("docker", "buildx", "prune", f"--builder={self.builder}", "--all", "--force")
+        done = process.run(*command, *(f"--filter={text}" for text in filters))
+        if done.returncode:
+            raise UserError(
+                f"cannot prune the builder {self.builder}",
+                done.stderr.strip()[-500:],
+                f"Its log is {self.log}.",
+            )
 
 
 @contextmanager

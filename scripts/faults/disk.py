@@ -79,14 +79,9 @@ def mounted(directory: Path) -> Iterator[Disk]:
 
 
 def unmount(directory: Path) -> None:
-    """Unmount a disk, and first what a killed daemon left mounted of it, also elsewhere."""
+    """Unmount a disk, and first all that a killed daemon left mounted of it."""
     for point in points(Path("/proc/self/mounts").read_text(), directory):
         process.run("umount", "--lazy", str(point))
-        if directory not in (point, *point.parents):
-            with suppress(OSError):  # such as /tmp/buildkit-mount123/file
-                if point.is_file():
-                    point.unlink()
-                (point.parent if point.name == "file" else point).rmdir()
 
 
 def points(mounts: str, directory: Path) -> list[Path]:
