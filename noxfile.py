@@ -161,6 +161,12 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def faults(session: nox.Session) -> None:
+    """Plant faults on real builds, and check what follows (NAME, --image cpu, --list)."""
+    _run(session, "test", "faults")
+
+
+@nox.session(default=False)
 def report(session: nox.Session) -> None:
     """Write build/report.html: where the time of builds went, hit rates, sizes, bench results."""
     _run(session, "report", "report")

@@ -4,13 +4,10 @@ A cold build does not empty any cache. It is cold because its base image contain
 and because its cache mounts have a separate namespace.
 """
 
-import json
 import os
 import shutil
-import tarfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,19 +17,16 @@ from scripts.bench.registry import BASES
 from scripts.bench.scenarios import COLD, Scenario
 from scripts.bench.session import DIRECTORY, Session, State
 from scripts.buildkit import failure, progress
-from scripts.core import git
 from scripts.core.console import say
-from scripts.core.paths import RECORDS, ROOT
+from scripts.core.paths import ROOT
 from scripts.dockerfile import parser
-from scripts.images import bases, build, remote_cache
+from scripts.images import bases, build, export, remote_cache
 from scripts.images.overlay import overlay as machine_overlay
 
 TAGS = "vmaf-bench"
 """The repository of the contenders' images, which is not used for the project's images."""
 BASE_MARKER = "etc/vmaf-bench"
 """The file that makes a base image unique."""
-SOURCES = {"libvmaf": "libvmaf-source", "ffmpeg": "ffmpeg-source"}
-"""The stage with the source tree of each project, which a named context replaces."""
 
 # The content of a file that Debian's container images have and a bootstrapped base lacks.
 _DOCKER_CLEAN = """\
@@ -82,7 +76,7 @@ def prepare(
         shutil.rmtree(copy, ignore_errors=True)
         shutil.copytree(sources[scenario.project], copy, symlinks=True)
         edits.edit_source(copy, scenario.file, state.nonce)
-        contexts[SOURCES[scenario.project]] = str(copy)
+        contexts[export.SOURCES[scenario.project]] = str(copy)
     return state, contexts
 
 
@@ -222,25 +216,7 @@ def source_tree(session: Session, project: str) -> Path:
         UserError: the stage that fetches it cannot be built.
     """
     directory = DIRECTORY / "sources" / f"{session.run.name}-{project}"
-    if directory.exists():
-        return directory
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    bake_file = machine_overlay(
-        _directory(), base_source=session.base_source, environment=_settings()
-    )
-    bake_file["target"]["bench-source"] = {
-        "inherits": ["_production"],
-        "target": SOURCES[project],
-        # A single file, as buildx 0.13 may hang while it writes thousands of files.
-        "output": [f"type=tar,dest={directory}.tar"],
-    }
-    bake_or_raise(session, bake_file, ["bench-source"], f"{project}-source")
-    part = Path(f"{directory}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    with tarfile.open(f"{directory}.tar") as archive:
-        archive.extractall(part, filter="tar")
-    part.rename(directory)
-    Path(f"{directory}.tar").unlink()
+    export.source_tree(project, directory, session.base_source)
     return directory
 
 
@@ -279,16 +255,11 @@ def bake(
     name: str,
 ) -> progress.Outcome:
     """Run bake in a directory with an additional bake file; `name` is part of the log's name."""
-    file = _directory() / "overlay.json"
-    file.write_text(json.dumps(bake_file))
-    command = ["docker", "buildx", "bake", "--progress=rawjson"]
-    for path in (*bases.OVERLAYS[session.base_source], str(file)):
-        command += ["--file", path]
-    log = RECORDS / "logs" / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-bench-{name}.log"
-    environment = {
-        **os.environ,
-        "SOURCE_DATE_EPOCH": git.epoch(os.environ),
-        # buildx would also load the stages that are named contexts, as they set no output.
-        "BUILDX_NO_DEFAULT_LOAD": "1",
-    }
-    return progress.follow([*command, *arguments], cwd=directory, env=environment, log=log)
+    return export.bake(
+        bake_file,
+        arguments,
+        name=f"bench-{name}",
+        file=_directory() / "overlay.json",
+        base_source=session.base_source,
+        cwd=directory,
+    )

@@ -5,13 +5,14 @@ of configure and of the links. It uses the caches of the project, so that compil
 no time.
 """
 
-from scripts.bench.builds import SOURCES, image
+from scripts.bench.builds import image
 from scripts.bench.contenders import LIMIT_CONTENDER
 from scripts.bench.results import LIMIT, PROJECT, Run
 from scripts.bench.scenarios import SCENARIOS, Scenario
 from scripts.bench.session import Session
 from scripts.buildkit import records
 from scripts.core.console import UserError
+from scripts.images import export
 
 KINDS = ("configure", "link", "install")
 """The kinds of work in a compile step that no cache can avoid."""
@@ -26,14 +27,14 @@ def measure(session: Session, target: str) -> None:
     outcome, _ = image(session, Scenario(LIMIT, "", target), LIMIT_CONTENDER)
     for stage in records.stages(outcome.build):
         project = stage.name.removesuffix(f"-{target}")
-        if project in SOURCES and (clock := stage.measurements.limit):
+        if project in export.SOURCES and (clock := stage.measurements.limit):
             rest = max(step.seconds for step in stage.steps.values()) - clock.until
             session.run.limits[f"{project}-{target}"] = {
                 "configure": clock.configure,
                 "link": clock.link,
                 "install": round(max(rest, 0.0), 2),
             }
-    if not all(f"{project}-{target}" in session.run.limits for project in SOURCES):
+    if not all(f"{project}-{target}" in session.run.limits for project in export.SOURCES):
         raise UserError(
             "cannot measure the limit",
             f"the compile steps of {target} did not print the durations of their links",

@@ -7,29 +7,22 @@ programs when it ends.
 
 import os
 import shutil
-import socket
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import requests
-from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
-from scripts.core import process
+from scripts.core import loopback, process
 from scripts.core.console import UserError, say
 from scripts.core.paths import cache_dir
+from scripts.engine import buildkitd
 
-BUILDKIT = "github.com/moby/buildkit/cmd/buildkitd@v0.13.2"
-"""The BuildKit release in Debian's Docker Engine 26.1."""
-NEWER_BUILDKIT = "v0.34.2"
-"""The release of BuildKit that the tests use as a newer worker."""
 BUILDER = "vmaf-bench"
 BASES, LAYERS = "vmaf-bench-base", "vmaf-bench"
 """The repositories of base images and of cached layers."""
 BRANCH = "-branch"
-TIMEOUT_SECONDS = 60
-"""The timeout in seconds for the start and the end of a program."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +45,7 @@ class Registry:
         with requests.Session() as session:
             session.trust_env = False  # a proxy cannot connect to the loopback of this machine
             url = f"http://{self.address}/v2/{repository}/tags/list"
-            answer = session.get(url, timeout=TIMEOUT_SECONDS)
+            answer = session.get(url, timeout=loopback.TIMEOUT_SECONDS)
             return set(answer.json()["tags"] or ()) if answer.ok else set()
 
     def arguments(self, target: str) -> list[str]:
@@ -96,35 +89,7 @@ def programs() -> tuple[Path, Path]:
     if os.geteuid():
         raise _error("it requires root")
     registry = Path(shutil.which("docker-registry") or _unpacked("docker-registry"))
-    directory = cache_dir("buildkit")
-    buildkit = Path(shutil.which("buildkitd") or directory / "buildkitd")
-    if not buildkit.exists():
-        say(f"registry: compiling {BUILDKIT}")
-        _run("go", "install", BUILDKIT, env={"GOBIN": str(directory)})
-    return registry, buildkit
-
-
-def newer_buildkit() -> Path:
-    """Return the buildkitd of `NEWER_BUILDKIT`; compile it if it is not in the user's cache.
-
-    `go install` refuses the module because of its exclude directives, which do not count in a
-    module that only requires it.
-
-    Raises:
-        UserError: it cannot be compiled.
-    """
-    directory = cache_dir("buildkit") / NEWER_BUILDKIT
-    program = directory / "buildkitd"
-    if not program.exists():
-        say(f"registry: compiling BuildKit {NEWER_BUILDKIT}")
-        directory.mkdir(exist_ok=True)
-        module = "github.com/moby/buildkit"
-        (directory / "go.mod").write_text(
-            f"module worker\n\ngo 1.26\n\nrequire {module} {NEWER_BUILDKIT}\n"
-        )
-        command = ("go", "build", "-mod=mod", "-trimpath", f"-o={program}")
-        _run(*command, f"{module}/cmd/buildkitd", cwd=directory, env={"CGO_ENABLED": "0"})
-    return program
+    return registry, buildkitd.program()
 
 
 def _unpacked(package: str) -> Path:
@@ -140,13 +105,13 @@ def _unpacked(package: str) -> Path:
     return program
 
 
-def _run(*command: str, cwd: Path | None = None, env: dict[str, str] | None = None) -> None:
+def _run(*command: str, cwd: Path | None = None) -> None:
     """Run a program.
 
     Raises:
         UserError: the program is not installed, or failed.
     """
-    done = process.run(*command, cwd=cwd, env={**process.environment(), **(env or {})})
+    done = process.run(*command, cwd=cwd)
     if done.returncode:
         raise _error(f"`{' '.join(command[:3])}`: {done.stderr.strip()[-500:]}")
 
@@ -167,78 +132,17 @@ def serve(directory: Path) -> Iterator[Registry]:
     Raises:
         UserError: a program cannot be downloaded, or does not start.
     """
-    registry, buildkit = programs()
-    ports = [free_port(), free_port()]
-    address, builder = (f"127.0.0.1:{port}" for port in ports)
+    registry, _ = programs()
+    port = loopback.free_port()
+    address = f"127.0.0.1:{port}"
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "registry.yml").write_text(
         f"version: 0.1\nhttp: {{addr: '{address}'}}\n"
         f"storage: {{filesystem: {{rootdirectory: '{directory}/registry'}}}}\n"
     )
-    (directory / "buildkitd.toml").write_text(
-        f'[registry."{address}"]\n  http = true\n[worker.oci]\n  gc = false\n'
-    )
-    with ExitStack() as stack:
-        command = [str(registry), "serve", f"{directory}/registry.yml"]
-        stack.enter_context(daemon(command, directory / "registry.log"))
-        settings = ["--config", f"{directory}/buildkitd.toml", "--root", f"{directory}/buildkit"]
-        command = [str(buildkit), "--addr", f"tcp://{builder}", *settings]
-        stack.enter_context(daemon(command, directory / "buildkit.log"))
-        for port, log in zip(ports, ("registry.log", "buildkit.log"), strict=True):
-            wait(port, directory / log)
-        driver = ("--driver=remote", f"tcp://{builder}")
-        _run("docker", "buildx", "create", "--name", BUILDER, *driver)
-        try:
+    command = [str(registry), "serve", f"{directory}/registry.yml"]
+    settings = f'[registry."{address}"]\n  http = true\n'
+    with loopback.daemon(command, directory / "registry.log"):
+        loopback.wait(port, directory / "registry.log")
+        with buildkitd.worker(BUILDER, directory / "buildkit", settings):
             yield Registry(address)
-        finally:
-            _run("docker", "buildx", "rm", BUILDER)
-
-
-def free_port() -> int:
-    """Return a TCP port on loopback that is free."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
-
-
-@contextmanager
-def daemon(command: Sequence[str], log: Path) -> Iterator[None]:
-    """Run a program in the background, with its output in a log; Ctrl-C does not stop it."""
-    child = process.start_daemon(
-        *command, log=log, env={**os.environ, "OTEL_TRACES_EXPORTER": "none"}
-    )
-    try:
-        yield
-    finally:
-        child.terminate()
-        child.wait(TIMEOUT_SECONDS)
-
-
-def listens(port: int) -> bool:
-    """Return whether a program listens on a TCP port of loopback."""
-    with socket.socket() as client:
-        return client.connect_ex(("127.0.0.1", port)) == 0
-
-
-def wait(port: int, log: Path) -> None:
-    """Wait until a program listens on a port.
-
-    Raises:
-        UserError: no program listens within `TIMEOUT_SECONDS` seconds.
-    """
-    if not until(lambda: listens(port)):
-        raise _error(f"nothing answers on port {port}\n{process.last_lines(log)}")
-
-
-def until(condition: Callable[[], bool]) -> bool:
-    """Wait until a condition is true, up to `TIMEOUT_SECONDS` seconds; return whether it is."""
-    attempts = Retrying(
-        retry=retry_if_result(lambda answer: not answer),
-        stop=stop_after_delay(TIMEOUT_SECONDS),
-        wait=wait_fixed(0.2),
-    )
-    try:
-        return attempts(condition)
-    except RetryError:
-        return False

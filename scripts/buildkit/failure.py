@@ -17,6 +17,10 @@ _HINTS = {
         "and `nox -s engine`, run `docker buildx prune --filter id=ID` with the first id above, "
         "and build again."
     ),
+    "error reading from server": (
+        "BuildKit ended during the build. Build again when it runs: finished steps and compiled "
+        "objects stay cached."
+    ),
     "no space left": "The disk is full: `docker system df` shows how much the engine uses.",
 }
 _SHELL_ERROR = re.compile(r"(/[^\s:]+): (?:line )?(\d+): (?:\S+\.sh: )?([^:]+)")
@@ -41,7 +45,8 @@ def failure(outcome: Outcome) -> UserError:
         no_output = f"buildx exited with status {outcome.returncode}, without output"
         reason = build.text[-1] if build.text else no_output
         todo.append("`nox -s engine -- --status` shows whether an engine answers.")
-    todo += [hint for text, hint in _HINTS.items() if any(text in line for line in [reason, *tail])]
+    lines = [line.lower() for line in (reason, *tail)]
+    todo += [hint for text, hint in _HINTS.items() if any(text in line for line in lines)]
     why = [reason, *_locations(step, source), *(f"  | {line}" for line in tail[-_LAST_LINES:])]
     return UserError(what, "\n".join(why), "\n".join(todo))
 

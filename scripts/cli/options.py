@@ -19,6 +19,7 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
         "help": "an image of docker-bake.hcl; inspect, sbom and compare also accept a tag",
     },
     "benches": {"nargs": "*", "metavar": "BENCH", "help": "rebuild or server; both by default"},
+    "faults": {"nargs": "*", "metavar": "FAULT", "help": "a fault to plant; all by default"},
     "action": {
         "nargs": "?",
         "choices": ["prune", "stats"],
@@ -103,11 +104,16 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "--list": {
         "dest": "list_properties",
         "action": "store_true",
-        "help": "list the properties that are tested on the images, and exit",
+        "help": "list the properties of images, or the faults, that are tested, and exit",
     },
     "-k": {"metavar": "EXPRESSION", "help": "pytest: run only the tests that match"},
     "-m": {"metavar": "MARKERS", "help": "pytest: run only the tests with these markers (gpu)"},
     "-x": {"action": "store_true", "help": "pytest: stop at the first failure"},
+    "--image": {
+        "default": "cpu",
+        "metavar": "IMAGE",
+        "help": "faults: the image to build, cpu by default; go-server is smaller",
+    },
     "--suite": {
         "choices": ["images", "mutants", "all"],
         "default": "images",
@@ -157,6 +163,7 @@ VERBS: Mapping[str, Verb] = {
             *("--contender", "--scenario"),
         ),
     ),
+    "faults": Verb("Plant faults on real builds.", ("faults", "--image", "--list")),
     "report": Verb("Write build/report.html."),
     "why": Verb("Explain why the steps of the last build ran.", ("images", "--format")),
     "update": Verb("Update the lock of the sources.", ("parts", "--check")),

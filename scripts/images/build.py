@@ -2,7 +2,9 @@
 
 import os
 import re
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -158,13 +160,14 @@ def _environment(overrides: Mapping[str, sources.SourceTree], epoch: str) -> dic
     return environment
 
 
-def build(
+def build(  # noqa: PLR0913 (each argument is an option)
     targets: Sequence[str],
     *,
     libvmaf: str | None = None,
     ffmpeg: str | None = None,
     namespace: str = "",
     expected: Mapping[str, int] | None = None,
+    tags: Mapping[str, str] | None = None,
 ) -> records.BuildRecord:
     """Build bake targets, show the progress, and return the record of the build.
 
@@ -176,6 +179,7 @@ def build(
         ffmpeg: the same for FFmpeg.
         namespace: the namespace of the cache mounts; empty for the default.
         expected: the number of objects that stages are expected to compile.
+        tags: the tags of images that do not get those of the bake file, by target.
 
     Raises:
         UserError: an option is invalid, the engine is not supported, or a stage failed. Images
@@ -188,7 +192,7 @@ def build(
             "Unset DOCKER_BUILDKIT; docs/rebase-notes.md has the details.",
         )
     epoch = git.epoch(os.environ)
-    images = [catalogue.images()[name] for name in targets if name in catalogue.images()]
+    images = _images(targets, tags or {})
     _check_disk(images, client.require(), builder.require())
     requested = {"libvmaf": libvmaf, "ffmpeg": ffmpeg}
     overrides = {
@@ -206,19 +210,16 @@ def build(
     if base_source == "bootstrap":
         bases.bootstrap()
 
+    directory = RECORDS / f"overlay-{os.getpid()}"  # another build may run in this checkout
     overlay = write_overlay(
-        RECORDS,
+        directory,
         environment=os.environ,
         base_source=base_source,
         overrides=overrides.values(),
         namespace=namespace,
     )
-    command = ["docker", "buildx", "bake", "--progress=rawjson"]
     files = [*bases.OVERLAYS[base_source], str(overlay)]
-    for file in files:
-        command += ["--file", file]
-    # --load, which is also the default, would export the stages that are named contexts as well.
-    command += [f"--set={image.name}.output=type=docker" for image in images]
+    command = _command(files, images)
     environment = _environment(overrides, epoch)
     recording = inputs.Recording(
         targets,
@@ -226,8 +227,11 @@ def build(
         environment=environment,
         trees={str(tree.directory): tree.files for tree in overrides.values()},
     )
-    log = RECORDS / "logs" / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{'-'.join(targets)}.log"
-    outcome = follow([*command, *targets], environment, log, expected)
+    log = RECORDS / "logs" / f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}-{'-'.join(targets)}.log"
+    try:
+        outcome = follow([*command, *targets], environment, log, expected)
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
     built = [] if outcome.returncode else [image.tag for image in images]
     options = {project: location for project, location in requested.items() if location}
     latest = records.record(
@@ -252,7 +256,38 @@ def build(
     unavailable.write({image.tag: skipped[image.name] for image in images if image.name in skipped})
     say(f"warning: {', '.join(skipped)} cannot be built and will be skipped:")
     say("\n".join(dict.fromkeys(skipped.values())))
-    return build(remaining, libvmaf=libvmaf, ffmpeg=ffmpeg, namespace=namespace, expected=expected)
+    return build(
+        remaining,
+        libvmaf=libvmaf,
+        ffmpeg=ffmpeg,
+        namespace=namespace,
+        expected=expected,
+        tags=tags,
+    )
+
+
+def _images(targets: Iterable[str], tags: Mapping[str, str]) -> list[catalogue.Image]:
+    """Return the images among the targets, with the tags that the build gives them."""
+    known = catalogue.images()
+    return [
+        replace(known[name], tag=tags.get(name, known[name].tag))
+        for name in targets
+        if name in known
+    ]
+
+
+def _command(files: Iterable[str], images: Iterable[catalogue.Image]) -> list[str]:
+    """Return the command that builds images, without the other targets."""
+    command = ["docker", "buildx", "bake", "--progress=rawjson"]
+    for file in files:
+        command += ["--file", file]
+    for image in images:
+        # --load, also the default, would export the stages that are named contexts as well.
+        command += [
+            f"--set={image.name}.output=type=docker",
+            f"--set={image.name}.tags={image.tag}",
+        ]
+    return command
 
 
 def is_race(message: str) -> bool:

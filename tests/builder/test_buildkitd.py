@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from scripts.bench import registry
 from scripts.core import process
 from scripts.core.paths import ROOT
+from scripts.engine.buildkitd import newer_program, program
 from tests.support.buildkitd import buildkitd, needs_root_and_go
 from tests.support.buildx import needs_buildx
 
@@ -17,8 +17,8 @@ pytestmark = [needs_buildx, needs_root_and_go]
 
 BUILDER = "vmaf-test-collection"
 DAEMONS: dict[str, Callable[[], Path]] = {
-    "0.13": lambda: registry.programs()[1],
-    "newer": registry.newer_buildkit,
+    "0.13": program,
+    "newer": newer_program,
 }
 Rule = tuple[str, str, str]
 

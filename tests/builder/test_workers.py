@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from scripts.bench import registry
-from scripts.core import process
+from scripts.core import loopback, process
 from scripts.core.paths import ROOT
 from scripts.images import bases
 from scripts.workers import placement
@@ -78,14 +78,14 @@ def _directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def _address(directory: Path) -> Iterator[str]:
     """Return the address of a registry."""
     program, _ = registry.programs()
-    port = registry.free_port()
+    port = loopback.free_port()
     (directory / "registry.yml").write_text(
         f"version: 0.1\nhttp: {{addr: '127.0.0.1:{port}'}}\n"
         f"storage: {{filesystem: {{rootdirectory: '{directory}/registry'}}}}\n"
     )
     log = directory / "registry.log"
-    with registry.daemon([str(program), "serve", str(directory / "registry.yml")], log):
-        registry.wait(port, log)
+    with loopback.daemon([str(program), "serve", str(directory / "registry.yml")], log):
+        loopback.wait(port, log)
         yield f"127.0.0.1:{port}"
 
 

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.bench import registry
-from scripts.core import process
+from scripts.core import loopback, process
 
 needs_root_and_go = pytest.mark.skipif(
     os.geteuid() != 0 or not shutil.which("go"),
@@ -60,13 +59,13 @@ def buildkitd(program: Path, name: str, root: Path, config: Path) -> Iterator[pr
         root: the directory of its data.
         config: its configuration.
     """
-    port, log = registry.free_port(), root.with_suffix(".log")
+    port, log = loopback.free_port(), root.with_suffix(".log")
     command = (str(program), "--addr", f"tcp://127.0.0.1:{port}", "--root", str(root))
     options = ("--config", str(config), "--oci-worker-net=host")
     environment = {**os.environ, "OTEL_TRACES_EXPORTER": "none"}
     child = process.start_daemon(*command, *options, log=log, env=environment)
     try:
-        registry.wait(port, log)
+        loopback.wait(port, log)
         driver = ("--driver=remote", f"tcp://127.0.0.1:{port}")
         created = process.run("docker", "buildx", "create", "--name", name, *driver)
         assert not created.returncode, created.stderr

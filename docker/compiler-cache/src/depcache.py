@@ -518,16 +518,25 @@ class Result:
         return cls(parts)
 
 
-def entries(manifest: bytes) -> "list[Entry]":
-    """Return the results that a manifest lists."""
+def result_name(key: str, inputs: "Iterable[Sequence[str]]") -> str:
+    """Return the name of a result, a digest of everything that the manifest says of it."""
+    lines = [key, *(" ".join(fields) for fields in inputs)]
+    return sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()
+
+
+def entries(key: str, manifest: bytes) -> "list[Entry]":
+    """Return the results that the manifest of a key lists.
+
+    Damaged entries are left out: without one of its inputs, a result could be stale.
+    """
     found: list[Entry] = []
     for line in manifest.decode(errors="surrogateescape").split("\n"):
         fields = line.split(" ", 2)
-        if fields[0] == "result" and len(fields) == 2 and fields[1].isalnum():  # noqa: PLR2004
-            found.append((fields[1], []))  # a name, which becomes a path
+        if fields[0] == "result" and len(fields) == 2:  # noqa: PLR2004
+            found.append((fields[1], []))
         elif len(fields) == 3 and found:  # noqa: PLR2004
             found[-1][1].append(fields)
-    return found
+    return [(name, inputs) for name, inputs in found if result_name(key, inputs) == name]
 
 
 class Remote:
@@ -589,7 +598,7 @@ class Store:
         """Return the results of a key, each with its inputs as (kind, digest, name)."""
         try:
             with open(self.path_of(key), "rb") as file:
-                return entries(file.read())
+                return entries(key, file.read())
         except FileNotFoundError:
             return []
 
@@ -599,7 +608,7 @@ class Store:
         yield from own
         if self.remote and (text := self.remote.get(key)):
             known = {name for name, _ in own}
-            self.others = [entry for entry in entries(text) if entry[0] not in known]
+            self.others = [entry for entry in entries(key, text) if entry[0] not in known]
             yield from self.others
 
     def result(self, key: str, entry: "Entry") -> Result:
@@ -626,8 +635,7 @@ class Store:
 
     def add(self, key: str, inputs: "list[list[str]]", result: Result) -> None:
         """Store a result, and then list it in the manifest; both also where others find them."""
-        text = "\n".join([key, *(" ".join(fields) for fields in inputs)])
-        name = sha256(text.encode(errors="surrogateescape")).hexdigest()
+        name = result_name(key, inputs)
         packed = result.pack()
         manifest = self._write(key, name, inputs, packed)
         if self.remote:

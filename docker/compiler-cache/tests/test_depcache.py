@@ -280,6 +280,18 @@ def test_damaged_results_are_compiled_again(bench: Bench) -> None:
     assert bench.outcomes()[-1] == "hit"
 
 
+def test_manifest_without_one_of_the_inputs_is_ignored(bench: Bench) -> None:
+    """Depcache compiles again if a manifest lost a line, as the result may be of another input."""
+    bench.run()
+    for path in [path for path in bench.store.rglob("*") if path.is_file()]:
+        lines = path.read_bytes().split(b"\n")
+        if lines[0].startswith(b"result "):
+            path.write_bytes(b"\n".join(line for line in lines if b"b.inc" not in line))
+    bench.write("inc/b.inc", "changed\n")
+    bench.run()
+    assert bench.outcomes() == ["miss", "miss"]
+
+
 def test_unwritable_cache_does_not_fail_the_build(bench: Bench) -> None:
     """Depcache compiles without an error if a file is in the place of its cache directory."""
     bench.store.write_text("")

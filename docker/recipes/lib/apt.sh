@@ -10,6 +10,7 @@ set -eu
 # These settings override the image's own: Debian's container images delete every package after
 # its installation, which would leave the mounted cache empty. The list of automatically installed
 # packages must not be in the mount, where all other steps would read it; /dev/shm is the step's.
+archives=/var/cache/apt/archives
 conf=/dev/shm/apt-step.conf
 cat >"$conf" <<'EOT'
 #clear DPkg::Post-Invoke;
@@ -38,10 +39,27 @@ indexed() {
     "$@"
 }
 
+# Run an apt command that fetches packages, without those in the cache that are damaged. apt checks
+# what it downloads, but not what it finds in the cache: one wrong byte would fail every build.
+checked() { # COMMAND...
+    if [ -n "$(find "$archives" -maxdepth 1 -name '*.deb' -print -quit)" ]; then
+        # Outside of the cache, apt lists all packages that the command needs.
+        (cd /dev/shm && apt "$@" --print-uris -o Dir::Cache::archives=/dev/shm/none \
+            -o Acquire::ForceHash=SHA256) |
+            sed -n "s/^'.*' \(.*\.deb\) [0-9]* SHA256:\([0-9a-f]*\)$/\2  \1/p" |
+            (cd "$archives" && sha256sum --check --ignore-missing --quiet 2>/dev/null) |
+            sed -n 's/: FAILED$//p' | while read -r package; do
+            echo "#warning apt's cache had a damaged $package, which is fetched again" >&2
+            rm "$archives/$package"
+        done
+    fi
+    apt "$@"
+}
+
 verb=$1
 shift
 case $verb in
-install) indexed apt install --no-install-recommends "$@" ;;
+install) indexed checked install --no-install-recommends "$@" ;;
 purge)
     apt purge --autoremove "$@"
     ;;
@@ -56,8 +74,8 @@ enable)
     done
     ;;
 download)
-    cd /var/cache/apt/archives
-    indexed apt download "$@" >&2
+    cd "$archives"
+    indexed checked download "$@" >&2
     for package in "$@"; do
         version=$(apt-cache -c "$conf" show --no-all-versions "$package" | sed -n 's/^Version: //p')
         find "$PWD" -name "${package}_$(echo "$version" | sed 's/:/%3a/')_*.deb"

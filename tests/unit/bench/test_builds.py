@@ -1,6 +1,5 @@
 """Tests of scripts/bench/builds.py."""
 
-import tarfile
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -131,32 +130,6 @@ def test_base_is_pushed_once(bench: Session, monkeypatch: pytest.MonkeyPatch) ->
         assert builds.pushed_base(bench, STATE) == f"docker-image://{image}"
         tags.add(STATE.base)
     assert pushed == [f"type=image,name={image},push=true"]
-
-
-def test_source_tree_is_fetched_once(
-    bench: Session, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """The bench exports a source tree once a run, and removes an interrupted export."""
-    (tmp_path / "tree").mkdir()
-    (tmp_path / "tree" / "a.c").write_text(TEXT)
-    exports = []
-
-    def bake(_session: Session, bake_file: dict[str, Any], *_: object, **__: object) -> Outcome:
-        exports.append(bake_file)
-        (output,) = bake_file["target"]["bench-source"]["output"]
-        with tarfile.open(output.partition("dest=")[2], "w") as archive:
-            archive.add(tmp_path / "tree", ".")
-        return succeeded(tmp_path / "log")
-
-    monkeypatch.setattr(builds, "bake", bake)
-    part = tmp_path / "sources" / f"{bench.run.name}-ffmpeg.part"
-    part.mkdir(parents=True)
-    (part / "half").touch()
-    for _ in range(2):
-        directory = builds.source_tree(bench, "ffmpeg")
-        assert [path.name for path in directory.iterdir()] == ["a.c"]
-    assert len(exports) == 1
-    assert [path.name for path in directory.parent.iterdir()] == [directory.name]
 
 
 def test_base_lines_are_those_of_the_bootstrap_file() -> None:

@@ -1,7 +1,6 @@
 """Tests of scripts/bench/registry.py, without a registry."""
 
 import os
-import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
@@ -92,21 +91,3 @@ def test_missing_program_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(process, "environment", lambda: {"PATH": str(tmp_path)})
     with pytest.raises(UserError, match="go: command not found"):
         registry.programs()
-
-
-def test_daemon_ends_with_its_context(tmp_path: Path) -> None:
-    """A background program of the registry bench is stopped when its context is left."""
-    before = time.monotonic()
-    with registry.daemon(["sleep", "100"], tmp_path / "log"):
-        pass
-    assert time.monotonic() - before < 50
-
-
-def test_silent_daemon_is_an_error_with_its_log(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A background program that never listens on its port is an error that shows its log."""
-    monkeypatch.setattr(registry, "TIMEOUT_SECONDS", 0)
-    (tmp_path / "log").write_text("no such address\n")
-    with pytest.raises(UserError, match="no such address"):
-        registry.wait(registry.free_port(), tmp_path / "log")

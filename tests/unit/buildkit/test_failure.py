@@ -100,6 +100,23 @@ def test_layer_that_a_prune_removed_has_a_hint() -> None:
     assert "prune --filter id=ID" in error.todo
 
 
+def test_daemon_that_ended_has_a_hint() -> None:
+    """The error of a build whose daemon was killed says that another build continues."""
+    build = Build()
+    build.feed("ERROR: failed to receive status: rpc error: error reading from server: EOF")
+    error = failure(replace(outcome("failed.rawjson", 1), build=build))
+    assert "Build again when it runs" in error.todo
+
+
+def test_full_disk_has_a_hint() -> None:
+    """The error of a step that a full disk ended says so, whoever wrote the message."""
+    for line in ("write x: no space left on device", "cc1: fatal error: No space left on device"):
+        failed = outcome("failed.rawjson", 1)
+        assert failed.build.failed
+        failed.build.failed.tail.append(line)
+        assert "The disk is full" in failure(failed).todo
+
+
 def test_failure_of_the_parser_shows_the_instruction() -> None:
     """The error for an invalid Dockerfile has the file, the line and the instruction."""
     build = Build()

@@ -1,5 +1,6 @@
 """Tests of what the build checks and of its handling of races in BuildKit."""
 
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -228,3 +229,42 @@ def test_build_is_repeated_after_a_race_only(
     assert outcome.returncode == 1
     assert len(list(log.parent.iterdir())) == times
     assert len(printed) == times - 1
+
+
+def test_builds_at_once_have_overlays_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The overlay of a build is in a directory of its process, which is removed afterwards.
+
+    A second build in the same checkout may have another source tree.
+    """
+    overlays: list[Path] = []
+    commands: list[list[str]] = []
+
+    def follow(command: list[str], *_: object) -> progress.Outcome:
+        overlays.append(Path(command[len(command) - command[::-1].index("--file")]))
+        assert overlays[-1].exists()
+        commands.append(command)
+        raise KeyboardInterrupt
+
+    for module, name, value in (
+        (build, "RECORDS", tmp_path),
+        (build, "follow", follow),
+        (client, "require", lambda: None),
+        (client, "free_bytes", lambda _: None),
+        (client, "has_image", lambda _: True),
+        (sizes, "needed_bytes", lambda *_: 1),
+        (bases, "choose", lambda: "registry"),
+        (catalogue, "images", lambda: {"x": image("cpu")}),
+    ):
+        monkeypatch.setattr(module, name, value)
+    for pid, tags in ((1, None), (2, {"x": "other:x"})):
+        monkeypatch.setattr(os, "getpid", lambda pid=pid: pid)
+        with pytest.raises(KeyboardInterrupt):
+            build.build(["x"], tags=tags)
+    assert len(set(overlays)) == 2
+    assert not any(overlay.parent.exists() for overlay in overlays)
+    assert [
+        f"--set=x.tags={tag}" in command
+        for tag, command in zip(("vmaf:x", "other:x"), commands, strict=True)
+    ] == [True, True]
