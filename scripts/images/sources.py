@@ -79,8 +79,7 @@ def prepare(project: str, location: str) -> SourceTree:
     if _GIT_URL.match(location):
         tree, commit = _clone(project, location)
         origin = f"git {location.partition('#')[0]} {commit}"
-    key = hashlib.sha256(location.encode()).hexdigest()[:12]
-    copy = cache_dir("sources") / f"{project}-{key}"
+    copy = copy_of(project, location)
     parts = _libvmaf_parts(tree) if project == "libvmaf" else _ffmpeg_parts(tree)
     digest = _copy(parts, copy)
     version = _version(project, copy)
@@ -102,6 +101,12 @@ def prepare(project: str, location: str) -> SourceTree:
         return SourceTree(project, copy, version, frozenset())
     needed_rocm = rocm.requirement(copy / "libvmaf")
     return SourceTree(project, copy, version, _features(copy), description["licence"], needed_rocm)
+
+
+def copy_of(project: str, location: str) -> Path:
+    """Return the directory to which `prepare` copies the source tree at a path or git URL."""
+    key = hashlib.sha256(location.encode()).hexdigest()[:12]
+    return cache_dir("sources") / f"{project}-{key}"
 
 
 def _clone(project: str, url: str) -> tuple[Path, str]:
