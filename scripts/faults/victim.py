@@ -19,7 +19,7 @@ from scripts.engine import buildkitd
 from scripts.faults import artefacts, building, disk
 from scripts.faults.building import Built, Request
 from scripts.faults.disk import Disk
-from scripts.images import bases, export
+from scripts.images import bases, export, sources
 
 BUILDER = "vmaf-faults"
 DIRECTORY = RECORDS / "faults"
@@ -69,7 +69,7 @@ class Victim:
     compiled: set[int] = field(default_factory=set)
     """The compilers that were seen during the build."""
     _cold: dict[str, dict[str, Entry]] = field(default_factory=dict)
-    _tags: list[str] = field(default_factory=list)
+    _requests: list[Request] = field(default_factory=list)
 
     @property
     def root(self) -> Path:
@@ -119,10 +119,9 @@ class Victim:
 
     def request(self, name: str, namespace: str, edit: str = "") -> Request:
         """Return a build of the image; `name` is part of its tag and of the name of its log."""
-        tag = f"{BUILDER}/{name}:{self.image}"
-        self._tags.append(tag)
-        log = DIRECTORY / "logs" / f"{name}.log"
-        return Request(self.image, tag, self.tree(edit, name), namespace, log)
+        tag, log = f"{BUILDER}/{name}:{self.image}", DIRECTORY / "logs" / f"{name}.log"
+        self._requests.append(Request(self.image, tag, self.tree(edit, name), namespace, log))
+        return self._requests[-1]
 
     def build(self, name: str, namespace: str, edit: str = "") -> Built:
         """Build the image.
@@ -158,10 +157,12 @@ class Victim:
         command = [sys.executable, "-m", "scripts.cli", *arguments]
         return process.run_logged(*command, log=DIRECTORY / "logs" / "cli.log", cwd=ROOT)
 
-    def remove_images(self) -> None:
-        """Remove the images of the builds from the engine."""
-        for tag in dict.fromkeys(self._tags):
-            process.run("docker", "image", "rm", "--force", tag)
+    def clean_up(self) -> None:
+        """Remove the images of the builds from the engine, and the copies of their sources."""
+        for request in self._requests:
+            process.run("docker", "image", "rm", "--force", request.tag)
+            copy = sources.copy_of("libvmaf", str(request.libvmaf))
+            shutil.rmtree(copy, ignore_errors=True)
 
 
 @contextmanager
@@ -192,6 +193,6 @@ def victim(image: str) -> Iterator[Victim]:
         try:
             yield made
         finally:
-            made.remove_images()
+            made.clean_up()
             for name in ("source", "trees"):
                 shutil.rmtree(DIRECTORY / name, ignore_errors=True)

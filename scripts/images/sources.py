@@ -90,8 +90,7 @@ def prepare(project: str, location: str) -> SourceTree:
     if _GIT_URL.match(location):
         tree, commit = _clone(project, location)
         origin = f"git {location.partition('#')[0]} {commit}"
-    key = hashlib.sha256(location.encode()).hexdigest()[:12]
-    copy = cache_dir("sources") / f"{project}-{key}"
+    copy = copy_of(project, location)
     parts = _libvmaf_parts(tree) if project == "libvmaf" else _ffmpeg_parts(tree)
     digest, files = _copy(parts, copy)
     version = _version(project, copy)
@@ -138,6 +137,12 @@ def share(locations: Mapping[str, str], path: Path) -> Path:
     trees = {project: prepare(project, location) for project, location in locations.items()}
     path.write_bytes(msgspec.json.encode(trees, enc_hook=str))
     return path
+
+
+def copy_of(project: str, location: str) -> Path:
+    """Return the directory to which `prepare` copies the source tree at a path or git URL."""
+    key = hashlib.sha256(location.encode()).hexdigest()[:12]
+    return cache_dir("sources") / f"{project}-{key}"
 
 
 def _clone(project: str, url: str) -> tuple[Path, str]:

@@ -109,7 +109,7 @@ def test_daemon_that_ended_has_a_hint() -> None:
 
 
 def test_full_disk_has_a_hint() -> None:
-    """The error of a step that a full disk ended says so, whoever wrote the message."""
+    """The error of a step that a full disk ended has a hint, for the messages of Go and of gcc."""
     for line in ("write x: no space left on device", "cc1: fatal error: No space left on device"):
         failed = outcome("failed.rawjson", 1)
         assert failed.build.failed
