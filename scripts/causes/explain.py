@@ -147,7 +147,10 @@ class _Comparison:
         return self.pasts[build.started]
 
     def _baseline(self, node: Node) -> tuple[BuildRecord, Node] | None:
-        """Return the latest build in which a step ended, of this target if there is one."""
+        """Return the latest build in which a step ended, of this target if there is one.
+
+        If it ended in none, it is the latest successful build that did not need the step.
+        """
         for past in self._same_target():
             if before := past.ended(node):
                 return past.build, before
@@ -161,6 +164,10 @@ class _Comparison:
             other = self._past(build, build.targets)
             if other and (before := other.ended(node)):
                 return build, before
+        # BuildKit does not start the steps of a cached result that nothing is exported from.
+        for past in self._same_target():
+            if past.build.outcome == "built" and (unneeded := past.counterparts.get(node)):
+                return past.build, unneeded
         return None
 
     def explain(self) -> None:
@@ -203,6 +210,8 @@ class _Comparison:
         """Return the cause of a step that ran although it and those before it are the same."""
         if _below(before) != _below(node):
             return in_instruction(node, "a step before it was removed")
+        if before.index >= 0 and recorded(then, before)[1] is None:
+            return Cause("needed")
         now = self.latest
         names = [(b.builder.name, b.builder.endpoint, b.builder.state) for b in (then, now)]
         if names[0] != names[1] and all(map(any, names)):

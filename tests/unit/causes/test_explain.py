@@ -265,6 +265,18 @@ def test_stage_that_was_not_needed_before(history: History) -> None:
     assert causes(history)["libvmaf-source 1/1"] == "needed"
 
 
+def test_step_that_a_cached_build_did_not_start() -> None:
+    """A step that BuildKit did not start, as its result was cached, has the inputs of then."""
+    history = History()
+    history.build(Sources(), skipped=LABELS)
+    history.build(Sources(arguments={"LEVEL": "2"}), "libvmaf 1/1", "ffmpeg 1/1", "final 2/2")
+    assert causes(history) == {
+        "libvmaf 1/1": "needed",
+        "ffmpeg 1/1": "argument LEVEL",
+        "final 2/2": "after ffmpeg 1/1",
+    }
+
+
 def test_own_changes_come_before_those_of_parents(history: History) -> None:
     """A step whose own input and whose parent changed names its own input."""
     sources = Sources()
