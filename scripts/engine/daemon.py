@@ -322,7 +322,7 @@ def collection_policy(limit: int) -> dict[str, Any]:
     from warm cache mounts, and then everything else.
     """
     collection: dict[str, Any] = read_config(COLLECTION_POLICY)["builder"]["gc"]
-    limits = ("keepStorage", "maxUsedSpace")  # engines know one of them, and ignore the other
+    limits = ("keepStorage", "maxUsedSpace")  # for older and for newer engines
     rules = [{**rule, **dict.fromkeys(limits, f"{limit}GB")} for rule in collection["policy"]]
     return {**collection, "policy": rules}
 

@@ -33,8 +33,6 @@ class Fleet(msgspec.Struct, frozen=True, kw_only=True):
     """The packages, modules and sources that a worker without data downloads."""
     compiled: int
     """The objects in its compile cache."""
-    layers: int
-    """The layers of all of them in a registry, compressed."""
     runs: int
     """Assumed: how often a day all images are built."""
     prices: Prices
@@ -68,20 +66,15 @@ def month(fleet: Fleet, workers: int, accepted: Mapping[str, int]) -> float:
     return (disk + traffic) / sizes.GIGABYTE
 
 
-def markdown(counts: Iterable[int] = (1, 2, 4, 8)) -> str:
-    """Return the tables of docs/scale.md.
+def markdown(counts: Iterable[int] = (1, 2, 8)) -> str:
+    """Return the table of docs/scale.md.
 
     Args:
         counts: the numbers of workers.
     """
     fleet, accepted = read(), sizes.baselines()
-    fresh = (
-        ("nothing: packages and sources, and everything is compiled", fleet.packages),
-        ("a remote compile cache", fleet.packages + fleet.compiled),
-        ("`VMAF_CACHE_FROM` with a registry", fleet.layers),
-    )
     lines = [
-        f"For {', '.join(fleet.images)}, {fleet.runs} runs a day, {fleet.prices.disk} for a GB of",
+        f"For {', '.join(fleet.images)}; {fleet.runs} runs a day, {fleet.prices.disk} for a GB of",
         f"disk and month, {fleet.prices.traffic} for a GB of traffic:",
         "",
         "| workers | disks | downloads of the first run | traffic of a run | cost of a month |",
@@ -92,9 +85,7 @@ def markdown(counts: Iterable[int] = (1, 2, 4, 8)) -> str:
             for count in counts
         ),
         "",
-        "| a worker without data has | it fetches |",
-        "|---|---:|",
-        *(f"| {what} | {_gb(size)} |" for what, size in fresh),
+        f"Compiled objects, for a remote compile cache: {fleet.compiled / 10**6:.0f} MB.",
     ]
     return "\n".join(lines)
 
