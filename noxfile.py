@@ -150,8 +150,8 @@ def policy(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def cache(session: nox.Session) -> None:
-    """Show what the cache mounts contain and save (stats; prune --older-than 7d)."""
-    _run(session, "policy", "cache")
+    """Show, look into, prune, save and load the cache mounts (stats, ls, prune, save, load)."""
+    _run(session, "cache", "cache")
 
 
 @nox.session(default=False)

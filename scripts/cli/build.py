@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 
-from scripts.buildkit import records
+from scripts.buildkit import cold, records
 from scripts.core.console import UserError, say
 from scripts.images import build, catalogue
 from scripts.report import summary
@@ -59,5 +59,6 @@ def build_and_report(targets: list[str], options: Namespace) -> records.BuildRec
         namespace=options.namespace or "",
         expected=records.lookups_by_stage(earlier),
     )
-    summary.summary(latest, summary.hit_rate_drops(latest, earlier))
+    drops = summary.hit_rate_drops(latest, earlier)
+    summary.summary(latest, drops, cold.take(latest.namespace))
     return latest

@@ -87,8 +87,14 @@ def _cell(hits: int, total: int) -> str:
     return f"{hits} of {total}, {hits / total:.0%}".replace("%", " %") if total else ""
 
 
-def summary(latest: BuildRecord, drops: Sequence[HitRateDrop] = ()) -> None:
-    """Print the table of stages, the image sizes, the warnings, and the hit rate drops in red."""
+def summary(latest: BuildRecord, drops: Sequence[HitRateDrop] = (), not_loaded: str = "") -> None:
+    """Print the table of stages, the image sizes, the warnings, and the hit rate drops in red.
+
+    Args:
+        latest: the build.
+        drops: its hit rates that fell.
+        not_loaded: why an archive of the caches was refused before the build, if one was.
+    """
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("stage", "targets"):
         table.add_column(heading, overflow="fold")
@@ -114,6 +120,9 @@ def summary(latest: BuildRecord, drops: Sequence[HitRateDrop] = ()) -> None:
         say(f"{tag}  {decimal(size)}")
     for warning in latest.warnings:
         say(f"warning: {warning}")
+    if not_loaded:
+        text = f"the caches were not loaded before this build: {not_loaded}"
+        console.print(text, style="bold red", markup=False, soft_wrap=True)
     if cache_was_empty(latest):
         hits, total = latest.lookups
         say(f"the compiler cache was empty: {hits} of {total} lookups were hits")
