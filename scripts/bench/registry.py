@@ -93,13 +93,22 @@ def programs() -> tuple[Path, Path]:
     """
     if os.geteuid():
         raise _error("it requires root")
-    registry = Path(shutil.which("docker-registry") or _unpacked("docker-registry"))
+    registry = registry_program()
     directory = cache_dir("buildkit")
     buildkit = Path(shutil.which("buildkitd") or directory / "buildkitd")
     if not buildkit.exists():
         say(f"registry: compiling {BUILDKIT}")
         _run("go", "install", BUILDKIT, env={"GOBIN": str(directory)})
     return registry, buildkit
+
+
+def registry_program() -> Path:
+    """Return the program of the registry; download it if it is not installed.
+
+    Raises:
+        UserError: it cannot be downloaded.
+    """
+    return Path(shutil.which("docker-registry") or _unpacked("docker-registry"))
 
 
 def _unpacked(package: str) -> Path:

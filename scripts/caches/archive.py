@@ -97,6 +97,17 @@ class Index(Struct, frozen=True):
     media_type: str = field(name="mediaType", default=INDEX)
 
 
+def is_reference(place: str) -> bool:
+    """Return whether a place is a reference in a registry; otherwise it is a directory.
+
+    As in docker, a reference begins with the name of a host: one with a dot or a port, or
+    `localhost`.
+    """
+    host, slash, _ = place.partition("/")
+    named = host == "localhost" or "." in host.strip(".") or ":" in host
+    return bool(slash) and named and not place.startswith((".", "/", "~"))
+
+
 def damaged(what: str, why: str) -> UserError:
     """Return the error for an archive that cannot be trusted."""
     return UserError(

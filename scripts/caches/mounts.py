@@ -93,7 +93,13 @@ class DeclaredMount:
 
 def declared(project: Project) -> list[DeclaredMount]:
     """Return the cache mounts of all steps, one mount per id."""
-    mounts = {m.get("id"): m for step in project.steps for m in step.caches() if m.get("id")}
+    mounts = {
+        mount.get("id"): mount
+        for _, stage in project.stages()
+        for run in stage.instructions
+        for mount in run.mounts
+        if mount.type == "cache" and mount.get("id")
+    }
     return [DeclaredMount(name, mount) for name, mount in sorted(mounts.items())]
 
 

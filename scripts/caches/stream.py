@@ -5,23 +5,33 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.filesize import decimal
 from rich.status import Status
 
 from scripts.buildkit import cold, records
 from scripts.caches import mounts, program, toolchain
-from scripts.caches.archive import LAYER, PROGRAM, Descriptor, Entry, Layout, digest_of
+from scripts.caches.archive import (
+    LAYER,
+    PROGRAM,
+    Descriptor,
+    Entry,
+    Layout,
+    digest_of,
+    is_reference,
+)
 from scripts.caches.mounts import CacheMount, DeclaredMount
 from scripts.caches.program import Message, Mount, Stream, StreamError
 from scripts.caches.statistics import DEPCACHE
-from scripts.caches.transport import Remote, is_reference
 from scripts.caches.usage import last_usage
 from scripts.core import git
 from scripts.core.console import UserError, console, say
 from scripts.core.paths import RECORDS
 from scripts.dockerfile import project
+
+if TYPE_CHECKING:
+    from scripts.caches.transport import Remote
 
 ON_REQUEST: Mapping[str, Collection[str]] = {
     "apt": ("/var/cache/apt", "/var/lib/apt"),
@@ -71,11 +81,13 @@ def contract(
 
 
 @contextmanager
-def _layout(place: str) -> Iterator[tuple[Layout, Remote | None]]:
+def _layout(place: str) -> Iterator[tuple[Layout, "Remote | None"]]:
     """Yield the layout of a place; for one in a registry a temporary layout, and the registry."""
     if not is_reference(place):
         yield Layout(Path(place).expanduser()), None
         return
+    from scripts.caches.transport import Remote  # noqa: PLC0415 # oras-py takes a second to load
+
     RECORDS.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix="caches-", dir=RECORDS) as directory:
         yield Layout(Path(directory, "layout"), place), Remote(place)
@@ -192,7 +204,7 @@ def _program_blob(layout: Layout, path: Path) -> Descriptor:
     return layout.add_bytes(path.read_bytes(), PROGRAM).titled("cache-stream")
 
 
-def _previous(remote: Remote, layout: Layout) -> list[Entry]:
+def _previous(remote: "Remote", layout: Layout) -> list[Entry]:
     """Return what the archive in a registry has, without copying its layers."""
     with TemporaryDirectory(prefix="caches-", dir=RECORDS) as directory:
         known = Layout(Path(directory, "layout"), layout.name)

@@ -35,17 +35,6 @@ _MANIFEST_BYTES = 4 << 20
 """The size in bytes that a manifest may have; the specification suggests 4 MiB."""
 
 
-def is_reference(place: str) -> bool:
-    """Return whether a place is a reference in a registry; otherwise it is a directory.
-
-    As in docker, a reference begins with the name of a host: one with a dot or a port, or
-    `localhost`.
-    """
-    host, slash, _ = place.partition("/")
-    named = host == "localhost" or "." in host.strip(".") or ":" in host
-    return bool(slash) and named and not place.startswith((".", "/", "~"))
-
-
 class _Adapter(HTTPAdapter):
     """An adapter with a timeout, which oras-py does not set."""
 
