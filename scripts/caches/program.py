@@ -158,12 +158,12 @@ def read_builder(inspected: str, host: Callable[[str], str]) -> Builder:
             f"`{fields.get('Name', '')}` does not answer",
             "Start it: `docker buildx inspect --bootstrap`, or `nox -s engine` for the engine's.",
         )
-    endpoint = fields.get("Endpoint", "")
-    if fields.get("Driver") == "docker":
-        endpoint = f"docker+{host(endpoint)}"
-    if not re.match(r"(docker\+)?unix://", endpoint):
-        endpoint = f"buildx://{fields['Name']}"
-    return Builder(endpoint, platform[1])
+    address, driver = fields.get("Endpoint", ""), fields.get("Driver")
+    if driver == "docker":
+        address = f"docker+{host(address)}"
+    if driver not in {"docker", "remote"} or not re.match(r"(docker\+)?unix://", address):
+        address = f"buildx://{fields['Name']}"
+    return Builder(address, platform[1])
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ checked against their digests here, which oras-py does not do.
 
 import hashlib
 import ipaddress
+import json
 import os
 import re
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import oras.auth
 import oras.provider
 import requests
 from requests.adapters import HTTPAdapter
@@ -43,6 +45,38 @@ class _Adapter(HTTPAdapter):
         return super().send(*arguments, **options)
 
 
+class _Credentials(oras.auth.TokenAuth):  # type: ignore[misc]  # it has no type annotations
+    """The credentials of `docker login`, for registries that want a token or a password.
+
+    oras-py has a class for each of the two, and reads ~/.docker/config.json also if DOCKER_CONFIG
+    names another directory.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        settings = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker", "config.json")
+        config = json.loads(settings.read_text()) if settings.exists() else {}
+        names = ("auths", "credsStore", "credHelpers")
+        self._auth_config = {"auths": {}, **{n: config[n] for n in names if n in config}}
+
+    def authenticate_request(
+        self,
+        original: requests.Response,
+        headers: dict[str, str],
+        **options: Any,  # noqa: ANN401
+    ) -> tuple[dict[str, str], bool]:
+        """Answer a request for credentials; the second result says whether there are any."""
+        if not original.headers.get("Www-Authenticate", "").lower().startswith("basic"):
+            answered: tuple[dict[str, str], bool] = super().authenticate_request(
+                original, headers, **options
+            )
+            return answered
+        password = getattr(self, "_basic_auth", None)
+        if not password or "Authorization" in headers:
+            return headers, False
+        return {**headers, "Authorization": f"Basic {password}"}, True
+
+
 class _Registry(oras.provider.Registry):  # type: ignore[misc]  # it has no type annotations
     """A registry. oras-py tries each request five times, for two minutes."""
 
@@ -68,17 +102,15 @@ class Remote:
         self.reference = reference
         host = reference.partition("/")[0]
         loopback = _is_loopback(host)
-        self._registry = _Registry(hostname=host, insecure=loopback)
+        oras.auth.auth_backends["docker"] = _Credentials
+        self._registry = _Registry(hostname=host, insecure=loopback, auth_backend="docker")
         self._registry.session.mount("http://", _Adapter())
         self._registry.session.mount("https://", _Adapter())
         # A proxy cannot connect to the loopback of this machine.
         self._registry.session.trust_env = not loopback
         with self._errors("read"):
             self._container = self._registry.get_container(reference)
-            directory = os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker"
-            settings = Path(directory, "config.json")
-            configs = [str(settings)] if settings.exists() else []
-            self._registry.auth.load_configs(self._container, configs=configs)
+            self._registry.auth.load_configs(self._container)
 
     @contextmanager
     def _errors(self, verb: str) -> Iterator[None]:
