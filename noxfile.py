@@ -112,7 +112,7 @@ def gpu_check(session: nox.Session) -> None:
 
 @nox.session(name="server-tests", default=False)
 def server_tests(session: nox.Session) -> None:
-    """Vet, test and fuzz the server's Go code, with the race detector and the sanitizer."""
+    """Vet, test and fuzz the server, with race detector and sanitizer; test cache-stream."""
     _run(session, "build", "check", "server-tests")
 
 

@@ -10,6 +10,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -142,6 +143,7 @@ def save(place: str, namespace: str, *, force: bool = False) -> None:
     stream.save(place, also=(), unused=unused, force=force, namespace=namespace)
 
 
+@pytest.mark.timeout(1800)  # it compiles BuildKit's client if nothing is cached
 def test_program_has_the_pinned_digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The sources of docker/cache-stream give the bytes whose digest the repository has."""
     monkeypatch.setattr(program, "FILE", tmp_path / "cache-stream")
@@ -188,6 +190,20 @@ def test_steps_use_the_mount_that_is_streamed(
     )  # fmt: skip
     assert built.returncode == 0, built.stderr
     assert built.stderr.count('"name":"deep/file7"') == len(DECLARED), built.stderr
+
+
+def test_builder_is_reached_through_buildx(
+    streamer: Stream, namespaces: Callable[[], str], tmp_path: Path
+) -> None:
+    """The connection that buildx provides, for drivers without a local socket, has the mount."""
+    tree, mount = make_tree(tmp_path / "tree"), in_contract(streamer, namespaces())[0]
+    name = os.environ.get("BUILDX_BUILDER", "default")
+    far = Stream(streamer.program, replace(streamer.builder, address=f"buildx://{name}"))
+    fill(far, mount, tree, tmp_path)
+    assert content(streamer, mount, tmp_path) == described(tree)
+    absent = replace(streamer.builder, address="buildx://absent")
+    with pytest.raises(program.StreamError, match='no builder "absent"'):
+        Stream(streamer.program, absent).run(mount, {"verb": "probe"})
 
 
 def test_save_waits_for_a_step(
