@@ -237,6 +237,45 @@ def test_save_waits_for_a_step(
     assert "waiting" in waited
 
 
+def test_unused_results_are_evicted(
+    streamer: Stream, namespaces: Callable[[], str], tmp_path: Path
+) -> None:
+    """Results that were unused for too long are evicted, and the compiler is identified."""
+    namespace = namespaces()
+    ccache = {**OWNED, "id": "vmaf-ccache-$TARGETARCH", "target": "/ccache"}
+    declared = [DeclaredMount(ccache["id"], parser.Mount(ccache))]
+    (mount,) = stream.contract(declared, streamer.builder.architecture, namespace)
+    toolchain.run(
+        "write",
+        f"""
+FROM toolchain AS writer
+ARG TARGETARCH STAMP
+USER 1000
+RUN --mount={declared[0].options} --mount=type=tmpfs,target=/tmp cd /tmp \
+    && echo 'int old;' >old.c && ccache gcc -c old.c \
+    && mkdir -p /ccache/depcache/aa && touch /ccache/depcache/aa/old \
+    && find /ccache -type f -exec touch -d '8 days ago' '{{}}' + \
+    && echo 'int new;' >new.c && ccache gcc -c new.c && touch /ccache/depcache/aa/new \
+    && mkdir -p /out/x && echo "$STAMP" >/out/x/y
+FROM scratch
+COPY --from=writer /out/ /
+""",
+        namespace,
+    )
+
+    def results() -> tuple[int, set[str]]:
+        found = content(streamer, mount, tmp_path)
+        ours = {name for name in found if name.startswith("depcache/aa/")}
+        return sum(name.endswith("R") for name in found), ours
+
+    assert results() == (2, {"depcache/aa/old", "depcache/aa/new"})
+    compiler = stream.evict([mount], mounts.read_age("7d"), namespace)
+    assert results() == (1, {"depcache/aa/new"})
+    assert {"gcc", "nasm", "headers", "ccache"} < set(compiler)
+    assert all(len(value) == 64 for value in compiler.values())
+    assert stream.current_identity() == compiler
+
+
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Return the address of a registry on loopback."""

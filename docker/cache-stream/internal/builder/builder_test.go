@@ -1,8 +1,14 @@
 package builder
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"io"
 	"testing"
+	"time"
+
+	gateway "github.com/moby/buildkit/frontend/gateway/client"
 
 	"vmaf-images/cache-stream/internal/agent"
 )
@@ -52,5 +58,64 @@ func TestMessagesAreReadFromPieces(t *testing.T) {
 		if got := <-m.lines; got != want {
 			t.Errorf("%+v instead of %+v", got, want)
 		}
+	}
+}
+
+// container starts a process that writes messages and ends with a status, or never.
+type container struct {
+	gateway.Container
+	messages []string
+	ends     chan error
+}
+
+type process struct {
+	gateway.ContainerProcess
+	ends chan error
+}
+
+func (c container) Start(
+	_ context.Context, request gateway.StartRequest,
+) (gateway.ContainerProcess, error) {
+	for _, message := range c.messages {
+		fmt.Fprintln(request.Stderr, message)
+	}
+	return process{ends: c.ends}, nil
+}
+
+func (p process) Wait() error { return <-p.ends }
+
+func TestProcessesEnd(t *testing.T) {
+	defer func(s, f time.Duration) { silence, farewell = s, f }(silence, farewell)
+	silence, farewell = 200*time.Millisecond, 10*time.Millisecond
+	ended := func(err error) chan error {
+		ends := make(chan error, 1)
+		ends <- err
+		return ends
+	}
+	const started, done = `{"event":"started"}`, `{"event":"done"}`
+	for name, test := range map[string]struct {
+		container container
+		err       string
+	}{
+		"done":                       {container{messages: []string{started, done}, ends: ended(nil)}, ""},
+		"done, and never ends":       {container{messages: []string{started, done}}, ""},
+		"never starts":               {container{}, errSilent.Error()},
+		"falls silent":               {container{messages: []string{started}}, "the builder was silent for 200ms"},
+		"ends without a result":      {container{ends: ended(nil)}, "the agent ended without a result"},
+		"is killed":                  {container{ends: ended(errors.New("exit code: 137"))}, "exit code: 137"},
+		"fails":                      {container{messages: []string{`{"event":"failed","error":"why"}`}, ends: ended(errors.New("exit code: 1"))}, "why"},
+		"fails, and never ends":      {container{messages: []string{`{"event":"failed","error":"why"}`}}, "why"},
+		"a status without a message": {container{messages: []string{started}, ends: ended(errors.New("exit code: 2"))}, "exit code: 2"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if test.container.ends == nil {
+				test.container.ends = make(chan error)
+			}
+			r := &run{out: io.Discard, report: func(agent.Message) {}}
+			err := r.start(t.Context(), test.container)
+			if text := fmt.Sprint(err); (err == nil) != (test.err == "") || (err != nil && text != test.err) {
+				t.Errorf("the error is %v", err)
+			}
+		})
 	}
 }

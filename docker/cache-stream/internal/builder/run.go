@@ -27,14 +27,17 @@ import (
 const Directory = "/cache"
 
 const (
+	// patience is after how long the wait for the mount is reported.
+	patience = 2 * time.Second
+	attempts = 3
+)
+
+var ( // variables for the tests
 	// silence is how long the agent may be silent. It reports every agent.Beat; a BuildKit before
 	// 0.29 may fail to start or to end a process and report neither (moby/buildkit#6531).
 	silence = 60 * time.Second
 	// farewell is how long BuildKit has to report the end of an agent that said it was done.
 	farewell = 5 * time.Second
-	// patience is after how long the wait for the mount is reported.
-	patience = 2 * time.Second
-	attempts = 3
 )
 
 // Mount is a cache mount as a Dockerfile declares it.
@@ -69,6 +72,11 @@ func Run(
 		return err
 	}
 	for attempt := 1; ; attempt++ {
+		if file, ok := in.(io.Seeker); ok && attempt > 1 {
+			if _, err := file.Seek(0, io.SeekStart); err != nil {
+				return err
+			}
+		}
 		r := &run{
 			files: files, name: name, digest: digest, arguments: string(arguments),
 			mount: mount, in: in, out: out, report: report,
