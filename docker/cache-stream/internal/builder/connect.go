@@ -14,6 +14,7 @@ import (
 	"syscall"
 
 	"github.com/moby/buildkit/client"
+	"google.golang.org/grpc"
 )
 
 // Connect returns a client for a BuildKit at an address:
@@ -27,9 +28,9 @@ func Connect(ctx context.Context, address string, said io.Writer) (*client.Clien
 	scheme, rest, _ := strings.Cut(address, "://")
 	switch scheme {
 	case "unix":
-		return client.New(ctx, address)
+		return client.New(ctx, address, large()...)
 	case "docker+unix":
-		return client.New(ctx, "",
+		return client.New(ctx, "", append(large(),
 			client.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
 				return upgrade(ctx, rest, "/grpc", "h2c", nil)
 			}),
@@ -37,14 +38,25 @@ func Connect(ctx context.Context, address string, said io.Writer) (*client.Clien
 				ctx context.Context, protocol string, meta map[string][]string,
 			) (net.Conn, error) {
 				return upgrade(ctx, rest, "/session", protocol, meta)
-			}))
+			}))...)
 	case "buildx":
-		return client.New(ctx, "",
+		return client.New(ctx, "", append(large(),
 			client.WithContextDialer(func(context.Context, string) (net.Conn, error) {
 				return dialStdio(said, "docker", "buildx", "dial-stdio", "--builder="+rest)
-			}))
+			}))...)
 	}
 	return nil, fmt.Errorf("unknown address %q", address)
+}
+
+// large returns the options for buffers and windows that suit a stream of hundreds of megabytes;
+// gRPC's own suit short messages.
+func large() []client.ClientOpt {
+	return []client.ClientOpt{
+		client.WithGRPCDialOption(grpc.WithReadBufferSize(512 << 10)),
+		client.WithGRPCDialOption(grpc.WithWriteBufferSize(512 << 10)),
+		client.WithGRPCDialOption(grpc.WithInitialWindowSize(8 << 20)),
+		client.WithGRPCDialOption(grpc.WithInitialConnWindowSize(8 << 20)),
+	}
 }
 
 // upgrade turns a request to a Docker Engine into a connection.
