@@ -187,6 +187,7 @@ class Mount:
         return {
             "namespace": self.namespace,
             "id": self.id,
+            "directory": self.declaration.mount.target,
             "owned": bool(uid or gid or mode),
             "uid": int(uid or 0),
             "gid": int(gid or 0),

@@ -164,6 +164,8 @@ def test_round_trip_keeps_everything(
     save(f"{tmp_path}/archive", before)
     entries = stream.load(f"{tmp_path}/archive", replace=False, namespace=after)
     assert [entry.files for entry in entries] == [23, 23]
+    directories = {m.id: m.directory for m in mounts.existing() if m.namespace == after}
+    assert sorted(directories.values()) == ["/owned", "/root-owned"]
     for mount in in_contract(streamer, after):
         assert content(streamer, mount, tmp_path) == described(tree)
 

@@ -45,6 +45,7 @@ def test_stopped_builder_is_refused() -> None:
 def test_mounts_have_the_keys_of_the_frontend() -> None:
     """A mount with an owner or a mode has a base, with the defaults of the frontend."""
     assert not GO_MODULES.key["owned"]
+    assert GO_MODULES.key["directory"] == "/go"
     options = {"target": "/ccache", "uid": "1000"}
     key = Mount(DeclaredMount("x", parser.Mount(options)), "x").key
     assert (key["owned"], key["uid"], key["gid"], key["mode"]) == (True, 1000, 0, 0o755)

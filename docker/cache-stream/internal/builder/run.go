@@ -23,9 +23,6 @@ import (
 	"vmaf-images/cache-stream/internal/agent"
 )
 
-// Directory is where the agent finds the mount.
-const Directory = "/cache"
-
 const (
 	// patience is after how long the wait for the mount is reported.
 	patience = 2 * time.Second
@@ -44,6 +41,9 @@ var ( // variables for the tests
 type Mount struct {
 	Namespace string `json:"namespace"`
 	ID        string `json:"id"`
+	// Directory is the target in the Dockerfile. BuildKit describes a mount by the directory of the
+	// first container that used it, which may be the agent's.
+	Directory string `json:"directory"`
 	// Owned says that the Dockerfile sets a uid, gid or mode, which then are a part of the key.
 	Owned bool        `json:"owned"`
 	UID   int         `json:"uid"`
@@ -166,7 +166,7 @@ func (r *run) container(ctx context.Context, g gateway.Client) error {
 // with an owner has a directory with that owner as its base.
 func (r *run) cacheMount(ctx context.Context, g gateway.Client) (gateway.Mount, error) {
 	mount := gateway.Mount{
-		Dest:      Directory,
+		Dest:      r.mount.Directory,
 		MountType: pb.MountType_CACHE,
 		CacheOpt: &pb.CacheOpt{
 			ID:      r.mount.Namespace + "/" + r.mount.ID,
@@ -198,7 +198,7 @@ func solve(ctx context.Context, g gateway.Client, state llb.State) (gateway.Refe
 func (r *run) start(ctx context.Context, container gateway.Container) error {
 	messages := newMessages()
 	request := gateway.StartRequest{
-		Args:   []string{"/" + r.name, "agent", Directory, r.arguments},
+		Args:   []string{"/" + r.name, "agent", r.mount.Directory, r.arguments},
 		Cwd:    "/",
 		Stdout: keepOpen{r.out},
 		Stderr: keepOpen{messages},
