@@ -132,8 +132,10 @@ func (r *run) build(ctx context.Context, g gateway.Client) (*gateway.Result, err
 func (r *run) container(ctx context.Context, g gateway.Client) error {
 	// BuildKit compares a context with the last one of the same key by sizes and times only, which
 	// two versions of the program may have in common.
-	root, err := solve(ctx, g, llb.Local("agent",
-		llb.SharedKeyHint("cache-stream:"+r.digest), llb.IncludePatterns([]string{r.name})))
+	local := llb.Local("agent",
+		llb.SharedKeyHint("cache-stream:"+r.digest), llb.IncludePatterns([]string{r.name}))
+	// A copy is found again by its content; a context that is a root would be kept for every run.
+	root, err := solve(ctx, g, llb.Scratch().File(llb.Copy(local, "/"+r.name, "/"+r.name)))
 	if err != nil {
 		return err
 	}
