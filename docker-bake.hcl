@@ -487,9 +487,9 @@ target "ffmpeg-tests" {
   cache-to   = cache_of(VMAF_CACHE_TO, "ffmpeg-tests")
 }
 
-// The tests of the server, for `nox -s server-tests`.
+// The tests of the server and of cache-stream, for `nox -s server-tests`.
 group "server-tests" {
-  targets = ["go-tests"]
+  targets = ["go-tests", "cache-stream-tests"]
 }
 
 target "go-tests" {
@@ -509,4 +509,25 @@ target "lock-candidates" {
   contexts   = { runtime = "target:runtime" }
   args       = { ASKED_AT = timestamp() } // so that the step runs each time
   output     = ["type=local,dest=build/lock-candidates"]
+}
+
+// The program that saves and loads cache mounts; `nox -s cache` exports it to build/tools/.
+target "go-toolchain" {
+  inherits   = ["_common"]
+  dockerfile = "Dockerfile.go-server"
+  target     = "go-toolchain"
+  contexts   = { toolchain = "target:toolchain" }
+}
+
+target "cache-stream" {
+  inherits   = ["_common"]
+  dockerfile = "docker/Dockerfile.cache-stream"
+  target     = "cache-stream"
+  contexts   = { go-toolchain = "target:go-toolchain" }
+}
+
+target "cache-stream-tests" {
+  inherits = ["cache-stream"]
+  target   = "cache-stream-tests"
+  output   = ["type=cacheonly"]
 }

@@ -112,7 +112,7 @@ def gpu_check(session: nox.Session) -> None:
 
 @nox.session(name="server-tests", default=False)
 def server_tests(session: nox.Session) -> None:
-    """Vet, test and fuzz the server's Go code, with the race detector and the sanitizer."""
+    """Vet, test and fuzz the server, with race detector and sanitizer; test cache-stream."""
     _run(session, "build", "check", "server-tests")
 
 
@@ -150,8 +150,8 @@ def policy(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def cache(session: nox.Session) -> None:
-    """Show what the cache mounts contain and save (stats; prune --older-than 7d)."""
-    _run(session, "policy", "cache")
+    """Show, look into, prune, save and load the cache mounts (stats, ls, prune, save, load)."""
+    _run(session, "cache", "cache")
 
 
 @nox.session(default=False)

@@ -88,8 +88,16 @@ def programs() -> tuple[Path, Path]:
     """
     if os.geteuid():
         raise _error("it requires root")
-    registry = Path(shutil.which("docker-registry") or _unpacked("docker-registry"))
-    return registry, buildkitd.program()
+    return registry_program(), buildkitd.program()
+
+
+def registry_program() -> Path:
+    """Return the program of the registry; download it if it is not installed.
+
+    Raises:
+        UserError: it cannot be downloaded.
+    """
+    return Path(shutil.which("docker-registry") or _unpacked("docker-registry"))
 
 
 def _unpacked(package: str) -> Path:

@@ -80,6 +80,11 @@ class DeclaredMount:
     """The id with its variables, such as `vmaf-ccache-$TARGETARCH`."""
     mount: Mount
 
+    @property
+    def options(self) -> str:
+        """The options of `RUN --mount`; other options would give a new, empty cache."""
+        return ",".join(f"{k}={v}" if v else k for k, v in self.mount.options.items())
+
     def matches(self, existing: CacheMount) -> bool:
         """Return whether an existing mount has this id, for any values of the variables."""
         parts = re.split(r"\$\{?\w+\}?", self.id)
@@ -88,7 +93,13 @@ class DeclaredMount:
 
 def declared(project: Project) -> list[DeclaredMount]:
     """Return the cache mounts of all steps, one mount per id."""
-    mounts = {m.get("id"): m for step in project.steps for m in step.caches() if m.get("id")}
+    mounts = {
+        mount.get("id"): mount
+        for _, stage in project.stages()
+        for run in stage.instructions
+        for mount in run.mounts
+        if mount.type == "cache" and mount.get("id")
+    }
     return [DeclaredMount(name, mount) for name, mount in sorted(mounts.items())]
 
 
@@ -148,18 +159,18 @@ def _measured(mount: CacheMount, engine: client.Engine) -> CacheMount:
     return replace(mount, size=int(used.split()[0]), measured=True)
 
 
-def read_age(text: str | None) -> timedelta:
+def read_age(text: str | None, what: str = "prune", option: str = "--older-than") -> timedelta:
     """Return the duration of a text such as `7d` or `12h`.
 
     Raises:
-        UserError: the text is missing or malformed.
+        UserError: the text is missing or malformed; the message names the action and the option.
     """
     match = re.fullmatch(r"(\d+)([smhdw])", text or "")
     if not match or not int(match[1]):
         raise UserError(
-            "cannot prune",
-            f"`{text}` is not an age" if text else "--older-than is missing",
-            "Give a number and one of s, m, h, d, w: `nox -s cache -- prune --older-than 7d`.",
+            f"cannot {what}",
+            f"`{text}` is not an age" if text else f"{option} is missing",
+            f"Give a number and one of s, m, h, d, w: `nox -s cache -- {what} {option} 7d`.",
         )
     return int(match[1]) * _UNITS[match[2]]
 
@@ -186,6 +197,34 @@ def prune(age: timedelta) -> tuple[list[CacheMount], list[CacheMount]]:
     remaining = {mount.record for mount in existing()}
     removed = [mount for mount in before if mount.record not in remaining]
     return removed, [mount for mount in before if mount.record in remaining]
+
+
+def prune_id(name: str) -> list[CacheMount]:
+    """Remove the project's cache mounts with an id, and return them.
+
+    Args:
+        name: the id, after the namespace if there is one.
+
+    Raises:
+        UserError: there is no such mount, it is in use, or buildx fails.
+    """
+    present = [mount for mount in existing() if mount.belongs_to_project]
+    chosen = [mount for mount in present if mount.name == name]
+    if not chosen:
+        raise UserError(
+            "cannot prune",
+            f"the builder has no cache mount `{name}` of this project",
+            f"Choose: {', '.join(mount.name for mount in present) or 'it has none'}.",
+        )
+    for mount in chosen:
+        only = _filters("type=exec.cachemount", f"id={mount.record}")
+        buildx(f"prune {name}", "prune", "--force", *only)
+    remaining = {mount.record for mount in existing()}
+    if any(mount.record in remaining for mount in chosen):
+        raise UserError(
+            "cannot prune", f"a build uses {name}", "Run this again when the build has ended."
+        )
+    return chosen
 
 
 def buildx(action: str, *arguments: str) -> str:

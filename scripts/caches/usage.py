@@ -33,6 +33,8 @@ class MountUsage:
     stages: Sequence[str]
     """The stages that used the mount."""
     savings: Savings
+    outcome: str = "built"
+    """The outcome of the build: built or failed."""
 
     @property
     def rates(self) -> str:
@@ -137,7 +139,7 @@ def last_usage(mount: CacheMount, builds: Sequence[BuildRecord]) -> MountUsage |
             _, meter = _purpose(mount.directory)
             names = [stage.name for stage in stages]
             started = f"{build.started:%Y-%m-%dT%H:%M:%SZ}"
-            return MountUsage(started, names, meter(stages, builds))
+            return MountUsage(started, names, meter(stages, builds), build.outcome)
     return None
 
 

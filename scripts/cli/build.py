@@ -6,7 +6,7 @@
 import time
 from argparse import Namespace
 
-from scripts.buildkit import records
+from scripts.buildkit import cold, records
 from scripts.core.console import UserError, say
 from scripts.images import build, catalogue
 from scripts.report import summary, workers
@@ -99,5 +99,10 @@ def build_and_report(targets: list[str], options: Namespace) -> records.BuildRec
         namespace=options.namespace or "",
         expected=records.lookups_by_stage(earlier),
     )
-    summary.summary(latest, summary.hit_rate_drops(latest, earlier), stage_causes(latest, earlier))
+    summary.summary(
+        latest,
+        summary.hit_rate_drops(latest, earlier),
+        stage_causes(latest, earlier),
+        not_loaded=cold.take(latest.namespace),
+    )
     return latest

@@ -1,17 +1,19 @@
-"""`nox -s cache`: show, prune or measure the cache mounts."""
+"""`nox -s cache`: show, look into, prune, measure, save or load the cache mounts."""
 
 import json
 from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 
+import msgspec
 from rich.filesize import decimal
 from rich.table import Table
 
 from scripts.buildkit import records
-from scripts.caches import mounts, statistics
+from scripts.caches import mounts, statistics, stream
+from scripts.caches.archive import Entry
 from scripts.caches.usage import Row, rows
-from scripts.core.console import console, say
+from scripts.core.console import UserError, console, say
 from scripts.dockerfile import project
 
 
@@ -46,6 +48,13 @@ def _show(options: Namespace) -> None:
 
 
 def _prune(options: Namespace) -> None:
+    if options.id:
+        name = f"{options.namespace}/{options.id}" if options.namespace else options.id
+        removed = mounts.prune_id(name)
+        if options.format == "json":
+            print(json.dumps([asdict(mount) for mount in removed], indent=2))
+        say(f"{name} pruned, {decimal(sum(mount.size for mount in removed))} freed")
+        return
     removed, remaining = mounts.prune(mounts.read_age(options.older_than))
     if options.format == "json":
         print(json.dumps([asdict(mount) for mount in removed], indent=2))
@@ -70,10 +79,92 @@ def _stats(options: Namespace) -> None:
             print(f"{mount}: {program}\n{text}")
 
 
+def _operands(options: Namespace, *names: str, optional: str = "") -> list[str]:
+    """Return the operands of an action; an optional one is empty if it is missing.
+
+    Raises:
+        UserError: there are more or fewer.
+    """
+    operands: list[str] = options.operands
+    usage = " ".join([options.action, *names, *([f"[{optional}]"] if optional else [])])
+    if not len(names) <= len(operands) <= len(names) + bool(optional):
+        raise UserError(
+            f"cannot {options.action}",
+            f"{len(operands)} operands are given",
+            f"Run `nox -s cache -- {usage}`.",
+        )
+    return [*operands, *([""] if optional and len(operands) == len(names) else [])]
+
+
+def _print_entries(entries: Sequence[Entry], options: Namespace) -> None:
+    if options.format == "json":
+        print(json.dumps([msgspec.to_builtins(entry) for entry in entries], indent=2))
+    for entry in entries:
+        rates = "".join(f", {name} {rate:.0%}" for name, rate in entry.hit_rates.items())
+        say(
+            f"{entry.id}: {entry.files} files, {decimal(entry.bytes)}, "
+            f"{decimal(entry.archive_bytes)} in the archive{rates.replace('%', ' %')}"
+        )
+
+
+def _save(options: Namespace) -> None:
+    (place,) = _operands(options, "DIR|REF")
+    entries = stream.save(
+        place,
+        also=stream.with_values(options.also),
+        unused=mounts.read_age(options.unused, "save DIR", "--unused"),
+        force=options.force,
+        namespace=options.namespace or "",
+    )
+    _print_entries(entries, options)
+    say(f"saved {len(entries)} cache mounts to {place}")
+
+
+def _load(options: Namespace) -> None:
+    (place,) = _operands(options, "DIR|REF")
+    entries = stream.load(place, replace=options.replace, namespace=options.namespace or "")
+    _print_entries(entries, options)
+    say(f"loaded {len(entries)} cache mounts from {place}")
+
+
+def _ls(options: Namespace) -> None:
+    name, path = _operands(options, "ID", optional="PATH")
+    found = stream.look("ls", name, path, options.namespace or "")
+    if options.format == "json":
+        print(json.dumps(found, indent=2))
+        return
+    for file in found:
+        owner = f"{file['uid']}:{file['gid']}"
+        link = f" -> {file['link']}" if "link" in file else ""
+        time = f"{file['time'][:19]}Z"
+        print(f"{file['mode']} {owner:>9} {file['bytes']:>12} {time} {file['name']}{link}")
+
+
+def _du(options: Namespace) -> None:
+    name, path = _operands(options, "ID", optional="PATH")
+    found = stream.look("du", name, path, options.namespace or "")
+    if options.format == "json":
+        print(json.dumps(found, indent=2))
+        return
+    total = {key: sum(line[key] for line in found) for key in ("files", "bytes")}
+    for line in [*sorted(found, key=lambda line: -line["bytes"]), {**total, "name": "total"}]:
+        print(f"{line['bytes']:>14} {line['files']:>8} {line['name']}")
+
+
+def _cat(options: Namespace) -> None:
+    name, path = _operands(options, "ID", "PATH")
+    stream.cat(name, path, options.namespace or "")
+
+
 ACTIONS: Mapping[str, Callable[[Namespace], None]] = {
     "": _show,
     "prune": _prune,
     "stats": _stats,
+    "save": _save,
+    "load": _load,
+    "ls": _ls,
+    "du": _du,
+    "cat": _cat,
 }
 
 
@@ -83,5 +174,7 @@ def run(options: Namespace) -> int:
     Raises:
         UserError: no engine answers, or the action failed.
     """
+    if options.operands and options.action in {None, "prune", "stats"}:
+        _operands(options)
     ACTIONS[options.action or ""](options)
     return 0

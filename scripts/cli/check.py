@@ -8,7 +8,8 @@ from scripts.dockerfile import bake
 
 CHECKS = {
     "upstream-tests": "the tests of libvmaf and FFmpeg pass on builds made from the caches",
-    "server-tests": "the server's tests pass, with the race detector, the sanitizer and fuzzing",
+    "server-tests": "the tests of the server pass, with race detector, sanitizer and fuzzing, "
+    "and those of cache-stream",
 }
 """The bake groups of checks, and the message if all checks of a group pass."""
 

@@ -22,9 +22,32 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "faults": {"nargs": "*", "metavar": "FAULT", "help": "a fault to plant; all by default"},
     "action": {
         "nargs": "?",
-        "choices": ["prune", "stats"],
-        "help": "prune: remove unused cache mounts; stats: print the statistics of the caches",
+        "choices": ["prune", "stats", "save", "load", "ls", "cat", "du"],
+        "help": "prune: remove cache mounts; stats: print the statistics of the caches; save or "
+        "load: an archive of the mounts; ls, cat or du: look into a mount",
     },
+    "operands": {
+        "nargs": "*",
+        "metavar": "OPERAND",
+        "help": "save and load: DIR or REF, a reference in a registry; ls, cat and du: ID [PATH]",
+    },
+    "--with": {
+        "dest": "also",
+        "default": "",
+        "metavar": "apt,pip",
+        "help": "save: the packages of apt or pip as well",
+    },
+    "--unused": {
+        "default": "7d",
+        "metavar": "AGE",
+        "help": "save: first evict compiled results that were unused for this long; 7d by default",
+    },
+    "--force": {
+        "action": "store_true",
+        "help": "save: replace an archive also by an empty or much smaller one",
+    },
+    "--replace": {"action": "store_true", "help": "load: replace what the mounts contain"},
+    "--id": {"metavar": "ID", "help": "prune: the mount with this id, as `nox -s cache` shows it"},
     "parts": {"nargs": "*", "metavar": "PART", "help": "a part of sources.lock; all by default"},
     "--check": {
         "action": "store_true",
@@ -153,8 +176,11 @@ VERBS: Mapping[str, Verb] = {
         "Check Dockerfiles and recipes.", ("--format", "--dockerfile"), ("text", "json", "sarif")
     ),
     "cache": Verb(
-        "Show, prune or measure the cache mounts.",
-        ("action", "--older-than", "--format", "--namespace", "--builder"),
+        "Show, look into, prune, save or load the cache mounts.",
+        (
+            *("action", "operands", "--older-than", "--id", "--with", "--unused", "--force"),
+            *("--replace", "--format", "--namespace", "--builder"),
+        ),
     ),
     "bench": Verb(
         "Measure rebuilds and the server.",

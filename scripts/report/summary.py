@@ -148,6 +148,8 @@ def summary(
     latest: BuildRecord,
     drops: Sequence[HitRateDrop] = (),
     causes: Mapping[str, str] | None = None,
+    *,
+    not_loaded: str = "",
 ) -> None:
     """Print the table of stages, the image sizes, the warnings, and the hit rate drops in red.
 
@@ -155,6 +157,7 @@ def summary(
         latest: the build.
         drops: the hit rates that fell.
         causes: why each stage ran, in a few words; if it is empty, the table has no such column.
+        not_loaded: why an archive of the caches was refused before the build, if one was.
     """
     shown = [stage for stage in latest.stages if stage.seconds >= SHOWN or stage.lookups]
     if shown:
@@ -166,6 +169,9 @@ def summary(
     _remote_summary(latest.remote)
     for warning in latest.warnings:
         say(f"warning: {warning}")
+    if not_loaded:
+        text = f"the caches were not loaded before this build: {not_loaded}"
+        console.print(text, style="bold red", markup=False, soft_wrap=True)
     if cache_was_empty(latest):
         hits, total = latest.lookups
         say(f"the compiler cache was empty: {hits} of {total} lookups were hits")

@@ -5,6 +5,7 @@
     depcache.py --install ~/bin nvcc     ~/bin/nvcc caches for the next nvcc on PATH
     depcache.py --install dist           dist/depcache.pyz is all of depcache in one file
     depcache.py --stats | --clear | --version
+    depcache.py --evict-older-than 604800s   remove results that were unused for this long
 
 This is a direct mode, as in ccache: the key of a call is the digest of the compiler (of all
 programs it consists of), the arguments, the working directory, the environment that the compiler
@@ -670,6 +671,15 @@ class Store:
                 found.append((stat.st_mtime, stat.st_size, path.join(directory, name)))
         return sorted(found)
 
+    def evict(self, before: float) -> None:
+        """Remove files that were last used before a time, in seconds since 1970."""
+        for used, _, name in self.files():
+            if used < before:
+                try:
+                    os.unlink(name)
+                except FileNotFoundError:
+                    continue
+
     def trim(self, most: int) -> None:
         """If the store exceeds `most` bytes, remove old results until a fifth is free."""
         import time  # noqa: PLC0415 # rare
@@ -905,6 +915,15 @@ def main(arguments: "Sequence[str]") -> int:  # noqa: PLR0911 # one for each com
         return 0
     if arguments[1:] == ["--clear"]:
         Store(home()).trim(-1)
+        return 0
+    if len(arguments) == 3 and arguments[1] == "--evict-older-than":  # noqa: PLR2004
+        import time  # noqa: PLC0415 # rare
+
+        age = arguments[2].removesuffix("s")
+        if not age.isdecimal():
+            sys.stderr.write(f"depcache: {arguments[2]} is not a number of seconds, as in 60s\n")
+            return 2
+        Store(home()).evict(time.time() - int(age))
         return 0
     if len(arguments) > 2 and arguments[1] == "--install":  # noqa: PLR2004
         install(arguments[2], arguments[3:])

@@ -447,6 +447,14 @@ def test_own_name_prints_help_and_statistics(bench: Bench) -> None:
     assert own("--help").returncode == 2
     assert own("nasm", "-f", "elf64", "-Iinc", "-o", "a.o", "a.asm").returncode == 0
     assert "2 files" in own("--stats").stdout
+    assert own("--evict-older-than", "60s").returncode == 0
+    assert "2 files" in own("--stats").stdout
+    assert own("--evict-older-than", "7 weeks").returncode == 2
+    old = next(path for path in bench.store.rglob("*") if path.is_file())
+    os.utime(old, (0, time.time() - 61))
+    assert own("--evict-older-than", "60s").returncode == 0
+    assert not old.exists()
+    assert "1 files" in own("--stats").stdout
     assert own("--clear").returncode == 0
     assert "0 files" in own("--stats").stdout
 

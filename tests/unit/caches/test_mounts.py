@@ -213,6 +213,43 @@ def test_prune_requests_single_records_of_the_project(
     assert "1 of 3 cache mounts pruned, 1.0 kB freed" in printed
 
 
+@pytest.mark.parametrize("used", [False, True])
+def test_prune_by_id_removes_one_mount(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    used: bool,  # noqa: FBT001
+) -> None:
+    """`cache prune --id` removes the mount with that id and namespace; one in use is an error."""
+    present = [CCACHE, replace(CCACHE, record="r2", namespace="trial")]
+    commands: list[tuple[str, ...]] = []
+
+    def buildx(_action: str, *arguments: str) -> str:
+        commands.append(arguments)
+        present[:] = [m for m in present if used or f"id={m.record}" not in arguments]
+        return ""
+
+    monkeypatch.setattr(mounts, "existing", lambda: list(present))
+    monkeypatch.setattr(mounts, "buildx", buildx)
+    arguments = ["cache", "prune", "--id", CCACHE.id, "--namespace", "trial"]
+    if used:
+        with pytest.raises(UserError, match="a build uses trial/vmaf-ccache-amd64"):
+            main(arguments)
+    else:
+        assert main(arguments) == 0
+        assert present == [CCACHE]
+        assert "trial/vmaf-ccache-amd64 pruned, 1.0 kB freed" in capsys.readouterr().err
+    assert [command[-1] for command in commands] == ["id=r2"]
+
+
+def test_prune_by_id_refuses_other_mounts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`cache prune --id` refuses an id that does not exist, or that is of another project."""
+    monkeypatch.setattr(mounts, "existing", lambda: [CCACHE, replace(CCACHE, id="npm")])
+    monkeypatch.setattr(mounts, "buildx", lambda *_: pytest.fail("buildx was run"))
+    for name in ("npm", "vmaf-pip-amd64"):
+        with pytest.raises(UserError, match="Choose: vmaf-ccache-amd64"):
+            main(["cache", "prune", "--id", name])
+
+
 def test_failure_of_buildx_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """A builder that fails does not look like one without mounts: its last line is the reason."""
     failed = subprocess.CompletedProcess([], 1, "", "\nERROR: no builder found\n")

@@ -113,6 +113,15 @@ def test_remote_cache_without_hits_is_noticed(capsys: pytest.CaptureFixture[str]
     assert "had none of" not in capsys.readouterr().err
 
 
+def test_refused_archive_is_the_reason_of_a_cold_build(capsys: pytest.CaptureFixture[str]) -> None:
+    """The closing table says why the caches were not loaded, if they were not."""
+    summary(record())
+    assert "not loaded" not in capsys.readouterr().err
+    summary(record(), not_loaded="another compiler: gcc")
+    line = "the caches were not loaded before this build: another compiler: gcc\n"
+    assert line in capsys.readouterr().err
+
+
 def test_drop_is_relative_to_the_best_build() -> None:
     """A drop of the hit rate is relative to the best earlier build, not to the last one."""
     earlier = [measured(96, 4, 1), measured(50, 50, 2)]
