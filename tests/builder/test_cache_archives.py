@@ -21,6 +21,7 @@ from scripts.caches import mounts, program, stream, toolchain
 from scripts.caches.archive import Layout, digest_of
 from scripts.caches.mounts import DeclaredMount
 from scripts.caches.program import Mount, Stream
+from scripts.core import loopback
 from scripts.core.console import UserError
 from scripts.dockerfile import parser, project
 from tests.support.buildx import needs_buildx
