@@ -168,7 +168,7 @@ class S3(Store):
         """Return the command of the server."""
         program = shutil.which("s3s-fs", path=f"{os.environ['PATH']}:{Path.home()}/.cargo/bin")
         if not program:
-            pytest.skip("there is no s3s-fs, which `cargo install` builds: see .ci/run")
+            pytest.skip("there is no s3s-fs; README.md has the command that installs it")
         (self.directory / "root" / "bucket" / "of").mkdir(parents=True)
         endpoint = f"http://127.0.0.1:{self.port}"
         self.address = f"s3://{USER}:{QUOTED}@bucket/of?endpoint={endpoint}"
