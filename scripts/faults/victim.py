@@ -1,6 +1,7 @@
 """The builder that faults are planted on, and the builds on it."""
 
 import os
+import re
 import shutil
 import sys
 import uuid
@@ -30,9 +31,9 @@ WARMERS = (REMOTE_CACHE, "VMAF_CACHE_FROM", "VMAF_CACHE_TO")
 WARM = "warm"
 """The namespace of the cache mounts that the reference build filled."""
 EDITED = "libvmaf/src/libvmaf.c"
+_MOUNT = "exec.cachemount"
 COMPILERS = frozenset({"cc1", "cc1plus", "nasm", "cicc"})
 """The names of the processes that count as a running compile."""
-_NOT_MOUNTS = ("regular", "internal", "frontend", "source.local", "source.git.checkout")
 
 
 def symbol(edit: str) -> str:
@@ -55,6 +56,21 @@ def compilers(ancestor: int, proc: Path = Path("/proc")) -> set[int]:
         return bool(pid)
 
     return {pid for pid, name in names.items() if name in COMPILERS and is_below(pid)}
+
+
+def layers(listing: str) -> list[str]:
+    """Return the ids of records, the latest first, except for cache mounts and their parents.
+
+    Args:
+        listing: the output of `docker buildx du --verbose`.
+    """
+    entries = []
+    for text in re.split(r"^(?=ID:\s)", listing, flags=re.MULTILINE)[1:]:
+        fields = re.findall(r"^(ID|Parents?|Created at|Type):[ \t]*(.*?)\*?$", text, re.MULTILINE)
+        entries.append({name.removesuffix("s"): value for name, value in fields})
+    kept = {entry.get("Parent", "") for entry in entries if entry.get("Type") == _MOUNT}
+    found = [e for e in entries if e.get("Type") != _MOUNT and e["ID"] not in kept]
+    return [e["ID"] for e in sorted(found, key=lambda e: e["Created at"], reverse=True)]
 
 
 @dataclass
@@ -96,9 +112,13 @@ class Victim:
         return True
 
     def forget_layers(self) -> None:
-        """Remove all layers, so that every step runs again, and keep the cache mounts."""
-        for kind in _NOT_MOUNTS:  # the filters of buildx 0.13 have no negation
-            self.worker.prune(f"type={kind}")
+        """Remove all layers, so that every step runs again, and keep the cache mounts.
+
+        The parents of mounts stay as well: without them, the next build gets new mounts.
+        """
+        command = ("docker", "buildx", "du", f"--builder={self.worker.builder}", "--verbose")
+        for record in layers(process.output(*command)):
+            self.worker.prune(f"id={record}")
 
     def tree(self, edit: str, place: str) -> Path:
         """Write a tree of libvmaf, with a new file so that it is compiled again.

@@ -68,3 +68,19 @@ def test_edit_is_in_the_library(built: Victim) -> None:
     assert "vmaf_fault_a" not in (other / victim.EDITED).read_text()
     assert (built.source / victim.EDITED).read_text() == "int a;\n"
     assert (built.tree("", "one") / victim.EDITED).read_text() == "int a;\n"
+
+
+def test_layers_are_listed_without_mounts_and_their_parents() -> None:
+    """Layers are removed the latest first; a mount's parent stays, as it is a part of its key."""
+    records = [
+        ("base", "", "01", "regular"),
+        ("layer*", "base", "03", "regular"),
+        ("directory", "", "02", "regular"),
+        ("mount*", "directory", "04", "exec.cachemount"),
+        ("context", "", "05", "source.local"),
+    ]
+    listing = "".join(
+        f"ID:\t\t{name}\nParent:\t\t{parent}\nCreated at:\t{time}\nSize:\t\t1B\nType:\t\t{kind}\n\n"
+        for name, parent, time, kind in records
+    )
+    assert victim.layers(f"{listing}Reclaimable:\t1B\n") == ["context", "layer", "base"]
