@@ -9,7 +9,7 @@ import pytest
 
 from scripts.core.console import UserError
 from scripts.core.paths import ROOT
-from scripts.images import sources
+from scripts.images import rocm, sources
 from tests.support.checkouts import run_git
 
 
@@ -219,3 +219,16 @@ def test_changes_are_found_if_libvmaf_is_the_repository(tmp_path: Path) -> None:
     assert sources.prepare("libvmaf", str(library)).version == "9.8.7"
     (library / "new.c").write_text("int x;")
     assert sources.prepare("libvmaf", str(library)).version.endswith(".dirty")
+
+
+def test_shared_trees_are_not_copied_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A build whose variable names the description of the copies gets the same trees."""
+    tree = sources.SourceTree(
+        *("libvmaf", tmp_path / "copy", "1.0+gabc", frozenset({"cpu", "hip"}), "EUPL-1.2"),
+        needed_rocm=rocm.Requirement(7, "meson.build"),
+    )
+    with monkeypatch.context() as patch:
+        patch.setattr(sources, "prepare", lambda _project, _location: tree)
+        shared = sources.share({"libvmaf": "../vmaf"}, tmp_path / "sources.json")
+    monkeypatch.setenv(sources.SHARED, str(shared))
+    assert sources.prepare("libvmaf", "/nonexistent") == tree
