@@ -10,7 +10,7 @@ import pytest
 from scripts.causes import inputs, store
 from scripts.core.console import UserError
 from scripts.core.paths import ROOT
-from scripts.images import sources
+from scripts.images import rocm, sources
 from tests.support.checkouts import run_git
 
 
@@ -234,3 +234,16 @@ def test_files_are_those_of_the_copy(
     source = sources.prepare(project, str(tree))
     assert source.files == inputs.manifest(source.directory)
     assert "source.json" in source.files
+
+
+def test_shared_trees_are_not_copied_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A build whose variable names the description of the copies gets the same trees."""
+    tree = sources.SourceTree(
+        *("libvmaf", tmp_path / "copy", "1.0+gabc", frozenset({"cpu", "hip"}), "EUPL-1.2"),
+        needed_rocm=rocm.Requirement(7, "meson.build"),
+    )
+    with monkeypatch.context() as patch:
+        patch.setattr(sources, "prepare", lambda _project, _location: tree)
+        shared = sources.share({"libvmaf": "../vmaf"}, tmp_path / "sources.json")
+    monkeypatch.setenv(sources.SHARED, str(shared))
+    assert sources.prepare("libvmaf", "/nonexistent") == tree
