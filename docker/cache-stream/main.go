@@ -7,8 +7,8 @@
 // lines of JSON on standard error (agent.Message), and the results of ls, du and cat are on
 // standard output.
 //
-// BuildKit starts this same program as `cache-stream agent DIRECTORY REQUEST` in a container with
-// the mount.
+// BuildKit starts this same program as `cache-stream agent DIRECTORY REQUEST` in a step with the
+// mount; its streams are then connections of internal/link, and otherwise the standard ones.
 package main
 
 import (
@@ -32,6 +32,7 @@ import (
 
 	"vmaf-images/cache-stream/internal/agent"
 	"vmaf-images/cache-stream/internal/builder"
+	"vmaf-images/cache-stream/internal/link"
 )
 
 func main() {
@@ -44,7 +45,12 @@ func main() {
 		if err := json.Unmarshal([]byte(os.Args[3]), &request); err != nil {
 			fail(err)
 		}
-		os.Exit(agent.Run(os.Args[2], request, os.Stdin, os.Stdout, os.Stderr))
+		if os.Getenv(builder.Marker) == "" {
+			os.Exit(agent.Run(os.Args[2], request, os.Stdin, os.Stdout, os.Stderr))
+		}
+		os.Exit(link.Serve(link.Socket, func(in io.Reader, out, messages io.Writer) int {
+			return agent.Run(os.Args[2], request, in, out, messages)
+		}))
 	}
 	if len(os.Args) != 3 {
 		fail(errors.New("usage: cache-stream ADDRESS REQUEST"))

@@ -209,35 +209,56 @@ def test_builder_is_reached_through_buildx(
         Stream(streamer.program, absent).run(mount, {"verb": "probe"})
 
 
+def holding(mount: Mount) -> threading.Thread:
+    """Start a step that holds a mount for 8 s, and return when it has begun."""
+    text = (
+        "FROM toolchain AS writer\nARG STAMP\n"
+        f"RUN --mount={mount.declaration.options} echo first >/root-owned/file; sleep 8; "
+        "echo last >/root-owned/file; mkdir -p /out/x; echo $STAMP >/out/x/y\n"
+        "FROM scratch\nCOPY --from=writer /out/ /\n"
+    )
+    step = threading.Thread(target=toolchain.run, args=("write", text, mount.namespace))
+    step.start()
+    deadline = time.monotonic() + 300
+    while not any(m.namespace == mount.namespace for m in mounts.existing()):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    return step
+
+
 def test_save_waits_for_a_step(
     streamer: Stream, namespaces: Callable[[], str], tmp_path: Path
 ) -> None:
     """A save while a step uses the mount waits, and has what the step wrote last."""
     namespace = namespaces()
     (mount,) = (m for m in in_contract(streamer, namespace) if m.id == "vmaf-root")
-    options = mount.declaration.options
-    text = (
-        "FROM toolchain AS writer\nARG STAMP\n"
-        f"RUN --mount={options} echo first >/root-owned/file; sleep 8; "
-        "echo last >/root-owned/file; mkdir -p /out/x; echo $STAMP >/out/x/y\n"
-        "FROM scratch\nCOPY --from=writer /out/ /\n"
-    )
-    step = threading.Thread(target=toolchain.run, args=("write", text, namespace))
-    step.start()
+    step = holding(mount)
     waited: list[str] = []
     streamer.progress = lambda message: waited.append(message.event)
     try:
-        # The mount exists once the step has begun; until then a save would be the first.
-        deadline = time.monotonic() + 300
-        while not any(m.namespace == namespace for m in mounts.existing()):
-            assert time.monotonic() < deadline
-            time.sleep(0.2)
         found = content(streamer, mount, tmp_path)
     finally:
         streamer.progress = lambda _: None
         step.join()
     assert found["file"][4] == b"last\n"
     assert "waiting" in waited
+
+
+def test_client_killed_while_it_waits_leaves_no_lock(
+    streamer: Stream, namespaces: Callable[[], str]
+) -> None:
+    """BuildKit does not go on waiting for a client that has gone away, and then keep the lock."""
+    namespace = namespaces()
+    (mount,) = (m for m in in_contract(streamer, namespace) if m.id == "vmaf-root")
+    step = holding(mount)
+    command = streamer._command(mount, {"verb": "probe"}, None)  # noqa: SLF001
+    with subprocess.Popen(command, stderr=subprocess.PIPE) as child:
+        assert child.stderr
+        assert b"waiting" in child.stderr.readline()
+        child.send_signal(signal.SIGKILL)
+    step.join()
+    command = streamer._command(mount, {"verb": "probe"}, None)  # noqa: SLF001
+    assert subprocess.run(command, capture_output=True, timeout=60, check=False).returncode == 0
 
 
 def test_unused_results_are_evicted(

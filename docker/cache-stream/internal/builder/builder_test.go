@@ -8,8 +8,6 @@ import (
 	"testing"
 	"time"
 
-	gateway "github.com/moby/buildkit/frontend/gateway/client"
-
 	"vmaf-images/cache-stream/internal/agent"
 )
 
@@ -61,61 +59,56 @@ func TestMessagesAreReadFromPieces(t *testing.T) {
 	}
 }
 
-// container starts a process that writes messages and ends with a status, or never.
-type container struct {
-	gateway.Container
-	messages []string
-	ends     chan error
-}
-
-type process struct {
-	gateway.ContainerProcess
-	ends chan error
-}
-
-func (c container) Start(
-	_ context.Context, request gateway.StartRequest,
-) (gateway.ContainerProcess, error) {
-	for _, message := range c.messages {
-		fmt.Fprintln(request.Stderr, message)
-	}
-	return process{ends: c.ends}, nil
-}
-
-func (p process) Wait() error { return <-p.ends }
-
-func TestProcessesEnd(t *testing.T) {
-	defer func(s, f time.Duration) { silence, farewell = s, f }(silence, farewell)
-	silence, farewell = 200*time.Millisecond, 10*time.Millisecond
-	ended := func(err error) chan error {
-		ends := make(chan error, 1)
-		ends <- err
-		return ends
-	}
+func TestBuildsAreFollowedToTheirEnd(t *testing.T) {
+	defer func(s time.Duration) { silence = s }(silence)
+	silence = 200 * time.Millisecond
 	const started, done = `{"event":"started"}`, `{"event":"done"}`
+	const failed = `{"event":"failed","error":"why"}`
+	never := errors.New("it never ends")
 	for name, test := range map[string]struct {
-		container container
-		err       string
+		messages []string
+		end      error
+		err      string
 	}{
-		"done":                       {container{messages: []string{started, done}, ends: ended(nil)}, ""},
-		"done, and never ends":       {container{messages: []string{started, done}}, ""},
-		"never starts":               {container{}, errSilent.Error()},
-		"falls silent":               {container{messages: []string{started}}, "the builder was silent for 200ms"},
-		"ends without a result":      {container{ends: ended(nil)}, "the agent ended without a result"},
-		"is killed":                  {container{ends: ended(errors.New("exit code: 137"))}, "exit code: 137"},
-		"fails":                      {container{messages: []string{`{"event":"failed","error":"why"}`}, ends: ended(errors.New("exit code: 1"))}, "why"},
-		"fails, and never ends":      {container{messages: []string{`{"event":"failed","error":"why"}`}}, "why"},
-		"a status without a message": {container{messages: []string{started}, ends: ended(errors.New("exit code: 2"))}, "exit code: 2"},
+		"done":                       {[]string{started, done}, nil, ""},
+		"falls silent":               {[]string{started}, never, "the builder was silent for 200ms"},
+		"ends without a result":      {nil, nil, "the agent ended without a result"},
+		"is killed":                  {[]string{started}, errors.New("exit code: 137"), "exit code: 137"},
+		"fails":                      {[]string{started, failed}, errors.New("exit code: 1"), "why"},
+		"a status without a message": {nil, errors.New("exit code: 2"), "exit code: 2"},
+		"done, then an error":        {[]string{done}, errors.New("exit code: 1"), "exit code: 1"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if test.container.ends == nil {
-				test.container.ends = make(chan error)
+			messages := newMessages()
+			solve := func(ctx context.Context) error {
+				for _, message := range test.messages {
+					fmt.Fprintln(messages, message)
+				}
+				if test.end == never {
+					<-ctx.Done()
+					return ctx.Err()
+				}
+				return test.end
 			}
-			r := &run{out: io.Discard, report: func(agent.Message) {}}
-			err := r.start(t.Context(), test.container)
+			err := follow(t.Context(), messages, func(agent.Message) {}, solve)
 			if text := fmt.Sprint(err); (err == nil) != (test.err == "") || (err != nil && text != test.err) {
 				t.Errorf("the error is %v", err)
 			}
 		})
+	}
+}
+
+func TestInterruptedWaitEndsTheBuild(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	reason := errors.New("interrupted")
+	ended := false
+	err := follow(ctx, newMessages(), func(agent.Message) {}, func(ctx context.Context) error {
+		cancel(reason)
+		<-ctx.Done()
+		ended = true
+		return ctx.Err()
+	})
+	if !errors.Is(err, reason) || !ended {
+		t.Errorf("%v, the build ended: %t", err, ended)
 	}
 }

@@ -2,6 +2,7 @@ package builder
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -16,26 +17,24 @@ import (
 
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/client/llb"
-	gateway "github.com/moby/buildkit/frontend/gateway/client"
+	"github.com/moby/buildkit/identity"
+	"github.com/moby/buildkit/session"
 	"github.com/moby/buildkit/solver/pb"
 	"github.com/tonistiigi/fsutil"
 
 	"vmaf-images/cache-stream/internal/agent"
+	"vmaf-images/cache-stream/internal/link"
 )
 
-const (
-	// patience is after how long the wait for the mount is reported.
-	patience = 2 * time.Second
-	attempts = 3
-)
+// Marker is a variable of the agent's step, which has another value in each step: BuildKit would not
+// run the same one again.
+const Marker = "CACHE_STREAM"
 
-var ( // variables for the tests
-	// silence is how long the agent may be silent. It reports every agent.Beat; a BuildKit before
-	// 0.29 may fail to start or to end a process and report neither (moby/buildkit#6531).
-	silence = 60 * time.Second
-	// farewell is how long BuildKit has to report the end of an agent that said it was done.
-	farewell = 5 * time.Second
-)
+// patience is after how long the wait for the mount is reported.
+const patience = 2 * time.Second
+
+// silence is how long the agent may be silent; it reports every agent.Beat. A variable for tests.
+var silence = 60 * time.Second
 
 // Mount is a cache mount as a Dockerfile declares it.
 type Mount struct {
@@ -51,14 +50,10 @@ type Mount struct {
 	Mode  os.FileMode `json:"mode"`
 }
 
-// errSilent is the failure of a container that never reported anything, so that another try is
-// safe.
-var errSilent = errors.New("the agent did not start")
-
-// Run runs the agent beside a cache mount. It passes messages to report; the last one is the
-// result, unless there is an error.
+// Run runs the agent in a build step with a cache mount. It passes messages to report; the last one
+// is the result, unless there is an error.
 //
-// The mount is locked, as by a step: Run waits for a build that uses it.
+// The mount is locked, as by other steps: Run waits for a build that uses it.
 func Run(
 	ctx context.Context, c *client.Client, mount Mount, request agent.Request,
 	in io.Reader, out io.Writer, report func(agent.Message),
@@ -71,26 +66,21 @@ func Run(
 	if err != nil {
 		return err
 	}
-	for attempt := 1; ; attempt++ {
-		if file, ok := in.(io.Seeker); ok && attempt > 1 {
-			if _, err := file.Seek(0, io.SeekStart); err != nil {
-				return err
-			}
-		}
-		r := &run{
-			files: files, name: name, digest: digest, arguments: string(arguments),
-			mount: mount, in: in, out: out, report: report,
-		}
-		options := client.SolveOpt{
-			LocalMounts: map[string]fsutil.FS{"agent": files},
-			Internal:    true, // not a build of the history
-		}
-		_, err = c.Build(ctx, options, "cache-stream", r.build, nil)
-		if !errors.Is(r.failure, errSilent) || attempt == attempts || ctx.Err() != nil {
-			break
-		}
+	definition, err := step(mount, name, digest, string(arguments)).Marshal(ctx)
+	if err != nil {
+		return err
 	}
-	return err
+	messages := newMessages()
+	streams := link.NewClient(in, out, messages)
+	options := client.SolveOpt{
+		LocalMounts: map[string]fsutil.FS{"agent": files},
+		Session:     []session.Attachable{streams},
+		Internal:    true, // not a build of the history
+	}
+	return follow(ctx, messages, report, func(ctx context.Context) error {
+		_, err := c.Solve(ctx, definition, options, nil)
+		return cmp.Or(streams.Err(), err)
+	})
 }
 
 // program returns a directory with this program, its name, and its digest.
@@ -112,163 +102,91 @@ func program() (fsutil.FS, string, string, error) {
 	return files, filepath.Base(path), hex.EncodeToString(hash.Sum(nil)), err
 }
 
-type run struct {
-	files     fsutil.FS
-	name      string
-	digest    string
-	arguments string
-	mount     Mount
-	in        io.Reader
-	out       io.Writer
-	report    func(agent.Message)
-	failure   error
-}
-
-func (r *run) build(ctx context.Context, g gateway.Client) (*gateway.Result, error) {
-	r.failure = r.container(ctx, g)
-	return gateway.NewResult(), r.failure
-}
-
-func (r *run) container(ctx context.Context, g gateway.Client) error {
+// step returns the build step that runs the agent.
+func step(mount Mount, name, digest, arguments string) llb.State {
 	// BuildKit compares a context with the last one of the same key by sizes and times only, which
 	// two versions of the program may have in common.
 	local := llb.Local("agent",
-		llb.SharedKeyHint("cache-stream:"+r.digest), llb.IncludePatterns([]string{r.name}))
+		llb.SharedKeyHint("cache-stream:"+digest), llb.IncludePatterns([]string{name}))
 	// A copy is found again by its content; a context that is a root would be kept for every run.
-	root, err := solve(ctx, g, llb.Scratch().File(llb.Copy(local, "/"+r.name, "/"+r.name)))
-	if err != nil {
-		return err
-	}
-	cache, err := r.cacheMount(ctx, g)
-	if err != nil {
-		return err
-	}
-	waiting := time.AfterFunc(patience, func() { r.report(agent.Message{Event: agent.Waiting}) })
-	container, err := g.NewContainer(ctx, gateway.NewContainerRequest{
-		Mounts: []gateway.Mount{
-			{Dest: "/", MountType: pb.MountType_BIND, Ref: root},
-			cache,
-		},
-		NetMode: pb.NetMode_NONE,
-	})
-	waiting.Stop()
-	if err != nil {
-		return err
-	}
-	defer func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), farewell)
-		defer cancel()
-		_ = container.Release(ctx)
-	}()
-	return r.start(ctx, container)
+	root := llb.Scratch().File(llb.Copy(local, "/"+name, "/"+name))
+	base, cache := cacheMount(mount)
+	return root.Run(
+		llb.Args([]string{"/" + name, "agent", mount.Directory, arguments}),
+		llb.AddEnv(Marker, identity.NewID()),
+		llb.AddSSHSocket(llb.SSHID(link.ID), llb.SSHSocketTarget(link.Socket)),
+		llb.AddMount(mount.Directory, base, cache...),
+		llb.Network(pb.NetMode_NONE),
+	).Root()
 }
 
-// cacheMount returns the mount as the Dockerfile frontend would request it. Any difference would
-// give another, empty mount: the namespace is a prefix of the id, also if it is empty, and a mount
-// with an owner has a directory with that owner as its base.
-func (r *run) cacheMount(ctx context.Context, g gateway.Client) (gateway.Mount, error) {
-	mount := gateway.Mount{
-		Dest:      r.mount.Directory,
-		MountType: pb.MountType_CACHE,
-		CacheOpt: &pb.CacheOpt{
-			ID:      r.mount.Namespace + "/" + r.mount.ID,
-			Sharing: pb.CacheSharingOpt_LOCKED,
-		},
+// cacheMount returns the mount as the Dockerfile frontend would request it, and its base. Any
+// difference would give another, empty mount: the namespace is a prefix of the id, also if it is
+// empty, and a mount with an owner has a directory with that owner as its base.
+func cacheMount(mount Mount) (llb.State, []llb.MountOption) {
+	id := mount.Namespace + "/" + mount.ID
+	options := []llb.MountOption{llb.AsPersistentCacheDir(id, llb.CacheMountLocked)}
+	if !mount.Owned {
+		return llb.Scratch(), options
 	}
-	if !r.mount.Owned {
-		return mount, nil
-	}
-	owner := llb.WithUIDGID(r.mount.UID, r.mount.GID)
-	base, err := solve(ctx, g, llb.Scratch().File(llb.Mkdir("/cache", r.mount.Mode, owner)))
-	mount.Ref, mount.Selector = base, "/cache"
-	return mount, err
+	owner := llb.WithUIDGID(mount.UID, mount.GID)
+	base := llb.Scratch().File(llb.Mkdir("/cache", mount.Mode, owner))
+	return base, append(options, llb.SourcePath("/cache"))
 }
 
-func solve(ctx context.Context, g gateway.Client, state llb.State) (gateway.Reference, error) {
-	definition, err := state.Marshal(ctx)
-	if err != nil {
-		return nil, err
-	}
-	result, err := g.Solve(ctx, gateway.SolveRequest{Definition: definition.ToPB(), Evaluate: true})
-	if err != nil {
-		return nil, err
-	}
-	return result.SingleRef()
-}
-
-// start runs the agent in the container to its end.
-func (r *run) start(ctx context.Context, container gateway.Container) error {
-	messages := newMessages()
-	request := gateway.StartRequest{
-		Args:   []string{"/" + r.name, "agent", r.mount.Directory, r.arguments},
-		Cwd:    "/",
-		Stdout: keepOpen{r.out},
-		Stderr: keepOpen{messages},
-	}
-	if r.in != nil {
-		request.Stdin = io.NopCloser(r.in)
-	}
+// follow solves a build and passes the messages of its agent on, to its end.
+func follow(
+	ctx context.Context, messages *messages, report func(agent.Message),
+	solve func(context.Context) error,
+) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	process, err := container.Start(ctx, request)
-	if err != nil {
-		return err
-	}
 	ended := make(chan error, 1)
-	go func() { ended <- process.Wait() }()
-	quiet := time.NewTimer(silence)
-	defer quiet.Stop()
-	var farewells <-chan time.Time
+	go func() { ended <- solve(ctx) }()
+	waiting := time.After(patience)
+	var quiet <-chan time.Time
 	var last agent.Message
 	for {
 		select {
 		case message := <-messages.lines:
+			waiting = nil
+			quiet = time.After(silence)
 			last = message
-			quiet.Reset(silence)
-			if message.Event == agent.Done || message.Event == agent.Failed {
-				farewells = time.After(farewell)
-			} else {
-				r.report(message)
+			if message.Event != agent.Done && message.Event != agent.Failed {
+				report(message)
 			}
-			continue
+		case <-waiting:
+			report(agent.Message{Event: agent.Waiting})
+		case <-quiet:
+			cancel(fmt.Errorf("the builder was silent for %s", silence))
+			quiet = nil
 		case err := <-ended:
 			// The last messages may still be on their way through the channel.
 			for len(messages.lines) > 0 {
 				last = <-messages.lines
 			}
-			return r.result(last, err)
-		case <-farewells:
-			return r.result(last, nil)
-		case <-quiet.C:
-			if last.Event == "" {
-				return errSilent
+			if cause := context.Cause(ctx); cause != nil {
+				err = cause
 			}
-			return fmt.Errorf("the builder was silent for %s", silence)
-		case <-ctx.Done():
-			return context.Cause(ctx)
+			return result(last, err, report)
 		}
 	}
 }
 
-func (r *run) result(last agent.Message, err error) error {
-	switch last.Event {
-	case agent.Done, agent.Failed:
-		r.report(last)
-		if last.Event == agent.Failed {
-			return errors.New(last.Error)
-		}
-		return nil
+// result reports the last message, and returns why there is none.
+func result(last agent.Message, err error, report func(agent.Message)) error {
+	switch {
+	case last.Event == agent.Failed:
+		report(last)
+		return errors.New(last.Error)
+	case err != nil:
+		return err
+	case last.Event != agent.Done:
+		return errors.New("the agent ended without a result")
 	}
-	if err == nil {
-		err = errors.New("the agent ended without a result")
-	}
-	return err
+	report(last)
+	return nil
 }
-
-// keepOpen is an output that BuildKit may close without an effect.
-type keepOpen struct{ io.Writer }
-
-func (keepOpen) Close() error { return nil }
 
 // messages parses what the agent writes to standard error.
 type messages struct {
