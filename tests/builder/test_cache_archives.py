@@ -289,8 +289,8 @@ COPY --from=writer /out/ /
 
     def results() -> tuple[int, set[str]]:
         found = content(streamer, mount, tmp_path)
-        ours = {name for name in found if name.startswith("depcache/aa/")}
-        return sum(name.endswith("R") for name in found), ours
+        kept = {name for name in found if name.startswith("depcache/aa/")}
+        return sum(name.endswith("R") for name in found), kept
 
     assert results() == (2, {"depcache/aa/old", "depcache/aa/new"})
     compiler = stream.evict([mount], mounts.read_age("7d"), namespace)

@@ -1,4 +1,4 @@
-// Package agent is the part of the program that runs in a container beside the cache mount.
+// Package agent is the part of the program that runs in a build step with the cache mount.
 package agent
 
 import (

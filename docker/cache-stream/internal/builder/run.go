@@ -41,7 +41,7 @@ type Mount struct {
 	Namespace string `json:"namespace"`
 	ID        string `json:"id"`
 	// Directory is the target in the Dockerfile. BuildKit describes a mount by the directory of the
-	// first container that used it, which may be the agent's.
+	// first step that used it, which may be the agent's.
 	Directory string `json:"directory"`
 	// Owned says that the Dockerfile sets a uid, gid or mode, which then are a part of the key.
 	Owned bool        `json:"owned"`
