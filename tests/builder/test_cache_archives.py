@@ -178,7 +178,8 @@ def test_steps_use_the_mount_that_is_streamed(
     namespace = namespaces()
     tree = make_tree(tmp_path / "tree")
     shutil.copy(streamer.program, tmp_path / "cache-stream")
-    steps = ["FROM scratch", "ARG TARGETARCH", "COPY cache-stream /"]
+    # The name of the namespace makes the steps other ones than those of an earlier run.
+    steps = ["FROM scratch", "ARG TARGETARCH", "COPY cache-stream /", f"ENV RUN={namespace}"]
     for mount in in_contract(streamer, namespace):
         fill(streamer, mount, tree, tmp_path)
         target = mount.declaration.mount.target
