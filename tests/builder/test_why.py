@@ -14,6 +14,7 @@ import pytest
 from scripts.core import process
 from scripts.core.paths import ROOT, cache_dir
 from scripts.engine.client import image_id
+from tests.support import bakefile
 from tests.support.buildx import needs_buildx
 from tests.support.subject import docker
 
@@ -84,7 +85,7 @@ COPY --from=ffmpeg-cpu /out/ffmpeg /ffmpeg
 """
 FILES = {
     ".dockerignore": "*\n!docker\n!build/bootstrap/rootfs.tar\n",
-    "docker-bake.hcl": BAKE_FILE,
+    "docker-bake.hcl": bakefile.definitions() + BAKE_FILE,
     "docker/Dockerfile.production-gpu": PARENT,
     "Dockerfile": DOCKERFILE,
     "docker/default/libvmaf/src/picture.c": "int a;\n",

@@ -18,6 +18,7 @@ from scripts.core import loopback, process
 from scripts.core.paths import ROOT
 from scripts.images import bases
 from scripts.workers import placement
+from tests.support import bakefile
 from tests.support.buildkitd import buildkitd, compile_step, needs_root_and_go, remove
 from tests.support.buildx import needs_buildx
 
@@ -132,9 +133,10 @@ class Checkout:
             shutil.copy(ROOT / name, directory / name)
         shutil.copy(step, directory)
         (directory / ".dockerignore").write_text("*\n!step\n")
-        variables = (ROOT / "docker-bake.hcl").read_text().partition("_args = {")[0]
         listed = "[" + ", ".join(f'"{name}"' for name in images) + "]"
-        (directory / "docker-bake.hcl").write_text(variables + BAKE.format(images=listed))
+        (directory / "docker-bake.hcl").write_text(
+            bakefile.definitions() + BAKE.format(images=listed)
+        )
         for name, argument in images.items():
             (directory / f"Dockerfile.{name}").write_text(DOCKERFILE.format(argument))
 

@@ -3,7 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
+from scripts.core.paths import ROOT
 from scripts.images.catalogue import Image
+
+
+def definitions() -> str:
+    """Return the variables and functions of docker-bake.hcl, which its overlays use, too."""
+    return (ROOT / "docker-bake.hcl").read_text().partition("_args = {")[0]
 
 
 def target(name: str, provides: str, parent: str = "") -> Mapping[str, Any]:
