@@ -329,7 +329,8 @@ def load(place: str, *, replace: bool, namespace: str) -> list[Entry]:
         namespace: the namespace of the mounts, whatever namespace they were saved from.
 
     Raises:
-        UserError: the archive is refused, and no mount has changed; or a load failed.
+        UserError: the archive is refused, or a load failed. If it is refused because of the
+            compiler, the other mounts are loaded; otherwise, no mount has changed.
     """
     try:
         entries = _load(place, replace=replace, namespace=namespace)
@@ -359,13 +360,19 @@ def _load(place: str, *, replace: bool, namespace: str) -> list[Entry]:
             )
         refuse_others(entries, declared, builder.architecture)
         check_layers(layout, entries)
-        if any(entry.compiler for entry in entries):
-            refuse_other_compiler(entries, current_identity())
         stream = Stream(program.find(builder.architecture, layout), builder)
         if not replace:
             for entry in entries:
                 refuse_full(stream, declared[entry.id])
+        # The stage `toolchain` is built after the mounts that its steps fill are loaded: on a new
+        # machine, these compile the syntax frontend and download packages.
+        dependent = [entry for entry in entries if entry.compiler]
         for entry in entries:
+            if entry not in dependent:
+                _load_one(stream, declared[entry.id], entry, layout, replace=replace)
+        if dependent:
+            refuse_other_compiler(dependent, current_identity())
+        for entry in dependent:
             _load_one(stream, declared[entry.id], entry, layout, replace=replace)
     return entries
 

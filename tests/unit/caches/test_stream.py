@@ -199,8 +199,6 @@ def changed(place: Path, **fields: object) -> None:
     [
         ({"architecture": "arm64"}, "saved for arm64"),
         ({"id": "vmaf-unknown"}, "no Dockerfile declares .*vmaf-unknown"),
-        ({"compiler": {"gcc": "0", "nasm": "2"}}, "another compiler: gcc\n"),
-        ({"compiler": {"gcc": "1"}}, "another compiler: nasm\n"),
         ({"archive_bytes": 3}, "has 70 bytes, not 3"),
     ],
 )
@@ -216,6 +214,39 @@ def test_load_is_refused(
     assert not contents
     assert raised.value.why in cold.take("")
     assert not cold.take("")
+
+
+@pytest.mark.parametrize(
+    ("compiler", "differing"),
+    [({"gcc": "0", "nasm": "2"}, "gcc"), ({"gcc": "1"}, "nasm")],
+)
+def test_results_of_another_compiler_are_refused(
+    contents: dict[str, str], tmp_path: Path, compiler: dict[str, str], differing: str
+) -> None:
+    """The other mounts are loaded, and the next build says why it compiles everything."""
+    save(tmp_path / "a")
+    changed(tmp_path / "a", compiler=compiler)
+    contents.clear()
+    with pytest.raises(UserError, match=f"another compiler: {differing}\n"):
+        load(tmp_path / "a")
+    assert contents == {GOMOD.id: "modules"}
+    assert f"another compiler: {differing}" in cold.take("")
+
+
+def test_mounts_are_loaded_before_the_toolchain_is_built(
+    contents: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a new machine, the steps below the toolchain fill other mounts of the archive."""
+    save(tmp_path / "a")
+    contents.clear()
+
+    def build(*_: object) -> dict[str, dict[str, str]]:
+        contents[GOMOD.id] = contents.get(GOMOD.id, "") + " and the frontend's"
+        return {"identity": {"compiler": "gcc 1\nnasm 2\n"}}
+
+    monkeypatch.setattr(toolchain, "run", build)
+    load(tmp_path / "a")
+    assert contents == {GOMOD.id: "modules and the frontend's", CCACHE.id: "objects" * 10}
 
 
 def test_damaged_archive_is_refused(contents: dict[str, str], tmp_path: Path) -> None:
