@@ -373,7 +373,8 @@ def test_damaged_archive_leaves_the_mount(
     fill(streamer, mount, other, tmp_path)
     request = fill(streamer, in_contract(streamer, namespaces())[0], tree, tmp_path)
     whole = (tmp_path / "filling").read_bytes()
-    for damaged in (whole[:-100], whole[:500] + b"x" + whole[501:]):
+    changed = bytes([whole[500] ^ 0xFF])
+    for damaged in (whole[:-100], whole[:500] + changed + whole[501:]):
         (tmp_path / "damaged").write_bytes(damaged)
         with pytest.raises(program.StreamError):
             streamer.run(mount, request, tmp_path / "damaged")
