@@ -47,6 +47,7 @@ LEAVE_OUT: Mapping[str, Sequence[str]] = {
 only needed by a program whose go.mod names a newer one than Debian's."""
 SHRUNK = 0.5
 """The share of the bytes of the previous archive below which a save is refused."""
+_PROGRAM = "cache-stream"
 IDENTITY = "docker/recipes/lib/identity.sh"
 _SAVE, _LOAD = "cannot save the caches", "cannot load the caches"
 
@@ -182,7 +183,7 @@ def save(
                     commit=git.revision(),
                 )
                 refuse_shrunk(entry, before, force=force)
-                descriptor = layout.add(part, LAYER, entry.digest).titled(f"{mount.id}.tar.zst")
+                descriptor = layout.add(part, LAYER, entry.digest).titled(_title(mount.id))
             except StreamError as error:
                 raise UserError(
                     f"cannot save {mount.name}", str(error), "The previous archive is unchanged."
@@ -201,14 +202,18 @@ def save(
 
 
 def _program_blob(layout: Layout, path: Path) -> Descriptor:
-    return layout.add_bytes(path.read_bytes(), PROGRAM).titled("cache-stream")
+    return layout.add_bytes(path.read_bytes(), PROGRAM).titled(_PROGRAM)
+
+
+def _title(identifier: str) -> str:
+    return f"{identifier}.tar.zst"
 
 
 def _previous(remote: "Remote", layout: Layout) -> list[Entry]:
     """Return what the archive in a registry has, without copying its layers."""
     with TemporaryDirectory(prefix="caches-", dir=RECORDS) as directory:
         known = Layout(Path(directory, "layout"), layout.name)
-        return known.entries() if remote.pull(known, layers=False) else []
+        return known.entries() if remote.pull(known, only=()) else []
 
 
 def refuse_failed(chosen: Iterable[CacheMount], builds: Sequence[records.BuildRecord]) -> None:
@@ -318,13 +323,14 @@ def read_identity(exported: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
 # --- load -----------------------------------------------------------------------
 
 
-def load(place: str, *, replace: bool, namespace: str) -> list[Entry]:
+def load(place: str, *, ids: Collection[str] = (), replace: bool, namespace: str) -> list[Entry]:
     """Load the cache mounts of an archive, and return what was loaded.
 
     If the archive is refused, the next build says in its closing table why it began cold.
 
     Args:
         place: a directory, or a reference in a registry.
+        ids: the ids of the mounts to load; all if it is empty.
         replace: whether mounts that are not empty are replaced.
         namespace: the namespace of the mounts, whatever namespace they were saved from.
 
@@ -333,7 +339,7 @@ def load(place: str, *, replace: bool, namespace: str) -> list[Entry]:
             compiler, the other mounts are loaded; otherwise, no mount has changed.
     """
     try:
-        entries = _load(place, replace=replace, namespace=namespace)
+        entries = _load(place, ids, replace=replace, namespace=namespace)
     except UserError as error:
         cold.write(namespace, f"{error.what}: {error.why}")
         raise
@@ -341,7 +347,7 @@ def load(place: str, *, replace: bool, namespace: str) -> list[Entry]:
     return entries
 
 
-def _load(place: str, *, replace: bool, namespace: str) -> list[Entry]:
+def _load(place: str, ids: Collection[str], *, replace: bool, namespace: str) -> list[Entry]:
     builder = program.builder()
     declared = {
         mount.id: mount
@@ -352,12 +358,13 @@ def _load(place: str, *, replace: bool, namespace: str) -> list[Entry]:
     with _layout(place) as (layout, remote):
         if remote:
             with console.status(f"pulling {place}"):
-                remote.pull(layout)
+                remote.pull(layout, only=[*map(_title, ids), _PROGRAM] if ids else None)
         entries = layout.entries()
         if not entries:
             raise UserError(
                 _LOAD, f"{place} has no archive", f"Save one: `nox -s cache -- save {place}`."
             )
+        entries = choose(entries, ids)
         refuse_others(entries, declared, builder.architecture)
         check_layers(layout, entries)
         stream = Stream(program.find(builder.architecture, layout), builder)
@@ -375,6 +382,19 @@ def _load(place: str, *, replace: bool, namespace: str) -> list[Entry]:
         for entry in dependent:
             _load_one(stream, declared[entry.id], entry, layout, replace=replace)
     return entries
+
+
+def choose(entries: Sequence[Entry], ids: Collection[str]) -> list[Entry]:
+    """Return the entries with these ids, or all of them if there are none.
+
+    Raises:
+        UserError: the archive does not have one of them.
+    """
+    present = [entry.id for entry in entries]
+    for name in ids:
+        if name not in present:
+            raise UserError(_LOAD, f"the archive has no `{name}`", f"Choose: {', '.join(present)}.")
+    return [entry for entry in entries if not ids or entry.id in ids]
 
 
 def current_identity() -> dict[str, str]:

@@ -9,7 +9,7 @@ import ipaddress
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from requests.adapters import HTTPAdapter
 
 from scripts.caches.archive import (
     MANIFEST,
+    TITLE,
     Descriptor,
     Layout,
     Manifest,
@@ -154,12 +155,12 @@ class Remote:
                 headers={"Content-Type": MANIFEST},
             )
 
-    def pull(self, layout: Layout, *, layers: bool = True) -> bool:
+    def pull(self, layout: Layout, *, only: Collection[str] | None = None) -> bool:
         """Copy the archive to an empty layout; return False if the registry has none.
 
         Args:
             layout: the layout.
-            layers: whether to copy the layers as well as the manifest and its config.
+            only: the titles of the layers to copy; None for all.
 
         Raises:
             UserError: the registry does not answer, or the archive is damaged.
@@ -177,7 +178,10 @@ class Remote:
         expected = self._container.digest
         if expected and expected != f"sha256:{hashlib.sha256(content).hexdigest()}":
             raise damaged(self.reference, "the manifest has another digest")
-        for blob in manifest.blobs if layers else [manifest.config]:
+        layers = [
+            blob for blob in manifest.layers if only is None or blob.annotations.get(TITLE) in only
+        ]
+        for blob in (manifest.config, *layers):
             with self._errors("read"):
                 self._fetch(layout, blob)
             layout.check(blob)

@@ -119,6 +119,7 @@ PURPOSES: Mapping[str, tuple[str, Meter]] = {
     "/ccache": ("compiled code", compiled_code),
     "/var/cache/apt": ("Debian packages", debian_packages),
     "/var/lib/apt": ("Debian's index", not_measured),
+    "/var/cache/sources": ("locked sources", not_measured),
     "/root/.cache/pip": ("Python packages", not_measured),
     "/go/pkg/mod": ("Go modules", not_measured),
     "/root/.cache/go-build": ("compiled Go", not_measured),

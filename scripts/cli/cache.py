@@ -122,7 +122,12 @@ def _save(options: Namespace) -> None:
 
 def _load(options: Namespace) -> None:
     (place,) = _operands(options, "DIR|REF")
-    entries = stream.load(place, replace=options.replace, namespace=options.namespace or "")
+    entries = stream.load(
+        place,
+        ids=[name for name in (options.id or "").split(",") if name],
+        replace=options.replace,
+        namespace=options.namespace or "",
+    )
     _print_entries(entries, options)
     say(f"loaded {len(entries)} cache mounts from {place}")
 

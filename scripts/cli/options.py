@@ -47,7 +47,10 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
         "help": "save: replace an archive also by an empty or much smaller one",
     },
     "--replace": {"action": "store_true", "help": "load: replace what the mounts contain"},
-    "--id": {"metavar": "ID", "help": "prune: the mount with this id, as `nox -s cache` shows it"},
+    "--id": {
+        "metavar": "ID",
+        "help": "prune: the mount with this id, as `nox -s cache` shows it; load: ID,ID... only",
+    },
     "parts": {"nargs": "*", "metavar": "PART", "help": "a part of sources.lock; all by default"},
     "--check": {
         "action": "store_true",

@@ -26,7 +26,7 @@ def commit(layout: Layout, content: bytes, identifier: str = ENTRY.id) -> Descri
     """Save an archive with one mount to a layout."""
     part = layout.part()
     part.write_bytes(content)
-    blob = layout.add(part, LAYER)
+    blob = layout.add(part, LAYER).titled(f"{identifier}.tar.zst")
     entry = msgspec.structs.replace(ENTRY, id=identifier, digest=blob.digest)
     layout.commit([entry], [blob])
     return blob

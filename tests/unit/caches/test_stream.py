@@ -93,6 +93,16 @@ def test_contract_is_saved_and_loaded(contents: dict[str, str], tmp_path: Path) 
     assert contents == {name: before[name] for name in (CCACHE.id, GOMOD.id)}
 
 
+def test_chosen_mounts_are_loaded(contents: dict[str, str], tmp_path: Path) -> None:
+    """`--id` loads one mount of several; an id that the archive lacks is an error."""
+    save(tmp_path / "a")
+    contents.clear()
+    with pytest.raises(UserError, match=f"Choose: {CCACHE.id}, {GOMOD.id}"):
+        stream.load(str(tmp_path / "a"), ids=[APT.id], replace=False, namespace="")
+    stream.load(str(tmp_path / "a"), ids=[GOMOD.id], replace=False, namespace="")
+    assert list(contents) == [GOMOD.id]
+
+
 def test_packages_are_saved_on_request(contents: dict[str, str], tmp_path: Path) -> None:
     """`--with apt` saves the packages as well."""
     assert APT.id in contents

@@ -113,16 +113,21 @@ def test_pulled_archive_equals_the_pushed_one(registry: Registry, tmp_path: Path
 
 
 def test_entries_are_read_without_layers(registry: Registry, tmp_path: Path) -> None:
-    """The entries of the previous archive are read without its layers; there may be none."""
+    """The entries are read without the layers, or with some of them; there may be none."""
     pushed = Layout(tmp_path / "a")
     blob = commit(pushed, b"one")
     remote = Remote(reference(registry))
-    assert not remote.pull(Layout(tmp_path / "b"), layers=False)
+    assert not remote.pull(Layout(tmp_path / "b"), only=())
     remote.push(pushed)
     pulled = Layout(tmp_path / "b")
-    assert remote.pull(pulled, layers=False)
+    assert remote.pull(pulled, only=())
     assert pulled.entries() == pushed.entries()
     assert not pulled.path(blob.digest).exists()
+    (title,) = blob.annotations.values()
+    for other, expected in ((f"{title}.x", False), (title, True)):
+        chosen = Layout(tmp_path / other)
+        assert remote.pull(chosen, only=[other])
+        assert chosen.path(blob.digest).exists() == expected
 
 
 @pytest.mark.parametrize(

@@ -113,8 +113,11 @@ def test_archives_are_listed(
     assert calls[0]["force"] is True
     line = "vmaf-ccache-amd64: 1 files, 100 bytes, 3 bytes in the archive, ccache 50 %"
     assert line in capsys.readouterr().err
-    assert main(["cache", "load", "dir", "--replace", "--namespace=n", "--format=json"]) == 0
-    assert calls[1] == {"replace": True, "namespace": "n"}
+    assert (
+        main(["cache", "load", "dir", "--replace", "--id=a,b", "--namespace=n", "--format=json"])
+        == 0
+    )
+    assert calls[1] == {"ids": ["a", "b"], "replace": True, "namespace": "n"}
     (entry,) = json.loads(capsys.readouterr().out)
     assert entry["hit_rates"] == {"ccache": 0.5}
 

@@ -62,7 +62,7 @@ class Step:
             "=/run/recipes/candidates": f"={directory}/recipes",
             "/run/recipes/locked/sources.lock": f"{directory}/sources.lock",
             "keys=/usr/share/keyrings/debian-archive-keyring.gpg": f"keys={directory}/sources.list",
-            "/var/cache/apt": f"{directory}/apt",
+            "store=/var/cache/sources": f"store={directory}/sources",
             "/var/lib/apt": f"{directory}/apt",
             "=/tmp/candidates": f"={directory}/work",
             "/etc/apt/sources.list ": f"{directory}/sources.list ",
@@ -144,7 +144,7 @@ def test_every_suite_of_the_lock_is_asked(step: Step) -> None:
 def test_tarball_with_upstreams_signature_is_good(signed: Step) -> None:
     """A new tarball is fetched once for all suites and verified; builds find it in the mount."""
     assert signed.result().signatures == {SHA256: "good"}
-    stored = signed.directory / "apt" / "locked" / SHA256 / "x_1.1.orig.tar.xz"
+    stored = signed.directory / "sources" / SHA256 / "x_1.1.orig.tar.xz"
     assert stored.read_bytes() == TARBALL
 
 

@@ -45,7 +45,7 @@ class Build:
         for old, new in {
             "/dev/shm/locked.log": str(directory / "log"),  # noqa: S108 (a path in the recipe)
             "/run/recipes/locked/sources.lock": str(lock),
-            "/var/cache/apt": str(directory / "cache"),
+            "store=/var/cache/sources": f"store={directory}/cache",
             "/etc/apt/sources.list ": f"{directory}/sources.list ",
             "/etc/apt/sources.list.d": str(directory),
             "http://snapshot.debian.org": self.archive.url,

@@ -13,7 +13,7 @@ set -eu
 here=/run/recipes/candidates
 lock=/run/recipes/locked/sources.lock
 keys=/usr/share/keyrings/debian-archive-keyring.gpg
-store=/var/cache/apt/locked # where locked.sh looks for files
+store=/var/cache/sources # where locked.sh looks for files
 work=/tmp/candidates
 mkdir -p $work /out
 mirror=$(sed -n -E 's/^deb (\[[^]]*\] )?([^[ ]+) .*/\2/p; s/^URIs: ([^ ]+).*/\1/p' \

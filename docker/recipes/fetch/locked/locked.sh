@@ -8,7 +8,7 @@
 #   locked.sh install PART PACKAGE...
 #       Run `apt.sh install` so that the packages that the lock has in a part are the locked files.
 #
-# A file is taken from apt's cache mount, from a mirror in the image's list of sources, from the
+# A file is taken from the cache mount of sources, from a mirror in the image's list of sources, from the
 # address of upstream, or from Debian's archive of the day that the lock names, in this order. A
 # file whose digest is not the locked one ends the build, unless VMAF_LOCK is "accept": then the
 # release that Debian has now takes its place, and the closing table and versions.json say so.
@@ -18,7 +18,7 @@ name=$2
 shift 2
 shown=docker/recipes/fetch/locked/sources.lock
 lock=/run/recipes/locked/sources.lock
-store=/var/cache/apt/locked
+store=/var/cache/sources
 lists=/etc/apt/sources.list.d
 keys=/usr/share/keyrings/debian-archive-keyring.gpg
 ways="Run \`nox -s update\`"
@@ -163,7 +163,8 @@ describe() { # NAME TITLE
 unpack() { # NAME TITLE
     tarball=$(fetch "$1")
     mkdir -p /source
-    tar -xf "$tarball" -C /source
+    # The base has no program for xz, but apt can read it.
+    /usr/lib/apt/apt-helper cat-file "$tarball" | tar -x -C /source
     # Most tarballs have a top directory.
     if [ "$(find /source -mindepth 1 -maxdepth 1 | wc -l)" = 1 ]; then
         mv /source/* /top
@@ -180,7 +181,7 @@ offer() { # FILE...
         printf 'Filename: ./%s\nSize: %s\nSHA256: %s\n\n' \
             "${deb##*/}" "$(stat -Lc %s "$deb")" "$(digest "$deb")"
         # apt would use another file of that name and size in its cache.
-        ln -f "$deb" /var/cache/apt/archives/
+        cp "$deb" /var/cache/apt/archives/
     done >/dev/shm/Packages
     # apt.sh refreshes the index of new sources only, so the name depends on the content.
     rm -rf "${repository-}"
