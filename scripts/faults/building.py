@@ -108,9 +108,7 @@ class Running:
         self._child.join(max(0.0, TIMEOUT_SECONDS - self._seconds))
         seconds = round(self._seconds, 1)
         if self._child.is_alive():
-            self._child.terminate()  # the child then stops buildx
-            self._child.join(_END_SECONDS)
-            self._child.kill()
+            self.end()
             error = f"the build did not end within {TIMEOUT_SECONDS:.0f} s"
             return Built(self.request, seconds, error, in_words=False)
         try:
@@ -119,11 +117,22 @@ class Running:
             error, in_words = f"the build ended with status {self._child.exitcode}", False
         return Built(self.request, seconds, error, in_words)
 
+    def end(self) -> None:
+        """End the build if it runs."""
+        self._child.terminate()  # the child then stops buildx
+        self._child.join(_END_SECONDS)
+        self._child.kill()
+
 
 def together(requests: list[Request], watch: Callable[[], None]) -> list[Built]:
     """Run builds at once and return how they ended; call `watch` again and again meanwhile."""
     running = [Running(request) for request in requests]
-    while not all(build.ended for build in running):
-        watch()
-        time.sleep(0.02)
+    try:
+        while not all(build.ended for build in running):
+            watch()
+            time.sleep(0.02)
+    except BaseException:  # such as SIGTERM, which only this process gets
+        for build in running:
+            build.end()
+        raise
     return [build.result() for build in running]

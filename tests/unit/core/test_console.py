@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from scripts.core import console
+from scripts.core import console, process
 from scripts.core.console import UserError
 
 
@@ -31,6 +31,21 @@ def test_expected_failure_prints_no_traceback(
     assert ended.value.code == code
     assert message in printed
     assert "Traceback" not in printed
+
+
+def test_sigterm_runs_what_cleans_up() -> None:
+    """SIGTERM ends the program as Ctrl-C does, after its context managers."""
+    program = (
+        "import os, signal; from scripts.core import console\n"
+        "def main(_):\n"
+        "    try: os.kill(os.getpid(), signal.SIGTERM); signal.pause()\n"
+        "    finally: print('cleaned up')\n"
+        "console.start(main)"
+    )
+    done = process.run(sys.executable, "-c", program, timeout=10)
+    assert (done.returncode, done.stdout) == (130, "cleaned up\n")
+    assert "interrupted" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_closed_output_prints_no_traceback() -> None:

@@ -71,6 +71,24 @@ def test_build_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert not built.in_words
 
 
+def test_builds_end_with_this_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If this process is interrupted, such as by SIGTERM, it ends the builds first."""
+    started: list[Running] = []
+
+    class Hanging(Running):
+        def __init__(self, wanted: Request) -> None:
+            super().__init__(wanted, hang)
+            started.append(self)
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(building, "Running", Hanging)
+    with pytest.raises(KeyboardInterrupt):
+        building.together([request(tmp_path), request(tmp_path)], interrupt)
+    assert [running.ended for running in started] == [True, True]
+
+
 @pytest.mark.parametrize(
     ("error", "answer", "in_words"),
     [
