@@ -25,6 +25,8 @@ _RACES = (
 )
 """Errors that races in BuildKit cause: in a step that two targets share (moby/buildkit issues 3635
 and 2303), or where contexts are loaded. Completed steps stay cached."""
+RACES = 2
+"""How often a build is run again after a race. Two in a row were seen with other load."""
 VARIABLES = {
     "FFMPEG": ("ffmpeg", ("9.0", "7.1")),
     "LIBVMAF_CUDA": ("cuda", ("nvcc", "clang")),
@@ -301,11 +303,12 @@ def follow(
     log: Path,
     expected: Mapping[str, int] | None = None,
 ) -> progress.Outcome:
-    """Run the build; run it again if a race in BuildKit ended it."""
-    outcome = progress.follow(command, cwd=ROOT, env=environment, log=log, expected=expected)
-    message = (outcome.build.text or [""])[-1] if outcome.returncode else ""
-    if not is_race(message):
-        return outcome
-    say(f"running the build again after a known race in BuildKit: {message}")
-    log = log.with_suffix(".again.log")
-    return progress.follow(command, cwd=ROOT, env=environment, log=log, expected=expected)
+    """Run the build; run it again, up to RACES times, if a race in BuildKit ended it."""
+    for attempt in range(RACES + 1):
+        outcome = progress.follow(command, cwd=ROOT, env=environment, log=log, expected=expected)
+        message = (outcome.build.text or [""])[-1] if outcome.returncode else ""
+        if attempt == RACES or not is_race(message):
+            break
+        say(f"running the build again after a known race in BuildKit: {message}")
+        log = log.with_suffix(".again.log")
+    return outcome
