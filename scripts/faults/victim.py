@@ -39,8 +39,8 @@ RUN --mount=type=cache,id={KEEPER},target=/kept,uid=1000,gid=1000 : {KEEPER}
 """
 """A step that uses the directory from which BuildKit makes each mount of uid 1000.
 
-BuildKit 0.13 identifies these mounts by their id and by the record of that directory. It forgets
-the record once the last step that uses it is removed, and then makes new, empty mounts. This step
+BuildKit 0.13 identifies these mounts by their id and by the record of that directory. It can forget
+the record when the last step that uses it is removed, and then makes new, empty mounts. This step
 is kept, as garbage collection keeps the steps of the latest builds.
 """
 _FIELDS = "ID|Parents?|Created at|Description|Type"

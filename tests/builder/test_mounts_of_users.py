@@ -65,7 +65,7 @@ def test_mount_is_found_while_one_step_is_left(
 ) -> None:
     """A step finds its mount again if another step with a mount of this uid was not removed.
 
-    If the last such step is removed, BuildKit 0.13 makes a second mount, and the first is lost.
+    If this step is the only one, BuildKit 0.13 makes a second mount, and the first is lost.
     """
     for step in steps:
         build(step, context)
