@@ -103,3 +103,9 @@ def date(files: Sequence[Path]) -> None:
     for number, path in enumerate(files):
         moment = (FUTURE, PAST)[number % 2].timestamp()
         os.utime(path, (moment, moment), follow_symlinks=False)
+
+
+def used(files: Sequence[Path]) -> list[Path]:
+    """Return the files that `date` dated and that were removed or got another date since."""
+    planted = {PAST.timestamp(), FUTURE.timestamp()}
+    return [path for path in files if not path.exists() or path.stat().st_mtime not in planted]

@@ -161,6 +161,7 @@ class Clock(Fault):
     def __init__(self) -> None:
         """Plant nothing yet."""
         self.records: list[Path] = []
+        self.results: list[Path] = []
 
     def plant(self, victim: Victim) -> str:
         """Date the files, and add records of builds in the past and in the future."""
@@ -171,12 +172,19 @@ class Clock(Fault):
         ]
         files = [file for store in stores for file in sorted(store.rglob("*"))]
         damage.date([*files, *(RECORDS / "bootstrap").glob("*.tar")])
+        self.results = [
+            path for store in stores for kind in "RM" for path in damage.ccache_objects(store, kind)
+        ]
         self.records = [
             path
             for moment in (damage.PAST, damage.FUTURE)
             for path in copy_record(RECORDS / "records", moment)
         ]
         return f"{len(files)} files in {len(stores)} cache mounts, {len(self.records)} records"
+
+    def without_effect(self) -> str:
+        """Return that the builds had another compiler cache: ccache dates what it uses."""
+        return "" if damage.used(self.results) else "no dated result of ccache was used"
 
     def repair(self, victim: Victim) -> None:  # noqa: ARG002
         """Remove the records."""

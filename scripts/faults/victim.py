@@ -12,6 +12,7 @@ from pathlib import Path
 from signal import SIGKILL
 from tempfile import mkdtemp
 
+from scripts.buildkit import failure
 from scripts.contents.listing import Entry
 from scripts.core import process
 from scripts.core.console import UserError, say
@@ -31,6 +32,18 @@ WARMERS = (REMOTE_CACHE, "VMAF_CACHE_FROM", "VMAF_CACHE_TO")
 WARM = "warm"
 """The namespace of the cache mounts that the reference build filled."""
 EDITED = "libvmaf/src/libvmaf.c"
+KEEPER = "vmaf-faults-keeper"
+_KEEPER = f"""\
+FROM {bases.BASE}
+RUN --mount=type=cache,id={KEEPER},target=/kept,uid=1000,gid=1000 : {KEEPER}
+"""
+"""A step that uses the directory from which BuildKit makes each mount of uid 1000.
+
+BuildKit 0.13 identifies these mounts by their id and by the record of that directory. It can forget
+the record when the last step that uses it is removed, and then makes new, empty mounts. This step
+is kept, as garbage collection keeps the steps of the latest builds.
+"""
+_FIELDS = "ID|Parents?|Created at|Description|Type"
 _MOUNT = "exec.cachemount"
 COMPILERS = frozenset({"cc1", "cc1plus", "nasm", "cicc"})
 """The names of the processes that count as a running compile."""
@@ -59,18 +72,32 @@ def compilers(ancestor: int, proc: Path = Path("/proc")) -> set[int]:
 
 
 def layers(listing: str) -> list[str]:
-    """Return the ids of records, the latest first, except for cache mounts and their parents.
+    """Return the ids of records, the latest first, except for what keeps the cache mounts.
+
+    These are the mounts, their parents, and the step of `_KEEPER`.
 
     Args:
         listing: the output of `docker buildx du --verbose`.
     """
     entries = []
     for text in re.split(r"^(?=ID:\s)", listing, flags=re.MULTILINE)[1:]:
-        fields = re.findall(r"^(ID|Parents?|Created at|Type):[ \t]*(.*?)\*?$", text, re.MULTILINE)
+        fields = re.findall(rf"^({_FIELDS}):[ \t]*(.*?)\*?$", text, re.MULTILINE)
         entries.append({name.removesuffix("s"): value for name, value in fields})
     kept = {entry.get("Parent", "") for entry in entries if entry.get("Type") == _MOUNT}
+    kept |= {entry["ID"] for entry in entries if KEEPER in entry.get("Description", "")}
     found = [e for e in entries if e.get("Type") != _MOUNT and e["ID"] not in kept]
     return [e["ID"] for e in sorted(found, key=lambda e: e["Created at"], reverse=True)]
+
+
+def remove_layers(worker: buildkitd.Worker) -> None:
+    """Remove all layers of a worker, except for the step of `_KEEPER` if it was built.
+
+    Raises:
+        UserError: buildx failed.
+    """
+    command = ("docker", "buildx", "du", f"--builder={worker.builder}", "--verbose")
+    for record in layers(process.output(*command)):
+        worker.prune(f"id={record}")
 
 
 @dataclass
@@ -114,11 +141,24 @@ class Victim:
     def forget_layers(self) -> None:
         """Remove all layers, so that every step runs again, and keep the cache mounts.
 
-        The parents of mounts stay as well: without them, the next build gets new mounts.
+        Raises:
+            UserError: the step of `_KEEPER` cannot be built, or the layers not be removed.
         """
-        command = ("docker", "buildx", "du", f"--builder={self.worker.builder}", "--verbose")
-        for record in layers(process.output(*command)):
-            self.worker.prune(f"id={record}")
+        keeper = {
+            "inherits": ["_common"],
+            "dockerfile-inline": _KEEPER,
+            "output": ["type=cacheonly"],
+        }
+        outcome = export.bake(
+            {"target": {KEEPER: keeper}},
+            [KEEPER],
+            name=KEEPER,
+            file=DIRECTORY / "keeper.json",
+            base_source=os.environ["VMAF_BASES"],
+        )
+        if outcome.returncode:
+            raise failure.failure(outcome)
+        remove_layers(self.worker)
 
     def tree(self, edit: str, place: str) -> Path:
         """Write a tree of libvmaf, with a new file so that it is compiled again.

@@ -173,6 +173,21 @@ def test_clock_dates_the_mounts(
     assert list((tmp_path / "records").iterdir()) == [record]
 
 
+def test_dated_results_that_nothing_used_are_reported(
+    victim: Victim, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The clock has no effect on a build with another compiler cache; a hit gets a new date."""
+    monkeypatch.setattr("scripts.faults.faults.RECORDS", tmp_path)
+    fault = Clock()
+    fault.plant(victim)
+    assert fault.without_effect() == "no dated result of ccache was used"
+    fault.results[0].touch()
+    assert not fault.without_effect()
+    damage.date(fault.results)
+    fault.results[0].unlink()
+    assert not fault.without_effect()
+
+
 def test_no_record_is_copied_if_there_is_none(tmp_path: Path) -> None:
     """The first run of a checkout has no record that could be copied."""
     assert copy_record(tmp_path, damage.PAST) == []

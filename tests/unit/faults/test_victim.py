@@ -70,17 +70,19 @@ def test_edit_is_in_the_library(built: Victim) -> None:
     assert (built.tree("", "one") / victim.EDITED).read_text() == "int a;\n"
 
 
-def test_layers_are_listed_without_mounts_and_their_parents() -> None:
-    """Layers are removed the latest first; a mount's parent stays, as it is a part of its key."""
+def test_layers_are_listed_without_what_keeps_the_mounts() -> None:
+    """Layers are removed the latest first, but not mounts, their parents, and the keeper's step."""
     records = [
-        ("base", "", "01", "regular"),
-        ("layer*", "base", "03", "regular"),
-        ("directory", "", "02", "regular"),
-        ("mount*", "directory", "04", "exec.cachemount"),
-        ("context", "", "05", "source.local"),
+        ("base", "", "01", "regular", "[base 1/1] ADD rootfs.tar /"),
+        ("layer*", "base", "03", "regular", "mount / from exec /bin/sh -c make"),
+        ("directory", "", "02", "regular", "settings cache mount permissions"),
+        ("mount*", "directory", "04", "exec.cachemount", "cached mount /ccache"),
+        ("context", "", "05", "source.local", "local source for context"),
+        ("step", "base", "06", "regular", f"mount / from exec /bin/sh -c : {victim.KEEPER}"),
     ]
     listing = "".join(
-        f"ID:\t\t{name}\nParent:\t\t{parent}\nCreated at:\t{time}\nSize:\t\t1B\nType:\t\t{kind}\n\n"
-        for name, parent, time, kind in records
+        f"ID:\t\t{name}\nParent:\t\t{parent}\nCreated at:\t{time}\nSize:\t\t1B\n"
+        f"Description:\t{description}\nType:\t\t{kind}\n\n"
+        for name, parent, time, kind, description in records
     )
     assert victim.layers(f"{listing}Reclaimable:\t1B\n") == ["context", "layer", "base"]
