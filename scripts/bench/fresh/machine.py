@@ -19,9 +19,9 @@ from scripts.bench.session import DIRECTORY, State
 from scripts.buildkit import failure
 from scripts.core import loopback, process
 from scripts.core.console import UserError
+from scripts.core.mounted import unmount
 from scripts.core.paths import ROOT
 from scripts.engine import buildkitd
-from scripts.faults import disk
 from scripts.images import bases, export, remote_cache
 from scripts.images.overlay import overlay
 
@@ -78,7 +78,7 @@ def machine(registry: Registry, place: str, program: Path | None = None) -> Iter
 
 def remove(directory: Path) -> None:
     """Remove the data of a BuildKit that has ended, also what it left mounted."""
-    disk.unmount(directory)
+    unmount(directory)
     shutil.rmtree(directory, ignore_errors=True)
 
 

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from signal import SIGINT
 
 from scripts.bench import registry
 from scripts.bench.figure import Figure
@@ -25,7 +24,7 @@ from scripts.images import bases, build, catalogue
 PLACE = "overlap"
 """The place of the base image in the mirror."""
 TAG = "vmaf-bench/overlap"
-_STEP = "RUN sleep 7200"
+STEP = "RUN sleep 7200"
 
 
 def ran(stages: list[StageRecord]) -> int:
@@ -43,25 +42,21 @@ def running(directory: Path) -> Iterator[None]:
     """
     context = directory / "other"
     context.mkdir(parents=True, exist_ok=True)
-    (context / "Dockerfile").write_text(f"FROM {bases.BASE}\n{_STEP}\n")
-    child = process.start(
-        *("docker", "buildx", "build", "--progress=plain", "--output=type=cacheonly"),
-        str(context),
-    )
-    try:
-        lines = []
-        for line in child.stdout or ():
-            lines.append(line)
-            if _STEP in line:
-                break
-        else:
-            raise UserError("the other build failed", "".join(lines[-5:]).strip(), "Run it again.")
-        yield
-    finally:
-        child.send_signal(SIGINT)
-        if child.stdout:
-            child.stdout.read()
-        child.wait(loopback.TIMEOUT_SECONDS)
+    (context / "Dockerfile").write_text(f"FROM {bases.BASE}\n{STEP}\n")
+    build_other = ("docker", "buildx", "build", "--progress=plain", "--output=type=cacheonly")
+    with process.start(*build_other, str(context)) as child:
+        try:
+            lines = []
+            for line in child.stdout or ():
+                lines.append(line)
+                if STEP in line:
+                    break
+            else:
+                why = "".join(lines[-5:]).strip()
+                raise UserError("the build beside the others failed", why, "Run it again.")
+            yield
+        finally:
+            process.end(child, loopback.TIMEOUT_SECONDS)
 
 
 def measure(served: registry.Registry, image: str, version: str, program: Path) -> Iterator[Figure]:

@@ -14,6 +14,9 @@ from scripts.core.paths import ROOT
 
 STORED = ROOT / "docs" / "fresh.json"
 """The run that docs/performance.md shows."""
+BASES = {"libvmaf-c": "first", "base": "base"}
+"""The scenarios of the rebuild bench that are measured, a new commit and a new base image, and the
+place of the base image of each in the mirror; the first build has that of the commit."""
 NOTHING = "nothing"
 """The contender whose machine stays without data."""
 

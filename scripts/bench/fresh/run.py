@@ -3,7 +3,7 @@
 import argparse
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ from scripts.bench import session as sessions
 from scripts.bench.figure import Figure
 from scripts.bench.fresh import machine, results, table, transports
 from scripts.bench.fresh.machine import FILES
-from scripts.bench.fresh.results import NOTHING, Row, Run
+from scripts.bench.fresh.results import BASES, NOTHING, Row, Run
 from scripts.bench.fresh.transports import CONTENDERS, TRANSPORTS, Contender, Stores, Transport
 from scripts.bench.scenarios import SCENARIOS
 from scripts.bench.session import State
@@ -30,9 +30,6 @@ from scripts.dockerfile import project
 from scripts.engine import client
 from scripts.images import bases, build, catalogue, export, sizes, sources
 
-BASES = {"libvmaf-c": "first", "base": "base"}
-"""The scenarios of the rebuild bench that are measured, a new commit and a new base image, and the
-place of the base image of each in the mirror; the first build has that of the commit."""
 ROOTS = 2
 """How often the disk has what a build needs: on a machine, and in the stores."""
 
@@ -99,14 +96,8 @@ def begin(image: str, chosen: Sequence[Contender], *, resume: bool) -> Bench:
     if resume:
         path = newest()
         run = results.decode(path)
-        if run.closed or run.inputs != checkout.digest():
-            raise UserError(
-                "cannot resume the bench",
-                "what its transports saved is removed"
-                if run.closed
-                else f"the files that {path} was built from have changed since",
-                "Start a new run without --resume.",
-            )
+        if why := obsolete(run):
+            raise UserError("cannot resume the bench", why, "Start a new run without --resume.")
         say(f"resuming {path}")
     else:
         when = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
@@ -117,6 +108,15 @@ def begin(image: str, chosen: Sequence[Contender], *, resume: bool) -> Bench:
         for directory in FILES.glob("*z"):  # of interrupted runs, which can no longer be resumed
             shutil.rmtree(directory)
     return Bench(run, path, FILES / run.name, base_source)
+
+
+def obsolete(run: Run) -> str:
+    """Return why a run cannot be resumed; empty if it can."""
+    if run.closed or not run.filled:
+        return "what its transports saved is removed"
+    if (run.inputs, run.revision) != (checkout.digest(), git.revision()):
+        return f"the checkout is no longer the one of {run.when}, at {run.revision}"
+    return ""
 
 
 def newest() -> Path:
@@ -240,7 +240,7 @@ def measure_all(bench: Bench) -> list[str]:
     Raises:
         UserError: the first build or a save failed.
     """
-    run, failed = bench.run, list[str]()
+    run = bench.run
     bench.directory.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         served = stack.enter_context(registry.run(bench.directory / "registry"))
@@ -264,18 +264,36 @@ def measure_all(bench: Bench) -> list[str]:
             fill(bench, stores, used)
         contract = stream.contract(mounts.declared(project.of_repository()), architecture)
         stores.mounts = [mount for mount in contract if mount.id in run.mounts]
-        for number, (scenario, name) in enumerate(left := pending(run), 1):
-            say(f"fresh: {number} of {len(left)}: {name}, {SCENARIOS[scenario].title}")
-            try:
-                row = measure(bench, stores, used, scenario, name)
-            except UserError as error:
-                failed.append(f"{name}, {scenario}: {error.what}: {error.why}")
-                say(f"fresh: FAILED: {failed[-1]}")
-                continue
-            run.rows.append(row)
-            failed += [f"{name}, {scenario}: {row.note}"] if row.note else []
-            say(f"fresh: {name}: loaded in {row.load:.1f} s, built in {row.value:.1f} s {row.note}")
-            bench.write()
+
+        def one(scenario: str, name: str) -> Row:
+            return measure(bench, stores, used, scenario, name)
+
+        return measure_pending(bench, one)
+
+
+def measure_pending(bench: Bench, one: Callable[[str, str], Row]) -> list[str]:
+    """Measure what is missing in a run; return what failed.
+
+    Args:
+        bench: the run, which gets the results without a fault.
+        one: measures a scenario and a contender.
+    """
+    failed = []
+    for number, (scenario, name) in enumerate(left := pending(bench.run), 1):
+        say(f"fresh: {number} of {len(left)}: {name}, {SCENARIOS[scenario].title}")
+        try:
+            row = one(scenario, name)
+        except UserError as error:
+            failed.append(f"{name}, {scenario}: {error.what}: {error.why}")
+            say(f"fresh: FAILED: {failed[-1]}")
+            continue
+        say(f"fresh: {name}: loaded in {row.load:.1f} s, built in {row.value:.1f} s")
+        if row.note:
+            failed.append(f"{name}, {scenario}: {row.note}")
+            say(f"fresh: WRONG: {failed[-1]}")
+            continue
+        bench.run.rows.append(row)
+        bench.write()
     return failed
 
 

@@ -7,11 +7,13 @@ from threading import Thread
 
 import pytest
 
-from scripts.bench import correctness
+from scripts.bench import contenders, correctness
 from scripts.bench.fresh import machine, results, run
-from scripts.bench.fresh.results import NOTHING, Row, Run
-from scripts.bench.fresh.run import BASES, Bench
+from scripts.bench.fresh.results import BASES, NOTHING, Row, Run
+from scripts.bench.fresh.run import Bench
 from scripts.bench.scenarios import SCENARIOS
+from scripts.core import git
+from scripts.core.console import UserError
 from tests.unit.bench.fresh.test_table import small_run
 
 
@@ -40,6 +42,43 @@ def test_only_missing_builds_are_measured(bench: Bench) -> None:
     assert run.pending(bench.run) == [
         *(("libvmaf-c", "redis"), ("base", "archive"), ("base", "redis")),
     ]
+
+
+def test_failures_do_not_end_a_run(bench: Bench) -> None:
+    """A contender that fails, or builds a wrong image, has no result, and the others go on."""
+    bench.run.rows = [Row(NOTHING, NOTHING, "cpu", [500.0])]
+
+    def one(scenario: str, name: str) -> Row:
+        if (scenario, name) == ("base", "redis"):
+            raise UserError("cannot build", "no space", "")
+        note = "differs" if (scenario, name) == ("base", "archive") else ""
+        return Row(scenario, name, "cpu", [40.0], note=note)
+
+    assert run.measure_pending(bench, one) == [
+        *("archive, base: differs", "redis, base: cannot build: no space"),
+    ]
+    stored = results.decode(bench.path)
+    assert [(row.scenario, row.contender) for row in stored.rows[1:]] == [
+        *(("libvmaf-c", "archive"), ("libvmaf-c", "redis")),
+    ]
+    assert run.pending(stored) == [("base", "archive"), ("base", "redis")]
+
+
+def test_only_a_run_of_this_checkout_is_resumed(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Images have the commit of the checkout, so that those of another one would differ."""
+    monkeypatch.setattr(git, "revision", lambda: "abc")
+    monkeypatch.setattr(contenders, "digest", lambda: "1234")
+    assert "removed" in run.obsolete(bench.run)
+    bench.run.filled, bench.run.inputs = True, "1234"
+    assert not run.obsolete(bench.run)
+    bench.run.closed = True
+    assert "removed" in run.obsolete(bench.run)
+    bench.run.closed, bench.run.inputs = False, "5678"
+    assert "no longer" in run.obsolete(bench.run)
+    bench.run.inputs, bench.run.revision = "1234", "def"
+    assert "no longer" in run.obsolete(bench.run)
 
 
 def test_transports_save_once(bench: Bench) -> None:

@@ -45,7 +45,7 @@ def test_table_compares_with_nothing() -> None:
     ]
     commit, base = "a .c file of libvmaf edited", "another base image"
     assert lines[2:] == [
-        "| anything | nothing |  | 500 s | 500 s |  | 400 s |  | 0.0 % |",
+        "| either of these | nothing |  | 500 s | 500 s |  | 400 s |  | 0.0 % |",
         f"| {commit} | registry |  | 50.0 s | 50.0 s | 10x | cached |  |  |",
         f"| {commit} | archive | 40.0 s | 60.0 s | 100 s | 5.0x | 20.0 s, 20x | 1.0 MB | 99.5 % |",
         f"| {base} | registry |  | 600 s | 600 s | 0.8x | 400 s, 1.0x |  |  |",
