@@ -156,7 +156,7 @@ def cache(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
-    """Measure rebuilds against the alternatives, and the server (rebuild, server, --quick)."""
+    """Measure rebuilds, fresh machines and the server (rebuild, fresh, server, --quick)."""
     _run(session, "bench", "bench")
 
 

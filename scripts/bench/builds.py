@@ -90,7 +90,7 @@ def overlay(
 ) -> dict[str, Any]:
     """Return the bake file that adds the state of a build to a contender's files."""
     bake_file = machine_overlay(
-        _directory(), base_source=base_source, namespace=state.namespace, environment=_settings()
+        _directory(), base_source=base_source, namespace=state.namespace, environment=settings()
     )
     targets = bake_file["target"]
     targets["_common"]["contexts"] = {bases.BASE: "target:bench-base", **contexts}
@@ -106,7 +106,7 @@ def overlay(
     return bake_file
 
 
-def _settings() -> dict[str, str]:
+def settings() -> dict[str, str]:
     """Return the settings of the host, without the remote cache, which would warm every build."""
     return {name: value for name, value in os.environ.items() if name != remote_cache.VARIABLE}
 
@@ -200,7 +200,7 @@ def pushed_base(session: Session, state: State) -> str:
     name = session.registry.base(state.base)
     if state.base not in session.registry.tags(BASES):
         bake_file = machine_overlay(
-            _directory(), base_source=session.base_source, environment=_settings()
+            _directory(), base_source=session.base_source, environment=settings()
         )
         output = f"type=image,name={name},push=true"
         target = {**base_target(state, session.base_source), "output": [output]}
@@ -228,7 +228,7 @@ def build_frontend(session: Session) -> None:
     """
     if session.base_source == "bootstrap":
         bake_file = machine_overlay(
-            _directory(), base_source=session.base_source, environment=_settings()
+            _directory(), base_source=session.base_source, environment=settings()
         )
         bake_or_raise(session, bake_file, ["frontend"], "frontend")
 

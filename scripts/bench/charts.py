@@ -15,6 +15,7 @@ from scripts.core.paths import ROOT
 CHARTS = {
     "rebuild": ROOT / "docs" / "performance-rebuild.svg",
     LIMIT: ROOT / "docs" / "performance-limit.svg",
+    "fresh": ROOT / "docs" / "performance-fresh.svg",
 }
 _COLOURS = {
     "before": "#9aa5b1",
@@ -30,6 +31,7 @@ _PARTS = {
     "export": "#1f2933",
     "rest": "#2f7d5b",
 }
+_FRESH = {"load": "#b08d57", "build": "#2f7d5b"}
 _INK, _FAINT, _GROUND = "#1f2933", "#d5dbe1", "#ffffff"
 
 Rows = Mapping[str, Mapping[str, Result]]
@@ -38,7 +40,12 @@ Rows = Mapping[str, Mapping[str, Result]]
 
 def seconds(result: Result | None) -> str:
     """Return the median duration of a result, or an empty string."""
-    return f"{result.value:.{0 if result.value >= 99.5 else 1}f} s" if result else ""  # noqa: PLR2004
+    return seconds_text(result.value) if result else ""
+
+
+def seconds_text(value: float) -> str:
+    """Return a duration such as `4.2 s` or `120 s`."""
+    return f"{value:.{0 if value >= 99.5 else 1}f} s"  # noqa: PLR2004
 
 
 def ratio(factor: float | None) -> str:
@@ -90,6 +97,20 @@ def draw_limits(pairs: Rows, titles: Mapping[str, str]) -> None:
     axes.set_xlim(0, max(row[PROJECT].value for row in pairs.values()) * 1.25)
     label = "seconds of the project's rebuild; all but `rest` is the limit"
     _save(CHARTS[LIMIT], figure, axes, label, _PARTS)
+
+
+def draw_fresh(rows: Sequence[tuple[str, float, float]]) -> None:
+    """Draw a bar for each label, with the seconds of a load and of the build after it."""
+    centres = [float(number) for number in range(len(rows))]
+    figure, axes = _empty(1.6 * len(rows), [label for label, _, _ in rows], centres)
+    for height, (_, load, built) in zip(centres, rows, strict=True):
+        axes.barh(height, load, 0.6, color=_FRESH["load"])
+        axes.barh(height, built, 0.6, left=load, color=_FRESH["build"])
+        label = f" {seconds_text(load + built)}"
+        axes.text(load + built, height, label, va="center", fontsize=9, color=_INK)
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.set_xlim(0, max(load + built for _, load, built in rows) * 1.15)
+    _save(CHARTS["fresh"], figure, axes, "seconds from an empty machine to the image", _FRESH)
 
 
 def _row_labels(groups: Rows, titles: Mapping[str, str]) -> list[str]:

@@ -1,7 +1,7 @@
 """Check the images that the bench builds: stale libraries, and differences to a cold build."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from scripts.bench.builds import tag
 from scripts.bench.contenders import PROJECT_CONTENDER
@@ -17,14 +17,14 @@ LIBRARIES = ("libvmaf", "libavfilter")
 """The libraries that are searched for the markers of edits."""
 
 
-def library_markers(image: str) -> dict[str, set[str]]:
-    """Return the markers of edits in the libraries of an image, by library.
+def library_markers(image: str, libraries: Iterable[str] = LIBRARIES) -> dict[str, set[str]]:
+    """Return the markers of edits in libraries of an image, by library.
 
     Raises:
         UserError: a library cannot be read.
     """
     markers = {}
-    for name in LIBRARIES:
+    for name in libraries:
         search = f"grep -aohE '{MARKER}[0-9a-f]{{12}}' /usr/local/lib/{name}.so.*"
         done = process.run("docker", "run", "--rm", "--entrypoint=sh", image, "-c", search)
         if done.returncode > 1:  # grep's status is 1 where nothing matches

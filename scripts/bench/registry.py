@@ -6,6 +6,7 @@ programs when it ends.
 """
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +24,11 @@ BUILDER = "vmaf-bench"
 BASES, LAYERS = "vmaf-bench-base", "vmaf-bench"
 """The repositories of base images and of cached layers."""
 BRANCH = "-branch"
+_MANIFESTS = (
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+)
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,13 @@ class Registry:
     """A running registry and its builder."""
 
     address: str
+    log: Path = Path(os.devnull)
+    """The file with a line for each of its answers."""
+
+    @property
+    def settings(self) -> str:
+        """The lines of buildkitd.toml for a BuildKit that uses it."""
+        return f'[registry."{self.address}"]\n  http = true\n'
 
     @property
     def builder(self) -> str:
@@ -42,11 +55,33 @@ class Registry:
 
     def tags(self, repository: str) -> set[str]:
         """Return the tags of a repository; an empty set if the repository does not exist."""
+        answer = self._get(f"{repository}/tags/list")
+        return set(answer.json()["tags"] or ()) if answer.ok else set()
+
+    def stored(self, repository: str) -> int:
+        """Return the bytes of all blobs that the manifests of a repository refer to."""
+        blobs: dict[str, int] = {}
+        for tag in self.tags(repository):
+            manifest = self._get(f"{repository}/manifests/{tag}").json()
+            # BuildKit stores a cache as an index whose entries are layers.
+            listed = [*manifest.get("manifests", ()), *manifest.get("layers", ())]
+            listed += [manifest["config"]] if "config" in manifest else []
+            blobs |= {blob["digest"]: blob["size"] for blob in listed}
+        return sum(blobs.values())
+
+    def sent(self, repository: str) -> int:
+        """Return the bytes of a repository that clients have fetched since the start."""
+        pattern = rf'"GET /v2/{re.escape(repository)}/\S+ HTTP/[\d.]+" 200 (\d+)'
+        return sum(map(int, re.findall(pattern, self.log.read_text(errors="replace"))))
+
+    def _get(self, path: str) -> requests.Response:
         with requests.Session() as session:
             session.trust_env = False  # a proxy cannot connect to the loopback of this machine
-            url = f"http://{self.address}/v2/{repository}/tags/list"
-            answer = session.get(url, timeout=loopback.TIMEOUT_SECONDS)
-            return set(answer.json()["tags"] or ()) if answer.ok else set()
+            return session.get(
+                f"http://{self.address}/v2/{path}",
+                headers={"Accept": ", ".join(_MANIFESTS)},
+                timeout=loopback.TIMEOUT_SECONDS,
+            )
 
     def arguments(self, target: str) -> list[str]:
         """Return the bake arguments that import and export the layers of a target.
@@ -134,13 +169,12 @@ def _error(why: str) -> UserError:
 
 
 @contextmanager
-def serve(directory: Path) -> Iterator[Registry]:
-    """Run a registry and its builder, with their data in `directory`.
+def run(directory: Path) -> Iterator[Registry]:
+    """Run a registry with its data and its log in `directory`.
 
     Raises:
-        UserError: a program cannot be downloaded, or does not start.
+        UserError: the program cannot be downloaded, or does not start.
     """
-    registry, _ = programs()
     port = loopback.free_port()
     address = f"127.0.0.1:{port}"
     directory.mkdir(parents=True, exist_ok=True)
@@ -148,9 +182,23 @@ def serve(directory: Path) -> Iterator[Registry]:
         f"version: 0.1\nhttp: {{addr: '{address}'}}\n"
         f"storage: {{filesystem: {{rootdirectory: '{directory}/registry'}}}}\n"
     )
-    command = [str(registry), "serve", f"{directory}/registry.yml"]
-    settings = f'[registry."{address}"]\n  http = true\n'
-    with loopback.daemon(command, directory / "registry.log"):
-        loopback.wait(port, directory / "registry.log")
-        with buildkitd.worker(BUILDER, directory / "buildkit", settings):
-            yield Registry(address)
+    command = [str(registry_program()), "serve", f"{directory}/registry.yml"]
+    log = directory / "registry.log"
+    with loopback.daemon(command, log):
+        loopback.wait(port, log)
+        yield Registry(address, log)
+
+
+@contextmanager
+def serve(directory: Path) -> Iterator[Registry]:
+    """Run a registry and its builder, with their data in `directory`.
+
+    Raises:
+        UserError: a program cannot be downloaded, or does not start.
+    """
+    programs()
+    with (
+        run(directory) as registry,
+        buildkitd.worker(BUILDER, directory / "buildkit", registry.settings),
+    ):
+        yield registry

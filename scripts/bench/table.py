@@ -104,11 +104,11 @@ def generated(run: Run, titles: Mapping[str, str]) -> str:
     return "\n\n".join([summary(run), table(run, titles), *pictures])
 
 
-def page(text: str, content: str) -> str:
+def page(text: str, content: str, begin: str = BEGIN) -> str:
     """Replace the text between the markers of a page."""
-    before, _, rest = text.partition(BEGIN)
+    before, _, rest = text.partition(begin)
     _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n\n{content}\n\n{END}{after}"
+    return f"{before}{begin}\n\n{content}\n\n{END}{after}"
 
 
 def newest(runs: Sequence[Run]) -> Run:

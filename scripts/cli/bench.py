@@ -1,4 +1,4 @@
-"""`nox -s bench`: measure the rebuilds of images, and the server.
+"""`nox -s bench`: measure rebuilds of images, builds on fresh machines, and the server.
 
 Each benchmark is a module of scripts/bench with a function that yields figures. The figures are
 printed and stored in build/bench/; none of them fails the session. The two values of a ratio are
@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 
 from scripts.bench import rebuild, server
 from scripts.bench.figure import Figure
+from scripts.bench.fresh import overlap
+from scripts.bench.fresh import run as fresh
 from scripts.core.console import UserError, say
 from scripts.core.paths import RECORDS
 from scripts.engine import client
@@ -22,18 +24,22 @@ Bench = Callable[[Namespace], Iterator[Figure]]
 BENCHES: Mapping[str, Bench] = {
     "rebuild": rebuild.figures,
     "server": lambda _: server.figures(),
+    "fresh": fresh.figures,
+    "overlap": overlap.figures,
 }
 """The benchmarks by name."""
+DEFAULT = ("rebuild", "server")
+"""The benchmarks that run if none is named."""
 
 
 def run(options: Namespace) -> int:
-    """Run the named benchmarks, or all, and store their figures in build/bench/.
+    """Run the named benchmarks, or those of `DEFAULT`, and store their figures in build/bench/.
 
     Raises:
         UserError: there is no benchmark of that name.
     """
     rebuild_only = options.quick or options.update_docs
-    names = options.benches or (["rebuild"] if rebuild_only else list(BENCHES))
+    names = options.benches or (["rebuild"] if rebuild_only else list(DEFAULT))
     if unknown := [name for name in names if name not in BENCHES]:
         raise UserError("no such benchmark", f"`{unknown[0]}`", f"Choose: {', '.join(BENCHES)}.")
     if not options.update_docs:

@@ -18,7 +18,11 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
         "metavar": "IMAGE",
         "help": "an image of docker-bake.hcl; inspect, sbom and compare also accept a tag",
     },
-    "benches": {"nargs": "*", "metavar": "BENCH", "help": "rebuild or server; both by default"},
+    "benches": {
+        "nargs": "*",
+        "metavar": "BENCH",
+        "help": "rebuild, server, fresh or overlap; the first two by default",
+    },
     "faults": {"nargs": "*", "metavar": "FAULT", "help": "a fault to plant; all by default"},
     "action": {
         "nargs": "?",
@@ -91,10 +95,10 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
         "help": "check this file instead of the project's; may be repeated",
     },
     "--quick": {"action": "store_true", "help": "rebuild: only this project, cpu, 15 minutes"},
-    "--resume": {"action": "store_true", "help": "rebuild: continue the latest run"},
+    "--resume": {"action": "store_true", "help": "rebuild, fresh: continue the latest run"},
     "--update-docs": {
         "action": "store_true",
-        "help": "rebuild: measure nothing; write the latest run into docs/performance.md",
+        "help": "rebuild, fresh: measure nothing; write the latest run into docs/performance.md",
     },
     "--keep-state": {
         "action": "store_true",
@@ -111,7 +115,7 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
         "metavar": "NAME",
         "action": "append",
         "default": [],
-        "help": "rebuild: measure only this contender; may be repeated",
+        "help": "rebuild, fresh: measure only this contender; may be repeated",
     },
     "--scenario": {
         "metavar": "NAME",
@@ -138,7 +142,7 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "--image": {
         "default": "cpu",
         "metavar": "IMAGE",
-        "help": "faults: the image to build, cpu by default; go-server is smaller",
+        "help": "faults, fresh, overlap: the image to build, cpu by default; go-server is smaller",
     },
     "--suite": {
         "choices": ["images", "mutants", "all"],
@@ -186,10 +190,10 @@ VERBS: Mapping[str, Verb] = {
         ),
     ),
     "bench": Verb(
-        "Measure rebuilds and the server.",
+        "Measure rebuilds, fresh machines and the server.",
         (
             *("benches", "--quick", "--resume", "--update-docs", "--keep-state", "--cold-runs"),
-            *("--contender", "--scenario"),
+            *("--contender", "--scenario", "--image"),
         ),
     ),
     "faults": Verb("Plant faults on real builds.", ("faults", "--image", "--list")),

@@ -41,8 +41,7 @@ def daemon(command: Sequence[str], log: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        child.terminate()
-        child.wait(TIMEOUT_SECONDS)
+        process.end(child, TIMEOUT_SECONDS)
 
 
 def listens(port: int) -> bool:

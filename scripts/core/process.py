@@ -146,6 +146,16 @@ def start_daemon(*command: str, log: Path, env: Mapping[str, str] | None = None)
         )
 
 
+def end(child: Popen[Any], seconds: float) -> None:
+    """Ask a program to end, and kill it if it has not ended after some seconds."""
+    child.terminate()
+    try:
+        child.wait(seconds)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
+
+
 def last_lines(log: Path, ignoring: Sequence[str] = ()) -> str:
     """Return the last lines of a log below its path, indented, for an error message.
 

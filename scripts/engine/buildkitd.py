@@ -84,6 +84,8 @@ class Worker:
     """The directory with its data in `root/`, its settings and its log."""
     settings: str = ""
     """Lines of buildkitd.toml, in addition to those that switch off the garbage collection."""
+    executable: Path | None = None
+    """The program of another release; `program()` if it is None."""
     child: process.Popen[bytes] | None = None
     port: int = 0
 
@@ -113,7 +115,7 @@ class Worker:
         temporary.mkdir(parents=True, exist_ok=True)
         config = self.directory / "buildkitd.toml"
         config.write_text(f"{self.settings}[worker.oci]\n  gc = false\n")
-        command = [str(program()), "--addr", f"tcp://127.0.0.1:{self.port}"]
+        command = [str(self.executable or program()), "--addr", f"tcp://127.0.0.1:{self.port}"]
         command += ["--config", str(config), "--root", str(self.root), "--oci-worker-net=host"]
         self.child = loopback.start(command, self.log, TMPDIR=str(temporary))
         loopback.wait(self.port, self.log)
@@ -121,8 +123,7 @@ class Worker:
     def stop(self) -> None:
         """End it."""
         if self.child and self.alive:
-            self.child.terminate()
-            self.child.wait(loopback.TIMEOUT_SECONDS)
+            process.end(self.child, loopback.TIMEOUT_SECONDS)
 
     def prune(self, *filters: str) -> None:
         """Remove all of its records, or those that match all filters, such as `type=regular`.
@@ -141,13 +142,17 @@ class Worker:
 
 
 @contextmanager
-def worker(builder: str, directory: Path, settings: str = "") -> Iterator[Worker]:
+def worker(
+    builder: str, directory: Path, settings: str = "", executable: Path | None = None
+) -> Iterator[Worker]:
     """Run a worker and make it a builder of buildx; remove the builder, but not its data.
+
+    See `Worker` for the arguments.
 
     Raises:
         UserError: the program cannot be compiled, or does not answer.
     """
-    created = Worker(builder, directory, settings)
+    created = Worker(builder, directory, settings, executable)
     try:
         created.start()
         process.run("docker", "buildx", "rm", builder)  # of a run that was killed

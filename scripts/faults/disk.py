@@ -9,6 +9,7 @@ from pathlib import Path
 
 from scripts.core import process
 from scripts.core.console import UserError
+from scripts.core.mounted import unmount
 from scripts.images.sizes import GIGABYTE
 
 BYTES = 10 * GIGABYTE
@@ -76,28 +77,6 @@ def mounted(directory: Path) -> Iterator[Disk]:
             unmount(disk.mount)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
-
-
-def unmount(directory: Path) -> None:
-    """Unmount a disk, and first all that a killed daemon left mounted of it."""
-    for point in points(Path("/proc/self/mounts").read_text(), directory):
-        process.run("umount", "--lazy", str(point))
-
-
-def points(mounts: str, directory: Path) -> list[Path]:
-    """Return where a disk or parts of it are mounted, the latest first.
-
-    Args:
-        mounts: the content of /proc/self/mounts.
-        directory: the mount point of the disk.
-    """
-    lines = [line.split() for line in mounts.splitlines()]
-    devices = {source for source, target, *_ in lines if target == str(directory)}
-    return [
-        Path(target)
-        for source, target, _, options, *_ in reversed(lines)
-        if source in devices or f"{directory}/" in f"{target}/ {options}"
-    ]
 
 
 def _run(*command: str) -> None:

@@ -91,3 +91,41 @@ def test_missing_program_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(process, "environment", lambda: {"PATH": str(tmp_path)})
     with pytest.raises(UserError, match="go: command not found"):
         registry.programs()
+
+
+def test_fetched_bytes_are_read_from_the_log(tmp_path: Path) -> None:
+    """Only what a client fetched from the repository counts, not other requests or errors."""
+    log = tmp_path / "registry.log"
+    lines = (
+        '127.0.0.1 - - [x] "GET /v2/layers/blobs/sha256:1 HTTP/1.1" 200 100 "" "buildkit"',
+        '127.0.0.1 - - [x] "GET /v2/layers/manifests/cpu HTTP/1.1" 200 20 "" "buildkit"',
+        '127.0.0.1 - - [x] "HEAD /v2/layers/blobs/sha256:1 HTTP/1.1" 200 100 "" "buildkit"',
+        '127.0.0.1 - - [x] "GET /v2/layers/manifests/no HTTP/1.1" 404 99 "" "buildkit"',
+        '127.0.0.1 - - [x] "GET /v2/layers2/blobs/sha256:1 HTTP/1.1" 200 100 "" "buildkit"',
+    )
+    log.write_text("\n".join(lines))
+    assert registry.Registry("127.0.0.1:5000", log).sent("layers") == 120
+
+
+def test_stored_bytes_count_each_blob_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Images, and caches of BuildKit, whose manifest is an index, may share blobs."""
+    layer, other, config = (
+        {"digest": f"sha256:{n}", "size": 10**n, "mediaType": "x"} for n in range(3)
+    )
+    documents = {
+        "layers/tags/list": {"tags": ["cpu", "image"]},
+        "layers/manifests/cpu": {"manifests": [layer, config]},
+        "layers/manifests/image": {"layers": [layer, other], "config": config},
+    }
+
+    class Answer:
+        ok = True
+
+        def __init__(self, path: str) -> None:
+            self.path = path
+
+        def json(self) -> object:
+            return documents[self.path]
+
+    monkeypatch.setattr(registry.Registry, "_get", lambda _self, path: Answer(path))
+    assert registry.Registry("127.0.0.1:5000").stored("layers") == 111
