@@ -65,7 +65,7 @@ def measure(served: registry.Registry, image: str, version: str, program: Path) 
     Raises:
         UserError: a build failed.
     """
-    with machine.machine(served, PLACE, program), running(FILES):
+    with machine.machine(served, PLACE, program), running(FILES / PLACE):
         for number in ("first", "second"):
             say(f"overlap: BuildKit {version}, the {number} build")
             built = build.build([image], tags={image: f"{TAG}:{image}"})

@@ -1,6 +1,7 @@
 """Running programs: their environment, exit status, output and logs."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -125,3 +126,15 @@ def test_last_lines_are_the_end_of_a_log(tmp_path: Path) -> None:
 def test_last_lines_of_an_absent_log_are_none(tmp_path: Path) -> None:
     """The end of a log that was never written has no lines and is no error."""
     assert process.last_lines(tmp_path / "log") == f"The end of {tmp_path / 'log'}:"
+
+
+def test_program_that_does_not_end_is_killed() -> None:
+    """A program has some seconds to end when it is asked to, and is killed afterwards."""
+    with process.start("sh", "-c", "trap '' TERM; echo; while :; do sleep 0.1; done") as child:
+        assert child.stdout
+        child.stdout.readline()
+        process.end(child, 0.3)
+        assert child.returncode == -signal.SIGKILL
+    with process.start("sleep", "60") as child:
+        process.end(child, 60)
+        assert child.returncode == -signal.SIGTERM
