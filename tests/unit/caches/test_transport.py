@@ -24,6 +24,8 @@ class Registry(ThreadingHTTPServer):
     stored: dict[str, bytes]
     login: str
     """The credentials that it requires; empty if it requires none."""
+    token: str
+    """The token that it gives for the credentials, and requires; empty if the credentials do."""
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -41,15 +43,25 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(content)
 
     def _refused(self) -> bool:
-        expected = f"Basic {self.server.login}"
+        basic, token = f"Basic {self.server.login}", self.server.token
+        is_token = self.path.startswith("/token?")
+        expected = f"Bearer {token}" if token and not is_token else basic
         refused = bool(self.server.login) and self.headers.get("Authorization") != expected
-        if refused:
+        if refused and token and not is_token:
+            realm = f'realm="http://127.0.0.1:{self.server.server_port}/token"'
+            scope = 'scope="repository:team/caches:pull,push"'
+            self._answer(401, WWW_Authenticate=f'Bearer {realm},service="test",{scope}')
+        elif refused:
             self._answer(401, WWW_Authenticate='Basic realm="test"')
         return refused
 
     def do_GET(self) -> None:
-        """Return a blob or a manifest."""
-        if not self._refused():
+        """Return a blob or a manifest, or a token."""
+        if self._refused():
+            return
+        if self.path.startswith("/token?"):
+            self._answer(200, json.dumps({"token": self.server.token}).encode())
+        else:
             content = self.server.stored.get(self.path)
             self._answer(404 if content is None else 200, content or b"")
 
@@ -84,7 +96,7 @@ def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Regist
     """Return a registry, and no credentials of the user."""
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
     server = Registry(("127.0.0.1", 0), Handler)
-    server.stored, server.login = {}, ""
+    server.stored, server.login, server.token = {}, "", ""
     thread = Thread(target=server.serve_forever)
     thread.start()
     yield server
@@ -165,9 +177,12 @@ def test_other_manifests_are_refused(registry: Registry, tmp_path: Path) -> None
         Remote(reference(registry)).pull(Layout(tmp_path / "b"))
 
 
-def test_credentials_of_docker_login_are_used(registry: Registry, tmp_path: Path) -> None:
+@pytest.mark.parametrize("token", ["", "t0ken"], ids=["password", "token"])
+def test_credentials_of_docker_login_are_used(
+    registry: Registry, token: str, tmp_path: Path
+) -> None:
     """A registry that requires credentials gets those of `docker login`; others are refused."""
-    registry.login = LOGIN
+    registry.login, registry.token = LOGIN, token
     pushed = Layout(tmp_path / "a")
     commit(pushed, b"one")
     (tmp_path / "docker").mkdir()
