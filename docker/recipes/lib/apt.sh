@@ -58,6 +58,7 @@ checked() { # COMMAND...
 
 verb=$1
 shift
+mkdir -p $archives/partial # a new mount is empty
 case $verb in
 install) indexed checked install --no-install-recommends "$@" ;;
 purge)

@@ -15,7 +15,8 @@ APT = f"""#!/bin/sh
 # Like apt, this fetches what the cache lacks, and does not check what it has.
 case " $* " in
 *" --print-uris "*) echo "'http://mirror/x.deb' x_1_all.deb 9 SHA256:{SHA256}" ;;
-*" install "*)
+*" show "*) echo "Version: 1" ;;
+*" install "*|*" download "*)
     cd "$ARCHIVES"
     [ -f x_1_all.deb ] || {{ echo fetched && printf '{CONTENT}' >x_1_all.deb; }}
     grep -qx '{CONTENT}' x_1_all.deb
@@ -32,8 +33,9 @@ def archives(tmp_path: Path) -> Path:
         assert path in text
         text = text.replace(path, f"{tmp_path}{path}")
     (tmp_path / "apt.sh").write_text(text)
-    (tmp_path / "apt-get").write_text(APT)
-    (tmp_path / "apt-get").chmod(0o755)
+    for name in ("apt-get", "apt-cache"):
+        (tmp_path / name).write_text(APT)
+        (tmp_path / name).chmod(0o755)
     (tmp_path / "dev" / "shm").mkdir(parents=True)
     (tmp_path / "var" / "lib" / "apt" / "lists").mkdir(parents=True)
     directory = tmp_path / "var" / "cache" / "apt" / "archives"
@@ -41,11 +43,11 @@ def archives(tmp_path: Path) -> Path:
     return directory
 
 
-def install(archives: Path) -> process.CompletedProcess[str]:
-    """Install a package as a build step does."""
+def install(archives: Path, verb: str = "install") -> process.CompletedProcess[str]:
+    """Install or download a package as a build step does."""
     directory = archives.parents[3]
     environment = {"ARCHIVES": str(archives), "PATH": f"{directory}:/usr/bin:/bin"}
-    return process.run("sh", str(directory / "apt.sh"), "install", "x", env=environment)
+    return process.run("sh", str(directory / "apt.sh"), verb, "x", env=environment)
 
 
 def test_package_in_the_cache_is_used(archives: Path) -> None:
@@ -55,6 +57,17 @@ def test_package_in_the_cache_is_used(archives: Path) -> None:
     assert not done.returncode
     assert "fetched" not in done.stdout
     assert "#warning" not in done.stderr
+
+
+@pytest.mark.parametrize("verb", ["install", "download"])
+def test_new_mount_is_empty(archives: Path, verb: str) -> None:
+    """The first step that uses a mount makes the directory of packages, whatever it does."""
+    archives.rmdir()
+    done = install(archives, verb)
+    assert not done.returncode, done.stderr
+    assert "can't cd" not in done.stderr
+    assert (archives / "x_1_all.deb").exists()
+    assert verb == "install" or done.stdout == f"{archives}/x_1_all.deb\n"
 
 
 @pytest.mark.parametrize("damaged", ["b package", "a pack", ""])
