@@ -33,9 +33,9 @@ def say(message: str) -> None:
 def start(main: Callable[[Sequence[str]], int]) -> None:
     """Run `main` on the arguments of the command line and exit with the code that it returns.
 
-    A `UserError` prints its message and exits with code 1, Ctrl-C and SIGTERM, which a CI job gets
-    that is cancelled, with code 130, and a reader that closes stdout early, such as `head`, with
-    code 141; none prints a traceback.
+    A `UserError` prints its message and exits with code 1, Ctrl-C and SIGTERM (of a cancelled CI
+    job) with code 130, and a reader that closes stdout early, such as `head`, with code 141; none
+    prints a traceback.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

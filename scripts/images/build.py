@@ -26,7 +26,7 @@ _RACES = (
 """Errors that races in BuildKit cause: in a step that two targets share (moby/buildkit issues 3635
 and 2303), or where contexts are loaded. Completed steps stay cached."""
 RACES = 2
-"""How often a build is run again after a race. Two in a row were seen with other load."""
+"""How often a build is run again after a race. Two in a row were seen on a busy machine."""
 VARIABLES = {
     "FFMPEG": ("ffmpeg", ("9.0", "7.1")),
     "LIBVMAF_CUDA": ("cuda", ("nvcc", "clang")),

@@ -17,7 +17,7 @@ case " $* " in
 *" --print-uris "*) echo "'http://mirror/x.deb' x_1_all.deb 9 SHA256:{SHA256}" ;;
 *" show "*) echo "Version: 1" ;;
 *" install "*|*" download "*)
-    cd "$ARCHIVES"
+    cd "$ARCHIVES" || exit 1
     [ -f x_1_all.deb ] || {{ echo fetched && printf '{CONTENT}' >x_1_all.deb; }}
     grep -qx '{CONTENT}' x_1_all.deb
     ;;

@@ -2,10 +2,10 @@ package archive
 
 import (
 	"archive/tar"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -68,7 +68,7 @@ func (u *unpacker) read(archive *tar.Reader) error {
 			var first error
 			for file := range queue {
 				if first == nil {
-					if first = u.write(file); first != nil {
+					if first = u.create(file.header, bytes.NewReader(file.data)); first != nil {
 						failed <- struct{}{}
 					}
 				}
@@ -186,37 +186,6 @@ func (u *unpacker) create(header *tar.Header, content io.Reader) error {
 		err = closed
 	}
 	return err
-}
-
-// write creates a small file. Package os asks the kernel for more than is needed, which takes longer
-// than the write itself: whether the file can be polled, and once more for its mode.
-func (u *unpacker) write(file smallFile) error {
-	name := u.path(file.header.Name)
-	flags := unix.O_WRONLY | unix.O_CREAT | unix.O_EXCL | unix.O_NOFOLLOW | unix.O_CLOEXEC
-	descriptor, err := unix.Open(name, flags, 0o600)
-	for err == unix.EINTR {
-		descriptor, err = unix.Open(name, flags, 0o600)
-	}
-	if err != nil {
-		return &fs.PathError{Op: "create", Path: name, Err: err}
-	}
-	for data := file.data; err == nil && len(data) > 0; {
-		var written int
-		if written, err = unix.Write(descriptor, data); err == unix.EINTR {
-			err = nil
-		}
-		data = data[max(written, 0):]
-	}
-	if err == nil {
-		err = restore(descriptor, file.header)
-	}
-	if closed := unix.Close(descriptor); err == nil {
-		err = closed
-	}
-	if err != nil {
-		return &fs.PathError{Op: "write", Path: name, Err: err}
-	}
-	return nil
 }
 
 // restore sets the owner, then the mode, which a new owner would change, then the time.

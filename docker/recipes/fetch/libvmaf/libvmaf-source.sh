@@ -43,8 +43,7 @@ EOT
     /run/recipes/apt.sh purge ca-certificates cargo
 }
 
-is_stored || fetch
-is_stored
+is_stored || fetch # cargo compares the digest, too
 tar -xzf "$stored"
 crate=$name-$release
 commit=$(sed -n 's/^commit: //p' "$crate"/vendored/VMAF_VERSION)

@@ -8,10 +8,11 @@
 #   locked.sh install PART PACKAGE...
 #       Run `apt.sh install` so that the packages that the lock has in a part are the locked files.
 #
-# A file is taken from the cache mount of sources, from a mirror in the image's list of sources, from the
-# address of upstream, or from Debian's archive of the day that the lock names, in this order. A
-# file whose digest is not the locked one ends the build, unless VMAF_LOCK is "accept": then the
-# release that Debian has now takes its place, and the closing table and versions.json say so.
+# A file is taken from the cache mount of sources, from a mirror in the image's list of sources,
+# from the address of upstream, or from Debian's archive of the day that the lock names, in this
+# order. A file whose digest is not the locked one ends the build, unless VMAF_LOCK is "accept":
+# then the release that Debian has now takes its place, and the closing table and versions.json say
+# so.
 set -eu
 verb=$1
 name=$2
