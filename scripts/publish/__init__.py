@@ -1,0 +1,1 @@
+"""Publish images: their tags, what forbids it, and the registry."""
