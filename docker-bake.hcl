@@ -531,3 +531,11 @@ target "cache-stream-tests" {
   target   = "cache-stream-tests"
   output   = ["type=cacheonly"]
 }
+
+// The programs with which `nox -s publish` pushes and signs; it exports them to build/tools/.
+target "publish-tools" {
+  inherits   = ["_common"]
+  dockerfile = "docker/Dockerfile.publish"
+  target     = "publish-tools"
+  contexts   = { go-toolchain = "target:go-toolchain" }
+}

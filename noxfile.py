@@ -167,6 +167,12 @@ def faults(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def publish(session: nox.Session) -> None:
+    """Verify images, push them to a registry and sign them (IMAGE, --registry HOST/NAME)."""
+    _run(session, "test", "publish")
+
+
+@nox.session(default=False)
 def report(session: nox.Session) -> None:
     """Write build/report.html: where the time of builds went, hit rates, sizes, bench results."""
     _run(session, "report", "report")

@@ -5,10 +5,8 @@ checked against their digests here, which oras-py does not do.
 """
 
 import hashlib
-import ipaddress
 import json
 import os
-import re
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +27,7 @@ from scripts.caches.archive import (
     damaged,
     decode,
 )
+from scripts.core import loopback
 from scripts.core.console import UserError
 
 SECONDS = 60
@@ -87,14 +86,6 @@ class _Registry(oras.provider.Registry):  # type: ignore[misc]  # it has no type
         return response
 
 
-def _is_loopback(host: str) -> bool:
-    name = re.sub(r":\d+$", "", host).strip("[]")
-    try:
-        return name == "localhost" or ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
-
-
 class Remote:
     """An archive in a registry."""
 
@@ -102,13 +93,13 @@ class Remote:
         """Use a reference, `HOST/REPOSITORY:TAG`. A registry on loopback is reached by HTTP."""
         self.reference = reference
         host = reference.partition("/")[0]
-        loopback = _is_loopback(host)
+        is_local = loopback.is_loopback(host)
         oras.auth.auth_backends["docker"] = _Credentials
-        self._registry = _Registry(hostname=host, insecure=loopback, auth_backend="docker")
+        self._registry = _Registry(hostname=host, insecure=is_local, auth_backend="docker")
         self._registry.session.mount("http://", _Adapter())
         self._registry.session.mount("https://", _Adapter())
         # A proxy cannot connect to the loopback of this machine.
-        self._registry.session.trust_env = not loopback
+        self._registry.session.trust_env = not is_local
         with self._errors("read"):
             self._container = self._registry.get_container(reference)
             self._registry.auth.load_configs(self._container)

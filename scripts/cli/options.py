@@ -144,6 +144,33 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
         "metavar": "IMAGE",
         "help": "faults, fresh, overlap: the image to build, cpu by default; go-server is smaller",
     },
+    "--registry": {"metavar": "HOST/NAME", "help": "the repository to which images are published"},
+    "--sign-key": {
+        "metavar": "KEY",
+        "help": "sign with a private key of cosign: a file, or a URI of a key management system",
+    },
+    "--keyless": {
+        "action": "store_true",
+        "help": "sign with the identity of the workflow that runs, which Sigstore certifies",
+    },
+    "--unsigned": {"action": "store_true", "help": "publish or accept images without a signature"},
+    "--verify-only": {
+        "action": "store_true",
+        "help": "publish nothing; verify what is published, with one of the next two options",
+    },
+    "--verify-key": {"metavar": "KEY", "help": "the public key that published images must be by"},
+    "--identity": {"metavar": "URL", "help": "the workflow that published images must be by"},
+    "--issuer": {"metavar": "URL", "help": "the issuer of the identity; by default, GitHub's"},
+    "--compression": {
+        "choices": ["zstd", "gzip"],
+        "default": "zstd",
+        "help": "of the layers; Docker before 23 cannot read zstd",
+    },
+    "--move": {
+        "action": "store_true",
+        "help": "let the tag of a release name another image with the same releases",
+    },
+    "--dry-run": {"action": "store_true", "help": "print what would be published, and exit"},
     "--suite": {
         "choices": ["images", "mutants", "all"],
         "default": "images",
@@ -198,6 +225,14 @@ VERBS: Mapping[str, Verb] = {
     ),
     "faults": Verb("Plant faults on real builds.", ("faults", "--image", "--list")),
     "report": Verb("Write build/report.html."),
+    "publish": Verb(
+        "Verify images, push and sign them.",
+        (
+            *("images", "--registry", "--sign-key", "--keyless", "--unsigned", "--verify-only"),
+            *("--verify-key", "--identity", "--issuer", "--compression", "--move", "--dry-run"),
+            "--ffmpeg-release",
+        ),
+    ),
     "why": Verb("Explain why the steps of the last build ran.", ("images", "--format")),
     "update": Verb("Update the lock of the sources.", ("parts", "--check")),
     "lint": Verb("Check shell scripts, Dockerfiles and documents."),

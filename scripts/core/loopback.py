@@ -1,5 +1,7 @@
 """Run programs in the background that listen on a TCP port of this machine's loopback."""
 
+import ipaddress
+import re
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +22,15 @@ def free_port() -> int:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
         return port
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a host, with or without a port, is this machine."""
+    name = re.sub(r":\d+$", "", host).strip("[]")
+    try:
+        return name == "localhost" or ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
 
 
 def start(command: Sequence[str], log: Path, **variables: str) -> process.Popen[bytes]:

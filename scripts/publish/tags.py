@@ -5,14 +5,14 @@ They are in three groups:
 - moving tags, such as `cpu` and `cpu-ffmpeg9.0`, name the newest image
 - the release, such as `cpu-ffmpeg9.0.2-vmaf3.2.0-gf85a85369`, names the newest image with these
   releases, which may be on a newer base
-- the dated tag has the time of the image at its end, and always names the same image
+- the dated tag has the time of its publication at its end, and always names the same image
 """
 
 import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from scripts.contents import inventory
@@ -36,7 +36,6 @@ class Built:
     labels: Mapping[str, str]
     versions: Mapping[str, Mapping[str, Any]]
     """The content of its versions.json: what it consists of, by component."""
-    created: datetime
     nonfree: Sequence[str] = ()
     """What of it must not be passed on, in words."""
 
@@ -48,7 +47,6 @@ class Built:
             name,
             config.get("config", {}).get("Labels") or {},
             json.loads(saved.read(inventory.VERSIONS)),
-            datetime.fromisoformat(config["created"]).astimezone(UTC),
             [f"{item.name} ({item.nonfree})" for item in inventory.read(saved) if item.nonfree],
         )
 
@@ -76,6 +74,11 @@ class Tags:
         return (self.dated, self.release, *self.moving)
 
 
+def is_dated(tag: str, release: str) -> bool:
+    """Return whether a tag is the dated tag of an image with these releases."""
+    return bool(re.fullmatch(rf"{re.escape(release)}-\d{{8}}T\d{{4}}Z", tag))
+
+
 def refusals(image: Built) -> list[str]:
     """Return why an image must not be published; nothing if it may be."""
     reasons = []
@@ -90,11 +93,12 @@ def refusals(image: Built) -> list[str]:
     return reasons
 
 
-def tags(image: Built, *, default_ffmpeg: str) -> Tags:
+def tags(image: Built, when: datetime, *, default_ffmpeg: str) -> Tags:
     """Return the tags of an image.
 
     Args:
         image: the image.
+        when: the time of its publication, in UTC.
         default_ffmpeg: the release of FFmpeg that is built by default, such as `9.0`.
 
     Raises:
@@ -115,7 +119,7 @@ def tags(image: Built, *, default_ffmpeg: str) -> Tags:
         moving.insert(0, base)
         if base == LATEST:
             moving.append("latest")
-    named = Tags(tuple(moving), release, f"{release}-{image.created:%Y%m%dT%H%M%SZ}")
+    named = Tags(tuple(moving), release, f"{release}-{when:%Y%m%dT%H%MZ}")
     if len(named.dated) > _LONGEST:
         raise UserError(
             f"cannot name vmaf:{image.name}",

@@ -18,10 +18,10 @@ CPU = Built(
         "libvmaf": {"name": "libvmaf", "version": "3.2.0+gf85a85369"},
         "ffmpeg": {"name": "FFmpeg", "version": "9.0.2"},
     },
-    datetime(2026, 11, 27, 22, 10, 5, tzinfo=UTC),
 )
+NOW = datetime(2026, 11, 27, 22, 10, 5, tzinfo=UTC)
 RELEASE = "cpu-ffmpeg9.0.2-vmaf3.2.0-gf85a85369"
-DATED = f"{RELEASE}-20261127T221005Z"
+DATED = f"{RELEASE}-20261127T2210Z"
 
 
 def labelled(image: Built, **labels: str) -> Built:
@@ -33,7 +33,7 @@ def labelled(image: Built, **labels: str) -> Built:
 
 def test_tags_name_what_the_image_has() -> None:
     """The tags have the versions in the image; the dated tag is moved first."""
-    named = tags(CPU, default_ffmpeg="9.0")
+    named = tags(CPU, NOW, default_ffmpeg="9.0")
     assert named == Tags(("cpu", "cpu-ffmpeg9.0", "latest"), RELEASE, DATED)
     assert named.all == (DATED, RELEASE, "cpu", "cpu-ffmpeg9.0", "latest")
 
@@ -54,13 +54,13 @@ def test_latest_is_the_complete_image_for_any_machine(
     built: Built, moving: tuple[str, ...]
 ) -> None:
     """Neither `latest` nor `cpu` names an image with less, or with another FFmpeg."""
-    assert tags(built, default_ffmpeg="9.0").moving == moving
+    assert tags(built, NOW, default_ffmpeg="9.0").moving == moving
 
 
 def test_image_without_ffmpeg_has_no_ffmpeg_in_its_tags() -> None:
     """The server has libvmaf only."""
-    server = Built("go-server", {}, {"libvmaf": CPU.versions["libvmaf"]}, CPU.created)
-    named = tags(server, default_ffmpeg="9.0")
+    server = Built("go-server", {}, {"libvmaf": CPU.versions["libvmaf"]})
+    named = tags(server, NOW, default_ffmpeg="9.0")
     assert (named.moving, named.release) == (("go-server",), "go-server-vmaf3.2.0-gf85a85369")
 
 
@@ -77,7 +77,7 @@ def test_image_without_ffmpeg_has_no_ffmpeg_in_its_tags() -> None:
 def test_image_that_cannot_be_named_is_refused(built: Built) -> None:
     """An image whose label and versions.json differ has no tag, nor one with too long a tag."""
     with pytest.raises(UserError, match="cannot name vmaf:cpu"):
-        tags(built, default_ffmpeg="9.0")
+        tags(built, NOW, default_ffmpeg="9.0")
 
 
 def test_committed_free_image_of_locked_sources_may_be_published() -> None:
