@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -75,7 +75,9 @@ class Publisher:
     """None leaves images unsigned."""
     compression: str
     default_ffmpeg: str
-    move: bool
+    when: datetime
+    """The time of the publication, in UTC, for the dated tags."""
+    move: bool = False
     """Whether the tag of a release may be moved to another image."""
 
     def prepare(self, image: Image, present: set[str], directory: Path) -> Prepared:
@@ -113,7 +115,7 @@ class Publisher:
         _write(directory / "predicate.json", predicate)
         statement = provenance.statement(self.repository.name, packed.digest, predicate)
         _write(directory / "provenance.json", statement)
-        named = tags.tags(built, datetime.now(UTC), default_ffmpeg=self.default_ffmpeg)
+        named = tags.tags(built, self.when, default_ffmpeg=self.default_ffmpeg)
         named = self._dated_before(named, present, packed.digest)
         now = {tag: self.repository.digest(tag) for tag in named.all if tag in present}
         prepared = Prepared(image, identity, built, packed, directory, named, now)

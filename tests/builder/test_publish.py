@@ -1,0 +1,413 @@
+"""Publish a small image to registries on loopback: one by HTTP, one by TLS with a password.
+
+Both are Debian's docker-registry, which has no API for referrers: they are listed by a tag. The
+second client, which checks what was published, is oras-py.
+"""
+
+import base64
+import hashlib
+import io
+import json
+import tarfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+import oras.provider
+import pytest
+import zstandard
+
+from scripts.bench import registry
+from scripts.contents import inventory
+from scripts.core import loopback, process
+from scripts.core.console import UserError
+from scripts.images.catalogue import Image
+from scripts.publish import publish, signing, tools
+from scripts.publish.publish import Prepared, Publisher
+from scripts.publish.registry import RegistryError, Repository
+from scripts.publish.signing import Signer
+from tests.support import archives
+from tests.support.subject import docker
+
+pytestmark = pytest.mark.timeout(1800)  # the first test may have to build the tools, for minutes
+
+IMAGE = Image("cpu", "vmaf-test-publish:cpu", "", "", {}, frozenset())
+CREATED = 1_700_000_000
+"""The time of the image, in seconds since 1970."""
+LABELS = {
+    "org.opencontainers.image.revision": "1" * 40,
+    "org.opencontainers.image.licenses": "GPL-3.0-or-later",
+    "vmaf.ffmpeg": "9.0",
+    "vmaf.without": "",
+}
+COMPONENTS = {
+    "libvmaf": {"name": "libvmaf", "version": "3.2.0", "digest": "sha256:" + "2" * 64},
+    "ffmpeg": {"name": "FFmpeg", "version": "9.0.2", "digest": "sha256:" + "3" * 64},
+}
+RELEASE = "cpu-ffmpeg9.0.2-vmaf3.2.0"
+MOVING = {"cpu", "cpu-ffmpeg9.0", "latest"}
+WHEN = datetime(2026, 11, 28, 1, 30, tzinfo=UTC)
+DATED = f"{RELEASE}-20261128T0130Z"
+USER, PASSWORD = "user", "secret"
+HTPASSWD = f"{USER}:$2b$04$h3J9Lfp7x2z4pzJrrvlTv.V6xW1/xl5MG4WaFJHyDrTmiqgW7RFmq\n"
+"""The hash of the password."""
+
+
+def load(*, time: int = CREATED + 100, content: bytes = b"program") -> None:
+    """Load the image, whose files have a time in seconds since 1970."""
+    files: dict[str, str | bytes] = {
+        "usr/local/bin/": b"",
+        "usr/local/bin/vmaf": content,
+        inventory.VERSIONS.lstrip("/"): json.dumps(COMPONENTS).encode(),
+    }
+    layer = io.BytesIO()
+    with (
+        tarfile.open(fileobj=io.BytesIO(archives.layer(files))) as source,
+        tarfile.open(fileobj=layer, mode="w") as tar,
+    ):
+        for member in source:
+            member.mtime = time
+            tar.addfile(member, source.extractfile(member) if member.isfile() else None)
+    config = {
+        "architecture": "amd64",
+        "os": "linux",
+        "created": "2023-11-14T22:13:20Z",
+        "config": {"Labels": LABELS},
+        "rootfs": {
+            "type": "layers",
+            "diff_ids": [f"sha256:{hashlib.sha256(layer.getvalue()).hexdigest()}"],
+        },
+        "history": [{"created": "2023-11-14T22:13:20Z", "created_by": "COPY / /"}],
+    }
+    saved = {
+        "config.json": json.dumps(config).encode(),
+        "layer.tar": layer.getvalue(),
+        "manifest.json": json.dumps(
+            [{"Config": "config.json", "RepoTags": [IMAGE.tag], "Layers": ["layer.tar"]}]
+        ).encode(),
+    }
+    with NamedTemporaryFile() as file:
+        with tarfile.open(fileobj=file, mode="w") as tar:
+            for name, data in saved.items():
+                member = tarfile.TarInfo(name)
+                member.size = len(data)
+                tar.addfile(member, io.BytesIO(data))
+        file.flush()
+        loaded = docker("load", "--quiet", f"--input={file.name}")
+    assert not loaded.returncode, loaded.stderr
+
+
+@pytest.fixture(autouse=True)
+def in_engine() -> Iterator[None]:
+    """Load the image, and remove it at the end."""
+    load()
+    yield
+    process.run("docker", "image", "rm", "--force", IMAGE.tag)
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Signer]:
+    """Return a function that makes a pair of keys."""
+    cosign = tools.find("cosign")
+
+    def make(name: str) -> Signer:
+        directory = tmp_path_factory.mktemp(name)
+        environment = {**process.environment(), "COSIGN_PASSWORD": ""}
+        made = process.run(str(cosign), "generate-key-pair", cwd=directory, env=environment)
+        assert not made.returncode, made.stderr
+        return Signer(cosign, f"{directory}/cosign.key", f"{directory}/cosign.pub")
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def signer(keys: Callable[[str], Signer]) -> Signer:
+    """Return a pair of keys."""
+    return keys("signer")
+
+
+@dataclass
+class Site:
+    """A registry that can be stopped and started again."""
+
+    directory: Path
+    port: int
+    stack: ExitStack
+    certificate: Path | None = None
+
+    @property
+    def host(self) -> str:
+        """The address of the registry."""
+        return f"127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Start the registry with the data that it had."""
+        log = self.directory / "log"
+        command = [str(registry.registry_program()), "serve", f"{self.directory}/config.yml"]
+        self.stack.enter_context(loopback.daemon(command, log))
+        loopback.wait(self.port, log)
+
+
+def site(directory: Path, stack: ExitStack, *, secured: bool) -> Site:
+    """Start a registry."""
+    port = loopback.free_port()
+    started = Site(directory, port, stack)
+    lines = [
+        "version: 0.1",
+        f"storage: {{filesystem: {{rootdirectory: '{directory}/data'}}}}",
+        "http:",
+        f"  addr: '{started.host}'",
+    ]
+    if secured:
+        started.certificate = directory / "tls.crt"
+        made = process.run(
+            *("openssl", "req", "-x509", "-nodes", "-newkey", "rsa:2048", "-days", "1"),
+            *("-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1"),
+            *("-keyout", "tls.key", "-out", "tls.crt"),
+            cwd=directory,
+        )
+        assert not made.returncode, made.stderr
+        (directory / "htpasswd").write_text(HTPASSWD)
+        lines += [f"  tls: {{certificate: '{directory}/tls.crt', key: '{directory}/tls.key'}}"]
+        lines += [f"auth: {{htpasswd: {{realm: test, path: '{directory}/htpasswd'}}}}"]
+    (directory / "config.yml").write_text("\n".join(lines))
+    started.start()
+    return started
+
+
+@pytest.fixture
+def plain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    """Start a registry without a password; no credentials of the user are there."""
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
+    (tmp_path / "plain").mkdir()
+    with ExitStack() as stack:
+        yield site(tmp_path / "plain", stack, secured=False)
+
+
+@pytest.fixture
+def secured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    """Start a registry with TLS and a password; its CA is known, and the password is not."""
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
+    (tmp_path / "secured").mkdir()
+    with ExitStack() as stack:
+        started = site(tmp_path / "secured", stack, secured=True)
+        monkeypatch.setenv("SSL_CERT_FILE", str(started.certificate))
+        yield started
+
+
+@pytest.fixture
+def publisher(plain: Site, signer: Signer) -> Publisher:
+    """Return what publishes to the plain registry."""
+    return make_publisher(plain, signer)
+
+
+def make_publisher(to: Site, signer: Signer | None) -> Publisher:
+    """Return what publishes to a registry."""
+    regctl = tools.find("regctl")
+    repository = Repository(f"{to.host}/team/vmaf", regctl)
+    return Publisher(repository, regctl, signer, "zstd", "9.0", WHEN)
+
+
+def prepare(publisher: Publisher, directory: Path) -> Prepared:
+    """Pack the image."""
+    directory.mkdir()
+    return publisher.prepare(IMAGE, publisher.repository.tags(), directory)
+
+
+def image_tags(publisher: Publisher) -> set[str]:
+    """Return the tags of images; the others list referrers."""
+    return {tag for tag in publisher.repository.tags() if not tag.startswith("sha256-")}
+
+
+def score(name: str, tag: str) -> bool:
+    """Check that the engine has the image that was pulled back."""
+    return name == IMAGE.name and not docker("image", "inspect", tag).returncode
+
+
+def publish_all(publisher: Publisher, directory: Path) -> Prepared:
+    """Publish the image."""
+    prepared = prepare(publisher, directory)
+    publisher.push(prepared)
+    publisher.check_published(prepared, score)
+    publisher.move_tags([prepared])
+    return prepared
+
+
+def test_tags_are_moved_to_the_signed_image_at_the_end(
+    publisher: Publisher, tmp_path: Path
+) -> None:
+    """Until everything else is done, no tag is there; then all name the image."""
+    prepared = prepare(publisher, tmp_path / "a")
+    publisher.push(prepared)
+    publisher.check_published(prepared, score)
+    assert not image_tags(publisher)
+    publisher.move_tags([prepared])
+    assert image_tags(publisher) == {*MOVING, RELEASE, DATED}
+    for tag in image_tags(publisher):
+        assert publisher.repository.digest(tag) == prepared.package.digest
+    later = replace(publisher, when=WHEN + timedelta(days=1))
+    again = publish_all(later, tmp_path / "b")
+    assert again.tags.dated == DATED
+    assert not again.moving
+
+
+def test_another_client_reads_the_published_image(publisher: Publisher, tmp_path: Path) -> None:
+    """oras-py finds the layer, the labels, the SBOM, the provenance and three signed bundles."""
+    prepared = publish_all(publisher, tmp_path / "a")
+    client = oras.provider.Registry(insecure=True)
+    name = publisher.repository.name
+    manifest = client.get_manifest(f"{name}:cpu")
+    assert manifest["annotations"]["org.opencontainers.image.licenses"] == "GPL-3.0-or-later"
+    (layer,) = manifest["layers"]
+    assert layer["mediaType"].endswith("tar+zstd")
+    config = client.get_blob(f"{name}:cpu", manifest["config"]["digest"]).json()
+    content = client.get_blob(f"{name}:cpu", layer["digest"]).content
+    assert f"sha256:{hashlib.sha256(content).hexdigest()}" == layer["digest"]
+    tar = zstandard.ZstdDecompressor().decompressobj().decompress(content)
+    assert config["rootfs"]["diff_ids"] == [f"sha256:{hashlib.sha256(tar).hexdigest()}"]
+    with tarfile.open(fileobj=io.BytesIO(tar)) as files:
+        assert {member.mtime for member in files} == {CREATED}
+    listed = client.get_manifest(
+        f"{name}:{prepared.package.digest.replace(':', '-')}",
+        allowed_media_type=["application/vnd.oci.image.index.v1+json"],
+    )
+    kinds = sorted(entry["artifactType"] for entry in listed["manifests"])
+    bundle = "application/vnd.dev.sigstore.bundle.v0.3+json"
+    assert kinds == sorted([publish.SBOM, publish.STATEMENT, *[bundle] * 3])
+    (attached,) = (e for e in listed["manifests"] if e["artifactType"] == publish.STATEMENT)
+    (file,) = client.get_manifest(f"{name}@{attached['digest']}")["layers"]
+    statement = client.get_blob(f"{name}:cpu", file["digest"]).json()
+    digest = prepared.package.digest.removeprefix("sha256:")
+    assert statement["subject"][0]["digest"]["sha256"] == digest
+    assert statement["predicate"]["buildDefinition"]["externalParameters"]["target"] == "cpu"
+
+
+@pytest.mark.parametrize("compression", ["zstd", "gzip"])
+def test_equal_files_have_equal_digests(
+    publisher: Publisher, compression: str, tmp_path: Path
+) -> None:
+    """Files that were made later than the commit at other times give the same digest."""
+    publisher = replace(publisher, compression=compression)
+    first = prepare(publisher, tmp_path / "a").package
+    load(time=CREATED + 5000)
+    assert prepare(publisher, tmp_path / "b").package.digest == first.digest
+    load(time=CREATED - 5000)
+    assert prepare(publisher, tmp_path / "c").package.digest != first.digest
+    load(content=b"another")
+    assert prepare(publisher, tmp_path / "d").package.digest != first.digest
+
+
+def test_release_of_other_files_needs_move(publisher: Publisher, tmp_path: Path) -> None:
+    """The tag of a release stays at its image without --move; the dated tag stays anyway."""
+    first = publish_all(publisher, tmp_path / "a")
+    load(content=b"another")
+    repository = publisher.repository
+    with pytest.raises(UserError, match="a dated tag never moves"):
+        prepare(replace(publisher, move=True), tmp_path / "b")
+    publisher = replace(publisher, when=WHEN + timedelta(days=1))
+    with pytest.raises(UserError, match="has the same releases and other files"):
+        prepare(publisher, tmp_path / "c")
+    assert repository.digest("cpu") == first.package.digest
+    second = publish_all(replace(publisher, move=True), tmp_path / "d")
+    assert repository.digest(RELEASE) == second.package.digest
+    assert repository.digest(DATED) == first.package.digest
+
+
+@pytest.mark.parametrize("how", ["does not score", "other files"])
+def test_image_that_does_not_work_gets_no_tag(
+    publisher: Publisher, how: str, tmp_path: Path
+) -> None:
+    """If the image that was pulled back fails, or has other files, no tag is moved."""
+    prepared = prepare(publisher, tmp_path / "a")
+    publisher.push(prepared)
+    message = "does not score video"
+    if how == "other files":
+        load(content=b"another")
+        prepared.id = IMAGE.tag
+        message = r"1 files differ .* such as /usr/local/bin/vmaf"
+    with pytest.raises(UserError, match=message):
+        publisher.check_published(prepared, lambda *_: how != "does not score")
+    assert not image_tags(publisher)
+    assert not process.output("docker", "image", "ls", "--quiet", publish.PULLED)
+
+
+def test_registry_that_dies_keeps_the_tags(
+    plain: Site, publisher: Publisher, tmp_path: Path
+) -> None:
+    """A push fails if the registry dies; the next one succeeds, and no tag was moved before."""
+    first = publish_all(publisher, tmp_path / "a")
+    load(content=b"another")
+    publisher = replace(publisher, when=WHEN + timedelta(days=1), move=True)
+    second = prepare(publisher, tmp_path / "b")
+    plain.stack.close()
+    with pytest.raises(RegistryError, match="cannot push"):
+        publisher.push(second)
+    plain.start()
+    assert publisher.repository.digest("cpu") == first.package.digest
+    publisher.push(second)
+    publisher.move_tags([second])
+    assert publisher.repository.digest("cpu") == second.package.digest
+
+
+def test_signature_of_another_key_is_refused(
+    plain: Site, keys: Callable[[str], Signer], publisher: Publisher, tmp_path: Path
+) -> None:
+    """An image without a signature, or by another key, is refused by its digest."""
+    unsigned = make_publisher(plain, None)
+    prepared = prepare(unsigned, tmp_path / "a")
+    unsigned.push(prepared)
+    digest, other = prepared.package.digest, keys("other")
+    for signer in (publisher.signer, other):
+        assert signer
+        with pytest.raises(UserError, match="it is not signed"):
+            signer.verify(unsigned.repository, digest)
+    publisher.push(prepared)
+    assert publisher.signer
+    publisher.signer.verify(publisher.repository, digest)
+    with pytest.raises(UserError, match="it is not signed"):
+        other.verify(publisher.repository, digest)
+
+
+def test_signature_without_attestations_is_refused(publisher: Publisher, tmp_path: Path) -> None:
+    """A signed image without its provenance is not complete."""
+    prepared = prepare(publisher, tmp_path / "a")
+    digest, signer = prepared.package.digest, publisher.signer
+    publisher.repository.push(prepared.package.layout, digest)
+    assert signer
+    signer.attest(publisher.repository, digest, "cyclonedx", prepared.directory / "sbom.json")
+    signer.sign(publisher.repository, digest)
+    with pytest.raises(UserError, match="slsaprovenance1"):
+        signer.verify(publisher.repository, digest)
+
+
+def test_password_is_that_of_docker_login(
+    secured: Site, signer: Signer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The credentials are those of Docker's configuration, and the CA is the machine's."""
+    publisher = make_publisher(secured, signer)
+    (tmp_path / "docker").mkdir()
+    for password in ("", "wrong", PASSWORD):
+        with pytest.raises(RegistryError, match=f"docker login {secured.host}"):
+            publisher.repository.tags()
+        login = base64.b64encode(f"{USER}:{password}".encode()).decode()
+        settings = {"auths": {secured.host: {"auth": login}} if password else {}}
+        (tmp_path / "docker" / "config.json").write_text(json.dumps(settings))
+    publish_all(publisher, tmp_path / "a")
+    assert image_tags(publisher) > MOVING
+    monkeypatch.delenv("SSL_CERT_FILE")
+    with pytest.raises(RegistryError, match="Add the CA of the registry"):
+        make_publisher(secured, signer).repository.tags()
+
+
+def test_public_key_is_that_of_the_private_one(
+    signer: Signer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The public key is computed from the private one, with its password only."""
+    written = signing.public_key(signer.cosign, signer.key, tmp_path)
+    assert written.read_bytes() == Path(signer.public_key).read_bytes()
+    monkeypatch.setenv("COSIGN_PASSWORD", "wrong")
+    with pytest.raises(UserError, match="COSIGN_PASSWORD"):
+        signing.public_key(signer.cosign, signer.key, tmp_path)
