@@ -38,7 +38,7 @@ def choose(names: Sequence[str]) -> list[Image]:
 
 
 @contextmanager
-def _signer(options: Namespace, environment: os._Environ[str]) -> Iterator[Signer | None]:
+def signer(options: Namespace, environment: os._Environ[str]) -> Iterator[Signer | None]:
     """Yield how images are signed and verified.
 
     Raises:
@@ -141,13 +141,13 @@ def run(options: Namespace) -> int:
             "Name one: --registry HOST/NAME, with --sign-key FILE, --keyless or --unsigned.",
         )
     client.require()
-    with _signer(options, os.environ) as signer:
+    with signer(options, os.environ) as how:
         regctl = tools.find("regctl")
         _, releases = build.VARIABLES["FFMPEG"]
         publisher = Publisher(
             Repository(options.registry, regctl),
             regctl,
-            signer,
+            how,
             options.compression,
             releases[0],
             datetime.now(UTC),

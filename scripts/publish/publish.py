@@ -142,7 +142,7 @@ class Publisher:
             raise UserError(
                 what,
                 f"{named.dated} names {now}, and a dated tag never moves",
-                "Publish again in a minute: the tag then has another time.",
+                "Publish again in a minute, which gives another tag.",
             )
         if (now := prepared.now.get(named.release, digest)) != digest and not self.move:
             raise UserError(

@@ -24,6 +24,7 @@ _HINTS = (
         r"x509|certificate|tls:",
         "Add the CA of the registry to those of this machine, or set SSL_CERT_FILE.",
     ),
+    (r"http 404|not found", "Check the name of the repository, and that the image is published."),
     (r"http 5\d\d", "The registry has a fault; its log says more. Publish again later."),
     (
         r"refused|no such host|timeout|reset|EOF|unreachable",

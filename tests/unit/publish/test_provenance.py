@@ -1,0 +1,62 @@
+"""The provenance of a published image."""
+
+import json
+
+from scripts.publish import provenance
+from tests.unit.publish.test_tags import CPU, REVISION, labelled
+
+GITHUB = {
+    "GITHUB_SERVER_URL": "https://example.org",
+    "GITHUB_REPOSITORY": "team/vmaf",
+    "GITHUB_WORKFLOW_REF": "team/vmaf/.github/workflows/release.yml@refs/tags/v1",
+    "GITHUB_RUN_ID": "7",
+}
+
+
+def test_provenance_names_the_commit_and_the_sources() -> None:
+    """The commit and each source with a digest are dependencies; the image's name is the target."""
+    versions = {
+        **CPU.versions,
+        "libvmaf": {**CPU.versions["libvmaf"], "digest": "sha256:12", "source": "crate x"},
+    }
+    image = labelled(CPU, vmaf_without="libsrt")
+    definition = provenance.predicate(type(image)(image.name, image.labels, versions), {})[
+        "buildDefinition"
+    ]
+    assert definition["externalParameters"] == {
+        "target": "cpu",
+        "ffmpeg": "9.0",
+        "without": ["libsrt"],
+    }
+    assert definition["resolvedDependencies"] == [
+        {"name": "vmaf-images", "digest": {"gitCommit": image.labels[REVISION]}},
+        {
+            "name": "libvmaf",
+            "annotations": {"version": "3.2.0+gf85a85369", "origin": "crate x"},
+            "digest": {"sha256": "12"},
+        },
+    ]
+
+
+def test_builder_is_the_workflow_or_local() -> None:
+    """A workflow of GitHub is the builder, with the address of its run; elsewhere it is local."""
+    details = provenance.predicate(CPU, GITHUB)["runDetails"]
+    workflow = GITHUB["GITHUB_WORKFLOW_REF"]
+    assert details["builder"]["id"] == f"https://example.org/{workflow}"
+    run = "https://example.org/team/vmaf/actions/runs/7"
+    assert details["metadata"]["invocationId"] == run
+    assert provenance.predicate(CPU, {})["runDetails"] == {
+        "builder": {"id": provenance.LOCAL},
+        "metadata": {},
+    }
+
+
+def test_statement_has_the_digest_of_the_image() -> None:
+    """The statement joins the predicate to the image, and is valid JSON."""
+    content = provenance.predicate(CPU, {})
+    statement = provenance.statement("host/vmaf", "sha256:12", content)
+    assert json.loads(json.dumps(statement))["subject"] == [
+        {"name": "host/vmaf", "digest": {"sha256": "12"}}
+    ]
+    assert statement["predicateType"] == provenance.PREDICATE
+    assert statement["predicate"] == content
