@@ -170,6 +170,7 @@ def _publish(
         prepared.append(publisher.prepare(image, present, directory / image.name))
     show(prepared)
     if options.dry_run:
+        _seconds(prepared)
         return 0
     if status := _verify([image.name for image in images]):
         return status
