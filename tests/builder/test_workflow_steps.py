@@ -103,11 +103,14 @@ class Runner:
 
 @pytest.fixture
 def runner(tmp_path: Path) -> Runner:
-    """Return a runner with a clean clone, and with a Python that has no packages."""
+    """Return a runner with a clean clone, and with a Python that has pip only."""
     clone, python = tmp_path / "clone", tmp_path / "python"
+    steps = workflows.read().documents["actions/setup/action.yml"]["runs"]["steps"]
+    pip = f"pip=={steps[0]['with']['pip-version']}"
     for command in (
         ("git", "clone", "--quiet", f"file://{ROOT}", str(clone)),
         (sys.executable, "-m", "venv", str(python)),
+        (f"{python}/bin/python", "-m", "pip", "install", "--quiet", pip),
     ):
         done = process.run(*command)
         assert done.returncode == 0, done.stderr
