@@ -55,9 +55,14 @@ class Runner:
     ran: list[str] = field(default_factory=list)
     """The lines that ran."""
 
+    @property
+    def documents(self) -> Mapping[str, Any]:
+        """The workflows and actions of the clone."""
+        return workflows.read(self.clone / ".github").documents
+
     def job(self, file: str, name: str) -> dict[str, str]:
         """Run the steps of a job, and return the outputs of its steps."""
-        job = workflows.read().documents[file]["jobs"][name]
+        job = self.documents[file]["jobs"][name]
         outputs: dict[str, str] = {}
         for step in job["steps"]:
             outputs |= self._step(step, job.get("env", {}))
@@ -70,7 +75,7 @@ class Runner:
         else:
             runs = CONDITIONS[condition]
         if runs and step.get("uses") == SETUP:
-            action = workflows.read().documents["actions/setup/action.yml"]
+            action = self.documents["actions/setup/action.yml"]
             given = {name: value["default"] for name, value in action["inputs"].items()}
             given |= step.get("with", {})
             self.values["inputs.engine"] = given["engine"]

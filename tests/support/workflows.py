@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -154,10 +155,10 @@ class Files:
         return set[str]().union(*map(self.reached, starts))
 
 
-def read() -> Files:
-    """Return the files of this checkout, by their path in .github."""
-    paths = (path for pattern in FILES for path in sorted(GITHUB.glob(pattern)))
-    return Files({str(path.relative_to(GITHUB)): path.read_text() for path in paths})
+def read(directory: Path = GITHUB) -> Files:
+    """Return the files of a directory .github, by their path in it."""
+    paths = (path for pattern in FILES for path in sorted(directory.glob(pattern)))
+    return Files({str(path.relative_to(directory)): path.read_text() for path in paths})
 
 
 def sessions_of(line: str) -> tuple[list[str], list[str]] | None:

@@ -10,7 +10,9 @@ import yaml
 
 from scripts.core import process
 from scripts.core.paths import ROOT
+from scripts.images import catalogue
 from tests.support import workflows
+from tests.support.buildx import needs_buildx
 from tests.support.workflows import Files, call_faults, faults
 
 IMAGE, IMAGES, BUILD = (f"workflows/{name}.yml" for name in ("image", "images", "build"))
@@ -215,6 +217,18 @@ def test_documented_variables_are_those_of_the_workflows() -> None:
     }
     text = (ROOT / "docs" / "ci.md").read_text()
     assert used == set(re.findall(r"`([A-Z]+_?[A-Z]+)`", text))
+
+
+@needs_buildx
+def test_written_names_of_images_are_right() -> None:
+    """Jobs that name an image name an existing one, and fall back to the first one's caches."""
+    known = list(catalogue.images())
+    for step in workflows.read().steps():
+        given = step.fields.get("with", {})
+        if step.uses == "./.github/actions/setup" and "{" not in given.get("image", "{"):
+            assert given["image"] in known
+        if "{" not in (fallback := given.get("fallback", "{")):
+            assert fallback == known[0]
 
 
 # --- the lines that run no session ------------------------------------------------
