@@ -223,6 +223,10 @@ def permissions(files: Files) -> Iterator[str]:
     for name, job, fields in files.jobs():
         if fields.get("permissions") != WRITES.get((name, job), READS):
             yield f"{name} {job}: not the least permissions"
+        own = "github.event.pull_request.head.repo.full_name == github.repository"
+        writes = (name, job) in WRITES and name in files.of_pull_requests()
+        if writes and own not in fields.get("if", ""):
+            yield f"{name} {job}: runs for forks, which may not write"
     for step in files.steps():
         writes = (step.file, step.job) in WRITES and step.file in files.of_pull_requests()
         if writes and (step.lines or step.uses.startswith("./")):
@@ -266,6 +270,20 @@ def matrices(files: Files) -> Iterator[str]:
             yield f"{name} {job}: GitHub rejects an empty matrix"
         if strategy.get("fail-fast") != "false":
             yield f"{name} {job}: an image stops the others"
+
+
+def order(files: Files) -> Iterator[str]:
+    """Images are built after the checks, the others after the first; a release has its list."""
+    for name, job, before in (
+        ("workflows/images.yml", "images", "checks"),
+        ("workflows/build.yml", "others", "first"),
+    ):
+        needs = files.workflows[name]["jobs"][job].get("needs", ())
+        if before not in ([needs] if isinstance(needs, str) else needs):
+            yield f"{name} {job}: does not wait for {before}"
+    listing = files.workflows["workflows/release.yml"]["jobs"]["list"]["steps"]
+    if not any("--redistributable" in step.get("run", "") for step in listing):
+        yield "workflows/release.yml list: has images that must not be passed on"
 
 
 def nightly(files: Files) -> Iterator[str]:
@@ -321,7 +339,7 @@ def limits(files: Files) -> Iterator[str]:
 
 
 RULES: tuple[Callable[[Files], Iterator[str]], ...] = (
-    *(pins, permissions, untrusted, matrices, nightly, caches, limits),
+    *(pins, permissions, untrusted, matrices, order, nightly, caches, limits),
 )
 
 
