@@ -37,12 +37,14 @@ NIGHTLY = {
     "update",
 }
 """The sessions of the nightly workflow."""
-FIXED_LINES = {
+COMPILER_CACHE = ROOT / "docker" / "compiler-cache" / "README.md"
+"""The page with the command that installs an S3 server."""
+FIXED_LINES: set[str] = {
     "python3 -m pip install --quiet --group nox",
     "sudo rm -rf /usr/local/lib/android /usr/share/dotnet /opt/hostedtoolcache/CodeQL",
     "rm -r build/caches",
     "sudo apt-get update && sudo apt-get install --yes --no-install-recommends redis-server",
-    "cargo install --locked --version=0.14.1 --features=binary s3s-fs",
+    *re.findall(r"`(cargo install [^`]+)`", COMPILER_CACHE.read_text()),
     'echo "${REGISTRY:?is not a variable of the repository, see docs/ci.md}"',
     'docker login --username "$USERNAME" --password-stdin "${REGISTRY%%/*}" <<<"$PASSWORD"',
 }
