@@ -174,8 +174,14 @@ def publish(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def report(session: nox.Session) -> None:
-    """Write build/report.html: where the time of builds went, hit rates, sizes, bench results."""
+    """Write build/report.html: times, hit rates, sizes, bench results (--format markdown)."""
     _run(session, "report", "report")
+
+
+@nox.session(default=False)
+def matrix(session: nox.Session) -> None:
+    """Print the jobs of a workflow that builds images (IMAGE, --redistributable, --output)."""
+    _run(session, "build", "matrix")
 
 
 @nox.session(default=False)

@@ -22,13 +22,18 @@ def write(namespace: str, reason: str) -> None:
     FILE.write_bytes(msgspec.json.encode(Refusal(namespace, reason)))
 
 
-def take(namespace: str) -> str:
-    """Return the reason of a refused load in a namespace and forget it; empty if there is none."""
+def read(namespace: str) -> str:
+    """Return the reason of a refused load in a namespace; empty if there is none."""
     try:
         refusal = msgspec.json.decode(FILE.read_bytes(), type=Refusal)
     except (OSError, msgspec.MsgspecError):
         return ""
-    if refusal.namespace != namespace:
-        return ""
-    FILE.unlink()
-    return refusal.reason
+    return refusal.reason if refusal.namespace == namespace else ""
+
+
+def take(namespace: str) -> str:
+    """Return the reason of a refused load in a namespace and forget it; empty if there is none."""
+    reason = read(namespace)
+    if reason:
+        FILE.unlink()
+    return reason

@@ -98,6 +98,8 @@ class BuildRecord(Struct):
     """Empty in records before December 2026."""
     inputs: str = ""
     """The digest of what the build was made from, in build/inputs/; empty in older records."""
+    not_loaded: str = ""
+    """Why an archive of the caches was refused before the build; empty if none was."""
 
     @property
     def lookups(self) -> Lookups:

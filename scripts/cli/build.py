@@ -99,10 +99,8 @@ def build_and_report(targets: list[str], options: Namespace) -> records.BuildRec
         namespace=options.namespace or "",
         expected=records.lookups_by_stage(earlier),
     )
-    summary.summary(
-        latest,
-        summary.hit_rate_drops(latest, earlier),
-        stage_causes(latest, earlier),
-        not_loaded=cold.take(latest.namespace),
-    )
+    if reason := cold.take(latest.namespace):
+        latest.not_loaded = reason
+        latest.write()
+    summary.summary(latest, summary.hit_rate_drops(latest, earlier), stage_causes(latest, earlier))
     return latest

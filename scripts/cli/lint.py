@@ -21,6 +21,9 @@ SHELL = ("*.sh", ".ci/run")
 KUBERNETES = ("docker/kubernetes/*.yaml",)
 GO = ("server/*.go",)
 GENERATED_GO = (".pb.go",)
+WORKFLOWS = (".github/workflows/*.yml",)
+ACTIONLINT = ("go", "run", "-C", ".github/tools", "github.com/rhysd/actionlint/cmd/actionlint")
+"""The command of actionlint, whose PyPI package fetches the program from elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,8 @@ def checks() -> list[Check]:
         Check("pymarkdown", ("pymarkdown", "scan"), documents),
         Check("cog", (python, "-m", "cogapp", "--check", "-P"), _with_generated_tables(documents)),
         Check("kubernetes-validate", ("kubernetes-validate", "--strict"), git.tracked(*KUBERNETES)),
+        Check("zizmor", ("zizmor", "--offline", "--quiet", ".")),
+        Check("actionlint", ACTIONLINT, _absolute(git.tracked(*WORKFLOWS)), required=False),
         Check("gofmt", ("gofmt", "-l"), _handwritten_go(), required=False),
     ]
 
@@ -62,6 +67,11 @@ def _with_generated_tables(documents: Sequence[Path]) -> list[Path]:
 
 def _handwritten_go() -> list[Path]:
     return [path for path in git.tracked(*GO) if not path.name.endswith(GENERATED_GO)]
+
+
+def _absolute(paths: Sequence[Path]) -> list[Path]:
+    """Return the absolute paths of files, for a program that runs in another directory."""
+    return [ROOT / path for path in paths]
 
 
 def failed(check: Check) -> bool:

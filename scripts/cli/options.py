@@ -83,7 +83,15 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
         "help": "write the check to an archive that runs on a machine without Docker",
     },
     "--older-than": {"metavar": "AGE", "help": "prune: mounts not used for this long: 7d, 12h"},
-    "--format": {"default": "text", "help": "text by default"},
+    "--format": {"default": "text", "help": "text by default; report: html"},
+    "--output": {
+        "metavar": "FILE",
+        "help": "matrix, report: append to this file; policy: write the findings to it",
+    },
+    "--redistributable": {
+        "action": "store_true",
+        "help": "matrix: leave out images that must not be passed on",
+    },
     "--accept-size": {
         "action": "store_true",
         "help": "make the sizes of the images their new baselines in docs/sizes.json",
@@ -207,7 +215,9 @@ VERBS: Mapping[str, Verb] = {
     "gpu_check": Verb("Compare an NVIDIA GPU with the CPU.", ("images", "--pack")),
     "compare": Verb("Compare two images file by file.", ("images", "--format")),
     "policy": Verb(
-        "Check Dockerfiles and recipes.", ("--format", "--dockerfile"), ("text", "json", "sarif")
+        "Check Dockerfiles and recipes.",
+        ("--format", "--output", "--dockerfile"),
+        ("text", "json", "sarif"),
     ),
     "cache": Verb(
         "Show, look into, prune, save or load the cache mounts.",
@@ -224,7 +234,6 @@ VERBS: Mapping[str, Verb] = {
         ),
     ),
     "faults": Verb("Plant faults on real builds.", ("faults", "--image", "--list")),
-    "report": Verb("Write build/report.html."),
     "publish": Verb(
         "Verify images, push and sign them.",
         (
@@ -232,6 +241,15 @@ VERBS: Mapping[str, Verb] = {
             *("--verify-key", "--identity", "--issuer", "--compression", "--move", "--dry-run"),
             "--ffmpeg-release",
         ),
+    ),
+    "report": Verb(
+        "Write build/report.html, or the tables of the builds.",
+        ("--format", "--output"),
+        ("html", "markdown"),
+    ),
+    "matrix": Verb(
+        "Print the jobs of a workflow that builds images.",
+        ("images", "--redistributable", "--output"),
     ),
     "why": Verb("Explain why the steps of the last build ran.", ("images", "--format")),
     "update": Verb("Update the lock of the sources.", ("parts", "--check")),

@@ -15,13 +15,12 @@ from scripts.cli import verify
 from scripts.core.console import UserError, console, say
 from scripts.engine import client
 from scripts.images import build, catalogue
-from scripts.images.catalogue import NOT_REDISTRIBUTABLE, Image
+from scripts.images.catalogue import Image
 from scripts.publish import publish, signing, tools
 from scripts.publish.publish import Prepared, Publisher
 from scripts.publish.registry import Repository
 from scripts.publish.signing import Signer
 
-_LICENCES = "org.opencontainers.image.licenses"
 _SCORES = "test_score or test_server"
 """The tests that an image must pass after it was pulled back."""
 
@@ -32,9 +31,9 @@ def choose(names: Sequence[str]) -> list[Image]:
     if names:
         return images
     for image in images:
-        if NOT_REDISTRIBUTABLE in image.labels.get(_LICENCES, ""):
+        if not image.redistributable:
             say(f"publish: without {image.name}, which must not be passed on")
-    return [image for image in images if NOT_REDISTRIBUTABLE not in image.labels[_LICENCES]]
+    return [image for image in images if image.redistributable]
 
 
 @contextmanager

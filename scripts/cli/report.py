@@ -1,20 +1,28 @@
-"""`nox -s report`: write build/report.html."""
+"""`nox -s report`: write build/report.html, or the closing tables of the builds as Markdown."""
 
 from argparse import Namespace
 
-from scripts.buildkit import records
+from scripts.buildkit import cold, records
 from scripts.core.console import UserError, say
+from scripts.core.files import append
 from scripts.core.paths import RECORDS
-from scripts.report import html
+from scripts.report import html, markdown
 
 
-def run(_options: Namespace) -> int:
-    """Write the page.
+def run(options: Namespace) -> int:
+    """Write the page or, with `--format markdown`, print the tables.
 
     Raises:
-        UserError: there is no record of a build yet.
+        UserError: there is no record of a build yet, or a file cannot be written.
     """
     builds = sorted(records.records(), key=lambda build: build.started)
+    if options.format == "markdown":
+        text = markdown.render(builds, not_loaded=cold.read(""))
+        if options.output:
+            append(options.output, text)
+        else:
+            print(text, end="")
+        return 0
     if not builds:
         raise UserError(
             "cannot write a report",

@@ -6,12 +6,30 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
+from scripts.core.console import UserError
+
 
 def replace(path: Path, text: str) -> None:
     """Replace a file by one that only its owner can read; no reader ever sees a part of it."""
     with NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
         file.write(text)
     Path(file.name).replace(path)
+
+
+def append(path: str, text: str) -> None:
+    """Append to a file that the user named; create it, with its directory, if it does not exist.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        with Path(path).open("a", encoding="utf-8", errors="replace") as file:
+            file.write(text)
+    except OSError as error:
+        raise UserError(
+            f"cannot write {path}", error.strerror or str(error), "Choose another --output."
+        ) from None
 
 
 @contextmanager

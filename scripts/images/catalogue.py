@@ -44,6 +44,11 @@ class Image:
         return frozenset(self.labels["vmaf.backends"].split())
 
     @property
+    def redistributable(self) -> bool:
+        """Whether its label does not forbid to pass it on."""
+        return NOT_REDISTRIBUTABLE not in self.labels.get("org.opencontainers.image.licenses", "")
+
+    @property
     def session(self) -> str:
         """The nox session that builds the image."""
         return f"build-{self.name}"

@@ -12,6 +12,8 @@ from scripts.core.console import console, say
 
 DROP = 0.10
 """The largest difference to the best earlier hit rate that causes no warning."""
+NOT_LOADED = "the caches were not loaded before this build"
+"""The start of the warning that an archive of the caches was refused."""
 EMPTY = 0.02
 """The hit rate up to which a stage counts as built with an empty cache."""
 
@@ -115,32 +117,49 @@ def _remote_summary(remote: Remote | None) -> None:
         )
 
 
-def _stage_table(
-    latest: BuildRecord, shown: Sequence[StageRecord], causes: Mapping[str, str] | None
-) -> Table:
-    """Return the table of some stages of a build."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("stage", "targets"):
-        table.add_column(heading, overflow="fold")
-    for heading in ("time", "steps cached", *(f"{name} hits" for name in COMPILER_CACHES)):
-        table.add_column(heading, justify="right")
-    if latest.remote:
-        table.add_column("remote hits", justify="right")
-    if causes:
-        table.add_column("cause", overflow="fold")
-    for stage in shown:
+TEXT_COLUMNS = frozenset({"stage", "targets", "cause"})
+"""The headings of the columns that are no numbers."""
+
+
+def shown_stages(build: BuildRecord) -> list[StageRecord]:
+    """Return the stages that have a row in the table of a build."""
+    return [stage for stage in build.stages if stage.seconds >= SHOWN or stage.lookups]
+
+
+def stage_rows(latest: BuildRecord, causes: Mapping[str, str] | None) -> list[list[str]]:
+    """Return the headings and then the rows of the table of a build."""
+    headings = ["stage", "targets", "time", "steps cached"]
+    headings += [f"{name} hits" for name in COMPILER_CACHES]
+    headings += ["remote hits"] if latest.remote else []
+    headings += ["cause"] if causes else []
+    rows = [headings]
+    for stage in shown_stages(latest):
         cached = sum(step.cached for step in stage.steps.values())
         # A stage of a target that other targets depend on is listed under the requested targets.
         requested = [name for name in stage.targets if name in latest.targets]
-        table.add_row(
-            stage.name,
-            " ".join(requested or stage.targets),
-            f"{stage.seconds:.1f} s",
-            f"{cached} of {len(stage.steps)}",
-            *(_cell(*stage.lookups.get(name, (0, 0))) for name in COMPILER_CACHES),
-            *([_remote_cell(stage)] if latest.remote else []),
-            *([causes.get(stage.name, "")] if causes else []),
+        rows.append(
+            [
+                stage.name,
+                " ".join(requested or stage.targets),
+                f"{stage.seconds:.1f} s",
+                f"{cached} of {len(stage.steps)}",
+                *(_cell(*stage.lookups.get(name, (0, 0))) for name in COMPILER_CACHES),
+                *([_remote_cell(stage)] if latest.remote else []),
+                *([causes.get(stage.name, "")] if causes else []),
+            ]
         )
+    return rows
+
+
+def _table(headings: Sequence[str], *rows: Sequence[str]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in headings:
+        if heading in TEXT_COLUMNS:
+            table.add_column(heading, overflow="fold")
+        else:
+            table.add_column(heading, justify="right")
+    for row in rows:
+        table.add_row(*row)
     return table
 
 
@@ -148,8 +167,6 @@ def summary(
     latest: BuildRecord,
     drops: Sequence[HitRateDrop] = (),
     causes: Mapping[str, str] | None = None,
-    *,
-    not_loaded: str = "",
 ) -> None:
     """Print the table of stages, the image sizes, the warnings, and the hit rate drops in red.
 
@@ -157,20 +174,19 @@ def summary(
         latest: the build.
         drops: the hit rates that fell.
         causes: why each stage ran, in a few words; if it is empty, the table has no such column.
-        not_loaded: why an archive of the caches was refused before the build, if one was.
     """
-    shown = [stage for stage in latest.stages if stage.seconds >= SHOWN or stage.lookups]
-    if shown:
-        console.print(_stage_table(latest, shown, causes))
-    folded = len(latest.stages) - len(shown)
+    rows = stage_rows(latest, causes)
+    if len(rows) > 1:
+        console.print(_table(*rows))
+    folded = len(latest.stages) + 1 - len(rows)
     say(f"{latest.outcome} in {latest.seconds:.1f} s, {folded} more stages cached or instant")
     for tag, size in latest.sizes.items():
         say(f"{tag}  {decimal(size)}")
     _remote_summary(latest.remote)
     for warning in latest.warnings:
         say(f"warning: {warning}")
-    if not_loaded:
-        text = f"the caches were not loaded before this build: {not_loaded}"
+    if latest.not_loaded:
+        text = f"{NOT_LOADED}: {latest.not_loaded}"
         console.print(text, style="bold red", markup=False, soft_wrap=True)
     if cache_was_empty(latest):
         hits, total = latest.lookups

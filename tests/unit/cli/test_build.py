@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.buildkit import records
+from scripts.buildkit import cold, records
 from scripts.causes import store
 from scripts.cli.build import build_and_report
 from scripts.images import build
@@ -55,6 +55,25 @@ def test_closing_table_without_causes(
     if forgotten:
         history.forget_inputs()
     assert not any("cause" in line for line in report(history, capsys))
+
+
+def test_refused_archive_is_recorded(
+    history: History,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """The record of the first build after a refused load has the reason; the next one's has not."""
+    monkeypatch.setattr(records, "RECORDS", tmp_path)
+    monkeypatch.setattr(cold, "FILE", tmp_path / "cold.json")
+    cold.write(history.builds[-1].namespace, "damaged")
+    for expected in ("damaged", ""):
+        history.build(Sources(), "libvmaf 1/1")
+        lines = report(history, capsys)
+        assert any("were not loaded" in line for line in lines) is bool(expected)
+        assert history.builds[-1].not_loaded == expected
+    (written,) = (tmp_path / "records").iterdir()
+    assert '"not_loaded": "damaged"' in written.read_text()
 
 
 def test_build_does_not_need_the_parsers(

@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
@@ -47,6 +48,18 @@ def test_findings_are_annotated_under_github_actions(
     assert main(["policy", "--dockerfile", BEFORE]) == 1
     shown = "".join(capsys.readouterr())
     assert f"::error file={BEFORE},line=3,title=arg-late::FFMPEG_TAG" in shown
+
+
+def test_findings_in_a_file_are_printed_as_text(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With --output, the file has only the findings of this run, and stdout has them as text."""
+    file = tmp_path / "new" / "policy.sarif"
+    for _ in range(2):
+        arguments = ["--format", "sarif", "--output", str(file), "--dockerfile", BEFORE]
+        assert main(["policy", *arguments]) == 1
+    assert json.loads(file.read_text())["runs"][0]["results"]
+    assert f"{BEFORE}:3: arg-late" in capsys.readouterr().out
 
 
 def test_markdown_list_has_an_item_with_an_anchor_for_each_rule() -> None:
