@@ -7,6 +7,7 @@ from scripts.core import git
 from scripts.core.console import UserError, say
 from scripts.core.paths import ROOT
 from scripts.pins.actions import DIRECTORIES, Actions
+from scripts.pins.crates import Crates
 from scripts.pins.groups import Groups
 from scripts.pins.modules import Modules
 from scripts.pins.proposal import Kind, Proposal
@@ -26,6 +27,7 @@ def kinds(environment: Mapping[str, str]) -> list[Kind]:
         Workbench(ROOT),
         Modules(ROOT, git.tracked("go.mod", "*/go.mod")),
         Actions(ROOT, git.tracked(*workflows)),
+        Crates(ROOT, git.tracked("*.md", *workflows), environment),
         Sources(environment),
     ]
 
