@@ -15,10 +15,7 @@ def table(findings: Sequence[Finding]) -> Iterator[str]:
     """Yield the lines of a table of the parts, with indented details below each part."""
     rows = [
         ("part", "pinned", "newest", "state", "file"),
-        *(
-            (one.part, one.pinned, one.newest or "-", one.state, one.home.replace(", ", ","))
-            for one in findings
-        ),
+        *((one.part, one.pinned, one.newest or "-", one.state, one.home) for one in findings),
     ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row, finding in zip(rows, (None, *findings), strict=True):

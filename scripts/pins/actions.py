@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.core import process
-from scripts.pins.proposal import Finding, Proposal, Step, held, message, series
+from scripts.pins.proposal import Finding, Proposal, Step, held, home_of, message, series
 
 SECONDS = 60
 """The timeout for the tags of a repository, in seconds."""
@@ -121,7 +121,7 @@ def compare(
         What is known about the action, and the commit to use; empty if it stays.
     """
     use = uses[0]
-    home = ", ".join(dict.fromkeys(str(one.home) for one in uses))
+    home = home_of(one.home for one in uses)
     hold = next((one.hold for one in uses if one.hold), "")
     pinned = use.version or use.commit
     if problem := _fault(action, uses):

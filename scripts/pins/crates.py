@@ -7,7 +7,7 @@ from pathlib import Path
 from scripts.core.console import UserError
 from scripts.lock import crates
 from scripts.lock.sources_lock import CRATES, File
-from scripts.pins.proposal import Finding, Proposal, Step, held, message
+from scripts.pins.proposal import Finding, Proposal, Step, held, home_of, message
 
 _INSTALL = re.compile(
     r"(cargo install [^`\n]*?--version=)(?P<version>[\w.+-]+)"
@@ -41,7 +41,7 @@ class Crates:
         texts = {home: (self._root / home).read_text() for home in self._homes}
         for name in parts:
             version, hold, homes = pins[name]
-            home = ", ".join(map(str, homes))
+            home = home_of(homes)
             try:
                 offers = crates.ask([File(name, version, "", CRATES, name)], self._environment)
             except UserError as error:

@@ -1,7 +1,7 @@
 """What an update proposes for pinned versions, in the same form for all kinds of pins."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -19,7 +19,7 @@ class Finding:
     part: str
     """The name by which the command line selects it."""
     home: str
-    """The file that has the pins, relative to the checkout."""
+    """Where the pins are; `home_of` writes it."""
     pinned: str
     """The version, or how many there are."""
     newest: str = ""
@@ -125,6 +125,12 @@ def series(version: str) -> str:
     """
     first = re.match(r"v?(\d+)", version)
     return "" if not first or int(first[1]) >= FIRST_YEAR else first[1]
+
+
+def home_of(paths: Iterable[Path]) -> str:
+    """Return the first of some files, and how many there are besides."""
+    first, *others = dict.fromkeys(map(str, paths))
+    return f"{first} and {len(others)} more" if others else first
 
 
 def count(number: int, noun: str) -> str:

@@ -16,7 +16,7 @@ FINDINGS = {
     "lz4": Finding("lz4", "pyproject.toml", "4.4.5", "4.4.6", notes=("5.0 is a new release",)),
     "rich": Finding("rich", "pyproject.toml", "15.0.0", held="15.1 has a fault"),
     "hip6": Finding("hip6", "sources.lock", "6.4.3-5", problem="testing no longer has it"),
-    "a/b": Finding("a/b", "x.yml, y.yml", "v1.0.0", problem="it is down", asked=False),
+    "a/b": Finding("a/b", "x.yml and 1 more", "v1.0.0", problem="it is down", asked=False),
 }
 
 
@@ -87,7 +87,7 @@ def test_table_has_each_part(written: list[str], capsys: pytest.CaptureFixture[s
         "  15.1 has a fault",
         "hip6  6.4.3-5  -       stays      sources.lock",
         "  testing no longer has it",
-        "a/b   v1.0.0   -       not asked  x.yml,y.yml",
+        "a/b   v1.0.0   -       not asked  x.yml and 1 more",
         "  it is down",
     ]
     assert "5 parts: 1 current, 1 newer, 1 held, 1 stays, 1 not asked" in printed.err

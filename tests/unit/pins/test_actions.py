@@ -8,6 +8,8 @@ from scripts.core import process
 from scripts.pins import actions
 from scripts.pins.actions import Actions, compare, edit, list_tags, tags
 from scripts.pins.proposal import Finding, Proposal
+from tests.support.checkouts import run_git
+from tests.unit.pins.conftest import Commit
 
 A, B, C, D = (letter * 40 for letter in "abcd")
 CI, NIGHTLY = Path(".github/workflows/ci.yml"), Path(".github/workflows/nightly.yml")
@@ -58,7 +60,7 @@ def test_parts_are_the_repositories(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     """Actions of the checkout, comments and scripts are no pins; a repository is one part."""
     found, proposal = ask(tmp_path, monkeypatch)
     assert list(found) == ["octo/shared", "actions/checkout", "github/codeql-action"]
-    assert found["actions/checkout"].home == f"{CI}, {NIGHTLY}"
+    assert found["actions/checkout"].home == f"{CI} and 1 more"
     assert found["github/codeql-action"].held == "3.2 needs another token"
     assert not proposal.steps
     assert not any(one.is_behind for one in found.values())
@@ -184,3 +186,25 @@ def test_git_is_asked_without_a_prompt(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "run", run)
     assert list_tags("x/y") == "Could not resolve host: x"
     assert environments[0]["GIT_TERMINAL_PROMPT"] == "0"
+
+
+def test_git_itself_lists_the_tags(commit: Commit, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a repository in a directory, a planted old commit is found and edited."""
+    text = "steps:\n  - uses: octo/action@{0} # {1}\n"
+    origin = commit({"action.yml": "name: x\n"})
+    old = run_git(origin, "rev-parse", "HEAD")
+    run_git(origin, "tag", "v1.0.0")
+    run_git(origin, "commit", "--quiet", "--allow-empty", "--message=second")
+    new = run_git(origin, "rev-parse", "HEAD")
+    run_git(origin, "tag", "--annotate", "--message=x", "v1.1.0")
+    run_git(origin, "tag", "v2.0.0-rc.1")
+    root = origin.with_name("octo") / "workflows"
+    root.mkdir(parents=True)
+    (root / "ci.yml").write_text(text.format(old, "v1.0.0"))
+    origin.rename(root.with_name("action"))
+    monkeypatch.setattr(actions, "ORIGIN", f"{root.parents[1]}/")
+    proposal = Actions(root, [Path("ci.yml")]).ask(["octo/action"])
+    (step,) = proposal.steps
+    assert step.message == f"actions: octo/action v1.0.0 to v1.1.0\n\n{old} to {new}"
+    assert step.files == {Path("ci.yml"): text.format(new, "v1.1.0")}
+    assert proposal.findings[0].notes == ()
