@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from scripts.core.console import say
 from scripts.core.paths import ROOT
 from scripts.pins import commit, kinds
-from scripts.pins.proposal import Finding
+from scripts.pins.proposal import Finding, count
 
 
 def table(findings: Sequence[Finding]) -> Iterator[str]:
@@ -28,7 +28,8 @@ def table(findings: Sequence[Finding]) -> Iterator[str]:
 def conclusion(findings: Sequence[Finding]) -> str:
     """Return one line with the number of parts in each state."""
     states = Counter(finding.state for finding in findings)
-    return f"{len(findings)} parts: {', '.join(f'{number} {s}' for s, number in states.items())}"
+    numbers = ", ".join(f"{number} {state}" for state, number in states.items())
+    return f"{count(len(findings), 'part')}: {numbers}"
 
 
 def run(options: Namespace) -> int:
