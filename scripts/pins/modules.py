@@ -134,7 +134,7 @@ class Modules:
     def _update(
         self, home: Path, required: Sequence[Requirement], releases: Mapping[str, Releases]
     ) -> tuple[dict[str, str], dict[str, str], dict[Path, str]]:
-        """Update a copy of a module.
+        """Update a copy of a module, whose held versions and release of Go stay.
 
         Returns:
             The new versions by module, why Go refuses the newest one by module, and the content of
@@ -143,29 +143,39 @@ class Modules:
         Raises:
             GoError: Go cannot fetch a module.
         """
-        changed: dict[str, str] = {}
         refused: dict[str, str] = {}
+        versions = {one.path: one.version for one in required}
         with TemporaryDirectory() as temporary:
             copy = Path(temporary) / "module"
             shutil.copytree((self._root / home).parent, copy)
-            (go,) = [one.version for one in required if one.path == GO]
             for one in required:
-                # The go directive is an argument of each command, so that Go refuses a release
-                # that would raise it.
-                pinned = [] if one.path == GO else [f"{GO}@{changed.get(GO, go)}"]
                 for release in releases[one.path].fitting:
+                    # Go refuses a release that would raise one of the other arguments.
+                    staying = [
+                        f"{path}@{versions[path]}"
+                        for path in (GO, *(held.path for held in required if held.hold))
+                        if path != one.path
+                    ]
                     try:
-                        _go(copy, "get", f"{one.path}@{release}", *pinned)
+                        _go(copy, "get", f"{one.path}@{release}", *dict.fromkeys(staying))
                     except GoError as error:
                         refused.setdefault(one.path, f"{one.path} {release} is refused: {error}")
                     else:
-                        changed[one.path] = release
+                        versions[one.path] = release
                         break
-            if not changed:
+            if all(versions[one.path] == one.version for one in required):
                 return {}, refused, {}
             _go(copy, "mod", "tidy")
+            # Modules that others require move as well.
+            module = json.loads(_go(copy, "mod", "edit", "-json"))
+            now = {one.path: one.version for one in requirements(module, "")}
             names = ("go.mod", "go.sum")
             files = {home.with_name(name): (copy / name).read_text() for name in names}
+        changed = {
+            one.path: now[one.path]
+            for one in required
+            if now.get(one.path, one.version) != one.version
+        }
         for path in self._files(home)[len(names) :]:
             text = (self._root / path).read_text()
             for module, image in IMAGES.items():
@@ -200,11 +210,18 @@ def newer(one: Requirement, listed: Sequence[str]) -> list[str]:
         one: the requirement; one that names a commit has no such releases.
         listed: all versions in ascending order, as Go lists them.
     """
+    number, _, candidate = one.version.partition("-")
+    if re.search(r"\d{14}-[0-9a-f]{12}$", candidate):
+        return []
     # Go's own release candidates have names such as 1.27rc1.
     final = [version for version in listed if re.fullmatch(r"v?\d+(\.\d+)*", version)]
-    if one.version not in final:
-        return []
-    return final[: final.index(one.version) : -1]
+    # A version that its author has retracted is not listed.
+    return [
+        version
+        for version in reversed(final)
+        if _numbers(version) > _numbers(number)
+        or (candidate and _numbers(version) == _numbers(number))
+    ]
 
 
 def fitting(

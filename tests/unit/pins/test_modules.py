@@ -138,6 +138,9 @@ def test_pins_are_what_the_module_requires_itself() -> None:
         ("v1.2.0", ["v1.1.0", "v1.2.0", "v1.3.0-rc.1", "v1.3.0", "v1.10.0"], ["v1.10.0", "v1.3.0"]),
         ("v1.2.0", ["v1.2.0", "v1.3.0-beta", "v2.0.0+incompatible"], []),
         ("v0.0.0-20260120221211-b8f7ae30c516", ["v0.1.0"], []),
+        ("v1.2.4-0.20260120221211-b8f7ae30c516", ["v1.3.0"], []),
+        ("v1.2.0", ["v1.1.0", "v1.3.0"], ["v1.3.0"]),  # v1.2.0 is retracted
+        ("v1.2.0-rc.1", ["v1.1.0", "v1.2.0-rc.1", "v1.2.0"], ["v1.2.0"]),
         ("1.26.8", ["1.26.8", "1.26.9", "1.27rc1", "1.27.0"], ["1.27.0", "1.26.9"]),
     ],
 )
@@ -264,11 +267,11 @@ def test_files_that_name_the_image_agree_with_the_module() -> None:
             assert named == {version}, path
 
 
-def add_to_proxy(proxy: Path, path: str, version: str, go: str) -> None:
-    """Add a module with one package to the directory of a proxy."""
+def add_to_proxy(proxy: Path, path: str, version: str, go: str, required: str = "") -> None:
+    """Add a module with one package, and what it requires, to the directory of a proxy."""
     directory = proxy / path / "@v"
     directory.mkdir(parents=True, exist_ok=True)
-    mod = f"module {path}\n\ngo {go}\n"
+    mod = f"module {path}\n\ngo {go}\n" + (f"\nrequire {required}\n" if required else "")
     (directory / f"{version}.mod").write_text(mod)
     (directory / f"{version}.info").write_text(json.dumps({"Version": version}))
     with zipfile.ZipFile(directory / f"{version}.zip", "w") as archive:
@@ -284,8 +287,12 @@ def test_go_itself_edits_version_and_digest(
 ) -> None:
     """With Go and the directory of a proxy, a newer release that needs no newer Go is taken."""
     proxy = tmp_path / "proxy"
-    for version, needed in (("v1.0.0", "1.20"), ("v1.1.0", "1.20"), ("v1.2.0", "1.99")):
-        add_to_proxy(proxy, "example.org/a", version, needed)
+    old, new = "v0.0.0-20200101000000-aaaaaaaaaaaa", "v0.0.0-20210101000000-bbbbbbbbbbbb"
+    for version in (old, new):
+        add_to_proxy(proxy, "example.org/commit", version, "1.20")
+    add_to_proxy(proxy, "example.org/a", "v1.0.0", "1.20")
+    add_to_proxy(proxy, "example.org/a", "v1.1.0", "1.20", f"example.org/commit {new}")
+    add_to_proxy(proxy, "example.org/a", "v1.2.0", "1.99")
     for name, value in {
         "GOPROXY": f"file://{proxy}",
         "GOSUMDB": "off",
@@ -293,13 +300,26 @@ def test_go_itself_edits_version_and_digest(
         "GOCACHE": str(tmp_path / "cache"),
     }.items():
         monkeypatch.setenv(name, value)
-    text = "module x\n\ngo 1.20 // hold: a test\n\nrequire example.org/a v1.0.0\n"
-    source = 'package x\n\nimport _ "example.org/a"\n'
+    add_to_proxy(proxy, "example.org/a", "v1.1.9", "1.20", "example.org/held v1.1.0")
+    for version in ("v1.0.0", "v1.1.0"):
+        add_to_proxy(proxy, "example.org/held", version, "1.20")
+    text = (
+        "module x\n\ngo 1.20 // hold: a test\n\nrequire (\n\texample.org/a v1.0.0\n"
+        f"\texample.org/commit {old}\n\texample.org/held v1.0.0 // hold: a fault\n)\n"
+    )
+    imports = "".join(f'import _ "example.org/{name}"\n' for name in ("a", "commit", "held"))
+    source = f"package x\n\n{imports}"
     checkout = commit({"x/go.mod": text, "x/go.sum": "", "x/x.go": source})
     proposal = Modules(checkout, [Path("x/go.mod")]).ask(["x/go.mod"])
     (finding,), (step,) = proposal.findings, proposal.steps
     assert finding.notes[0].startswith("example.org/a v1.2.0 is out, which needs Go 1.99")
-    assert step.message == "x/go.mod: example.org/a v1.0.0 to v1.1.0"
-    assert step.files[Path("x/go.mod")] == text.replace("v1.0.0", "v1.1.0")
+    assert step.message.splitlines() == [
+        "x/go.mod: 2 modules",
+        "",
+        "example.org/a v1.0.0 to v1.1.0",
+        f"example.org/commit {old} to {new}",  # the new a requires it
+    ]
+    assert "v1.1.9 is refused" in " ".join(finding.notes)  # it requires a newer held module
+    assert step.files[Path("x/go.mod")] == text.replace("a v1.0.0", "a v1.1.0").replace(old, new)
     assert "example.org/a v1.1.0 h1:" in step.files[Path("x/go.sum")]
     assert run_git(checkout, "status", "--porcelain") == ""
