@@ -192,5 +192,5 @@ def why(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def update(session: nox.Session) -> None:
-    """Update sources.lock, one commit a part (PART; --check tells what is behind)."""
+    """Update every pinned version, one commit a part (PART; --check lists what is behind)."""
     _run(session, "update", "update")

@@ -1,6 +1,6 @@
 module vmaf-images/server
 
-go 1.24.0
+go 1.24.0 // hold: Debian 13 has Go 1.24
 
 require (
 	github.com/prometheus/client_golang v1.23.2

@@ -2,7 +2,7 @@
 // provides.
 module vmaf-images/github-tools
 
-go 1.24.0
+go 1.24.0 // hold: Debian 13 has Go 1.24
 
 tool github.com/rhysd/actionlint/cmd/actionlint
 

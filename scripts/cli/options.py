@@ -55,7 +55,11 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
         "metavar": "ID",
         "help": "prune: the mount with this id, as `nox -s cache` shows it; load: ID,ID... only",
     },
-    "parts": {"nargs": "*", "metavar": "PART", "help": "a part of sources.lock; all by default"},
+    "parts": {
+        "nargs": "*",
+        "metavar": "PART",
+        "help": "a part, as --check lists them; all by default",
+    },
     "--check": {
         "action": "store_true",
         "help": "change nothing; the status is 1 if a part is not what its origin has now",
@@ -252,7 +256,7 @@ VERBS: Mapping[str, Verb] = {
         ("images", "--redistributable", "--output"),
     ),
     "why": Verb("Explain why the steps of the last build ran.", ("images", "--format")),
-    "update": Verb("Update the lock of the sources.", ("parts", "--check")),
+    "update": Verb("Update everything that is pinned.", ("parts", "--check")),
     "lint": Verb("Check shell scripts, Dockerfiles and documents."),
 }
 

@@ -1,58 +1,57 @@
-"""`nox -s update`: write the newest releases of the sources into the lock, a commit a part."""
+"""`nox -s update`: find newer versions of everything that is pinned, one commit a part."""
 
 import os
 from argparse import Namespace
+from collections import Counter
+from collections.abc import Iterator, Sequence
 
 from scripts.core.console import say
-from scripts.lock import update
-from scripts.lock.plan import Finding, Plan, day
-from scripts.lock.sources_lock import Lock
+from scripts.core.paths import ROOT
+from scripts.pins import commit, kinds
+from scripts.pins.proposal import Finding, count
 
 
-def report(finding: Finding) -> list[str]:
-    """Return the lines that describe a part: its state, and indented details."""
-    if finding.problem:
-        state = f"{finding.title}: stays"
-    elif finding.changes:
-        state = finding.title
-    else:
-        state = f"{finding.title}: {finding.source} has nothing newer"
-    details = (finding.problem, *finding.details, *finding.notes)
-    return [state, *(f"  {line}" for line in dict.fromkeys(details) if line)]
+def table(findings: Sequence[Finding]) -> Iterator[str]:
+    """Yield the lines of a table of the parts, with indented details below each part."""
+    rows = [
+        ("part", "pinned", "newest", "state", "file"),
+        *((one.part, one.pinned, one.newest or "-", one.state, one.home) for one in findings),
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row, finding in zip(rows, (None, *findings), strict=True):
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        if finding:
+            lines = (finding.problem, finding.held, *finding.details, *finding.notes)
+            yield from (f"  {line}" for line in dict.fromkeys(lines) if line)
 
 
-def conclusion(planned: Plan) -> str:
-    """Return one line on the state of the lock."""
-    newer = sum(bool(finding.changes) for finding in planned.findings)
-    problems = sum(bool(finding.problem) for finding in planned.findings)
-    total = len(planned.findings)
-    if not newer + problems:
-        return f"the lock is what the origins have: {total} of {total} parts"
-    return f"of {total} parts, {newer} have newer releases, and {problems} need a person's decision"
+def conclusion(findings: Sequence[Finding]) -> str:
+    """Return one line with the number of parts in each state."""
+    states = Counter(finding.state for finding in findings)
+    numbers = ", ".join(f"{number} {state}" for state, number in states.items())
+    return f"{count(len(findings), 'part')}: {numbers}"
 
 
 def run(options: Namespace) -> int:
-    """Print what is newer and, without --check, write it to the lock and commit it.
+    """Print what is newer and, without --check, write it and commit it.
 
-    With --check, the status is 1 if a part is not what its origin has now.
+    With --check, the status is 1 if a part is not what its origin has now, or the origin does not
+    answer.
 
     Raises:
-        UserError: the lock is damaged or was edited, a part is unknown, an origin cannot be asked,
+        UserError: a file with pins is damaged or was edited, a part is unknown, no origin answers,
             a signature is not valid, or git cannot commit.
     """
-    lock = Lock.read()
-    parts = update.choose(lock, options.parts)
+    all_kinds = kinds.kinds(os.environ)
+    chosen = kinds.choose(all_kinds, options.parts)
     if not options.check:
-        update.require_committed()
-    planned = update.ask(lock, parts, os.environ)
-    for finding in planned.findings:
-        print("\n".join(report(finding)))
-    say(conclusion(planned))
+        commit.require_committed(ROOT, kinds.homes(chosen))
+    proposal = kinds.ask(chosen)
+    print("\n".join(table(proposal.findings)))
+    say(conclusion(proposal.findings))
     if options.check:
-        return int(any(finding.is_behind for finding in planned.findings))
-    if update.write(planned) and planned.holding:
-        say(
-            f"Debian's archive stays that of {day(lock.archive)}, which has the locked files of "
-            f"{', '.join(planned.holding)}; it may not have the new files"
-        )
+        return int(any(finding.is_behind for finding in proposal.findings))
+    commit.write(ROOT, proposal.steps)
+    for remark in proposal.remarks:
+        say(remark)
     return 0

@@ -4,6 +4,7 @@ Its data is in a directory of the caller, and it listens on loopback only.
 """
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,12 +13,13 @@ from pathlib import Path
 
 from scripts.core import loopback, process
 from scripts.core.console import UserError, say
-from scripts.core.paths import cache_dir
+from scripts.core.paths import ROOT, cache_dir
 
 MODULE = "github.com/moby/buildkit/cmd/buildkitd@v0.13.2"
 """The BuildKit release in Debian's Docker Engine 26.1."""
-NEWER = "v0.34.2"
-"""The release that the tests use as a newer worker."""
+_CACHE_STREAM = ROOT / "docker" / "cache-stream" / "go.mod"
+NEWER: str = re.findall(r"github.com/moby/buildkit (v\S+)", _CACHE_STREAM.read_text())[0]
+"""The release that the tests use as a newer worker: the one whose client cache-stream contains."""
 
 
 def program() -> Path:

@@ -36,12 +36,17 @@ class Finding:
         return bool(self.changes or self.problem)
 
     @property
+    def versions(self) -> tuple[str, str]:
+        """The versions that most of the changed files had and get, or the locked one twice."""
+        pairs = Counter((old.version, new.version) for old, new in self.changes)
+        return pairs.most_common(1)[0][0] if pairs else (self.version, self.version)
+
+    @property
     def title(self) -> str:
         """The part, and the versions that most of its changed files had and get."""
         if not self.changes:
             return f"{self.part} {self.version}"
-        pairs = Counter((old.version, new.version) for old, new in self.changes)
-        ((before, after),) = [pair for pair, _ in pairs.most_common(1)]
+        before, after = self.versions
         series = series_of([old for old, _ in self.changes])
         name = self.part.removesuffix(series) if series else self.part
         return f"{name} {before} to {after}" if before != after else f"{name} {before}, other path"

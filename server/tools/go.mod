@@ -1,9 +1,8 @@
 // The tools that check the server's code. They have a module of their own so that their
 // dependencies stay out of the server's go.mod, and therefore out of the image's SBOM.
-// staticcheck 0.7 and later need a newer Go than the 1.24 that Debian 13 provides.
 module vmaf-images/server/tools
 
-go 1.24.0
+go 1.24.0 // hold: Debian 13 has Go 1.24
 
 tool honnef.co/go/tools/cmd/staticcheck
 

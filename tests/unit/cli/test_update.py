@@ -1,98 +1,121 @@
-"""`nox -s update`: its report and its status."""
+"""`nox -s update`: its table and its status."""
+
+from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
 from scripts.cli import update as cli
 from scripts.cli.options import parse
 from scripts.core.console import UserError
-from scripts.lock import update
-from scripts.lock.offers import Offers
-from scripts.lock.plan import Plan, plan
-from scripts.lock.sources_lock import Lock
-from tests.unit.lock.samples import LOCK, offers
+from scripts.pins import commit, kinds
+from scripts.pins.proposal import Finding, Proposal, Step
 
-NEWER = offers("cuda13", nvcc="13.6.1")
-GONE = offers("hip6", "libhip-6")
+FINDINGS = {
+    "ruff": Finding("ruff", "pyproject.toml", "0.17.6"),
+    "lz4": Finding("lz4", "pyproject.toml", "4.4.5", "4.4.6", notes=("5.0 is a new release",)),
+    "rich": Finding("rich", "pyproject.toml", "15.0.0", held="15.1 has a fault"),
+    "hip6": Finding("hip6", "sources.lock", "6.4.3-5", problem="testing no longer has it"),
+    "a/b": Finding("a/b", "x.yml and 1 more", "v1.0.0", problem="it is down", asked=False),
+}
+
+
+class Sample:
+    """A kind of pin with these findings."""
+
+    def parts(self) -> dict[str, tuple[Path]]:
+        """Return the parts."""
+        return {part: (Path(one.home),) for part, one in FINDINGS.items()}
+
+    def ask(self, parts: Sequence[str]) -> Proposal:
+        """Return a step for each part that is newer."""
+        findings = tuple(FINDINGS[part] for part in parts)
+        steps = tuple(Step(one.part, {Path(one.home): ""}) for one in findings if one.newest)
+        return Proposal(findings, steps, ("the archive stays",))
 
 
 @pytest.fixture
 def written(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Use the sample lock; return the parts that are written."""
+    """Use the sample kind; return the steps that are committed."""
     parts: list[str] = []
-    monkeypatch.setattr(Lock, "read", lambda: LOCK)
-    monkeypatch.setattr(update, "require_committed", lambda: None)
 
-    def write(planned: Plan) -> int:
-        parts.extend(found.part for found in planned.findings if found.changes)
+    def write(_: Path, steps: Sequence[Step]) -> int:
+        parts.extend(step.message for step in steps)
         return len(parts)
 
-    monkeypatch.setattr(update, "write", write)
+    monkeypatch.setattr(kinds, "kinds", lambda _: [Sample()])
+    monkeypatch.setattr(commit, "require_committed", lambda *_: None)
+    monkeypatch.setattr(commit, "write", write)
     return parts
 
 
-def run(monkeypatch: pytest.MonkeyPatch, arguments: str, *changed: Offers) -> int:
-    """Run the verb with offers that differ from the locked files."""
-
-    def ask(lock: Lock, parts: list[str], _: object) -> Plan:
-        others = {next(iter(of.files)).partition("/")[0]: of for of in changed}
-        everything = {part: others.get(part, offers(part)) for part in lock.parts}
-        return plan(lock, everything, parts, "20261205T235959Z")
-
-    monkeypatch.setattr(update, "ask", ask)
+def run(arguments: str) -> int:
+    """Run the verb."""
     return cli.run(parse(["update", *arguments.split()], ("update",)))
 
 
 @pytest.mark.parametrize(
-    ("arguments", "changed", "status"),
+    ("arguments", "status"),
     [
-        ("--check", [], 0),
-        ("--check", [NEWER], 1),
-        ("--check", [GONE], 1),
-        ("--check libvmaf", [NEWER, GONE], 0),
-        ("--check libvmaf hip6", [NEWER, GONE], 1),
+        ("--check", 1),
+        ("--check ruff rich", 0),
+        ("--check ruff lz4", 1),
+        ("--check hip6", 1),
+        ("--check ruff a/b", 1),
     ],
 )
 def test_check_tells_by_its_status(
-    monkeypatch: pytest.MonkeyPatch,
-    written: list[str],
-    arguments: str,
-    changed: list[Offers],
-    status: int,
+    monkeypatch: pytest.MonkeyPatch, written: list[str], arguments: str, status: int
 ) -> None:
-    """The status of --check is 1 if a chosen part is behind or gone; nothing is written."""
-    monkeypatch.setattr(update, "require_committed", lambda: pytest.fail("--check needs no commit"))
-    assert run(monkeypatch, arguments, *changed) == status
+    """The status of --check is 1 if a part is behind, stays or was not asked for."""
+    refuse = pytest.fail
+    monkeypatch.setattr(commit, "require_committed", lambda *_: refuse("--check needs no commit"))
+    assert run(arguments) == status
+    assert not written
+
+
+def test_table_has_each_part(written: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """The table has version, newest version and state of each part, and its details below."""
+    run("--check")
+    printed = capsys.readouterr()
+    assert printed.out.splitlines() == [
+        "part  pinned   newest  state      file",
+        "ruff  0.17.6   -       current    pyproject.toml",
+        "lz4   4.4.5    4.4.6   newer      pyproject.toml",
+        "  5.0 is a new release",
+        "rich  15.0.0   -       held       pyproject.toml",
+        "  15.1 has a fault",
+        "hip6  6.4.3-5  -       stays      sources.lock",
+        "  testing no longer has it",
+        "a/b   v1.0.0   -       not asked  x.yml and 1 more",
+        "  it is down",
+    ]
+    assert "5 parts: 1 current, 1 newer, 1 held, 1 stays, 1 not asked" in printed.err
     assert not written
 
 
 def test_update_writes_what_is_newer(
-    monkeypatch: pytest.MonkeyPatch, written: list[str], capsys: pytest.CaptureFixture[str]
+    written: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The newer part is written; the report has each part, and why one stays."""
-    newer = offers("exp", exp="1.0-1")
-    assert run(monkeypatch, "", NEWER, GONE, newer) == 0
-    assert written == ["cuda13", "exp"]
-    printed = capsys.readouterr()
-    lines = printed.out.splitlines()
-    assert lines[:2] == ["cuda13 13.5.37 to 13.6.1", "  nvcc 13.5.37 to 13.6.1"]
-    assert lines[2:4] == ["ffmpeg9.0 9.0.2: testing has nothing newer", "hip6 6.4.3-5: stays"]
-    assert lines[4].startswith("  testing no longer has libhip-6; a person must decide")
-    assert "of 5 parts, 2 have newer releases, and 1 need a person's decision" in printed.err
-    assert "Debian's archive stays that of 2026-11-27, which has the locked files of hip6" in (
-        printed.err
-    )
+    """The newer part is committed although others stay; remarks follow."""
+    assert run("") == 0
+    assert written == ["lz4"]
+    assert capsys.readouterr().err.splitlines()[-1] == "the archive stays"
 
 
-def test_edited_lock_is_refused_before_an_origin_is_asked(
+def test_edited_file_is_refused_before_an_origin_is_asked(
     monkeypatch: pytest.MonkeyPatch, written: list[str]
 ) -> None:
-    """An update of a lock with changes ends at once."""
+    """An update of a file with changes ends at once; files of other parts do not matter."""
+    checked: list[Path] = []
 
-    def refuse() -> None:
+    def refuse(_: Path, paths: Sequence[Path]) -> None:
+        checked.extend(paths)
         raise UserError("cannot update", "it has changes", "")
 
-    monkeypatch.setattr(update, "require_committed", refuse)
-    monkeypatch.setattr(update, "ask", lambda *_: pytest.fail("an origin was asked"))
+    monkeypatch.setattr(commit, "require_committed", refuse)
+    monkeypatch.setattr(kinds, "ask", lambda *_: pytest.fail("an origin was asked"))
     with pytest.raises(UserError, match="it has changes"):
-        cli.run(parse(["update"], ("update",)))
+        run("hip6")
+    assert checked == [Path("sources.lock")]
     assert not written

@@ -1,9 +1,9 @@
-"""Asking the origins, and the commits of the update."""
+"""Asking the origins of the files in the lock."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -11,100 +11,8 @@ from scripts.core.console import UserError
 from scripts.lock import crates, debian, pypi, update
 from scripts.lock.debian import Debian, Found
 from scripts.lock.offers import Offers
-from scripts.lock.plan import plan
-from scripts.lock.sources_lock import File, Lock
-from tests.support.checkouts import run_git
-from tests.unit.lock.samples import LOCK, NEW, TEXT, offer, offers
-
-ARCHIVE = "20261205T235959Z"
-PLAN = plan(
-    LOCK,
-    {
-        **{part: offers(part) for part in LOCK.parts},
-        "cuda13": offers("cuda13", nvcc="13.6.1"),
-        "exp": offers("exp", exp="1.0-1"),
-    },
-    list(LOCK.parts),
-    ARCHIVE,
-)
-
-
-@pytest.fixture
-def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return the lock in a git checkout, beside a file with changes."""
-    for role in ("AUTHOR", "COMMITTER"):
-        monkeypatch.setenv(f"GIT_{role}_NAME", "Test")
-        monkeypatch.setenv(f"GIT_{role}_EMAIL", "test@example.org")
-    path = tmp_path / "locked" / "sources.lock"
-    path.parent.mkdir()
-    path.write_text(TEXT)
-    (tmp_path / "other").write_text("old\n")
-    run_git(tmp_path, "init", "--quiet")
-    run_git(tmp_path, "add", ".")
-    run_git(tmp_path, "commit", "--quiet", "--message=first")
-    (tmp_path / "other").write_text("new\n")
-    run_git(tmp_path, "add", "other")
-    return path
-
-
-def test_each_part_is_a_commit(checkout: Path) -> None:
-    """Each commit has the lines of its part; staged changes of other files are not in them."""
-    update.require_committed(checkout)
-    assert update.write(PLAN, checkout) == 2
-    log = run_git(checkout.parent, "log", "--format=%s", "--reverse").splitlines()
-    assert log == ["first", "lock: cuda13 13.5.37 to 13.6.1", "lock: exp 1.0-1~exp1 to 1.0-1"]
-    names = run_git(checkout.parent, "log", "-2", "--format=", "--name-only").split()
-    assert names == ["locked/sources.lock"] * 2
-    first = Lock.parse(run_git(checkout.parent, "show", "HEAD~1:locked/sources.lock"))
-    assert first.files == {**LOCK.files, "cuda13/nvcc": first.files["cuda13/nvcc"]}
-    assert first.files["cuda13/nvcc"].version == "13.6.1"
-    last = Lock.parse(checkout.read_text())
-    assert (last.files["exp"].version, last.archive) == ("1.0-1", ARCHIVE)
-    assert run_git(checkout.parent, "diff", "--cached", "--name-only") == "other"
-
-
-def test_nothing_newer_is_no_commit(checkout: Path) -> None:
-    """If the origins have nothing newer, the file and the history stay."""
-    current = plan(LOCK, {part: offers(part) for part in LOCK.parts}, list(LOCK.parts), ARCHIVE)
-    assert update.write(current, checkout) == 0
-    assert checkout.read_text() == TEXT
-    assert run_git(checkout.parent, "rev-list", "--count", "HEAD") == "1"
-
-
-@pytest.mark.parametrize("staged", [False, True])
-def test_edited_lock_is_refused(checkout: Path, *, staged: bool) -> None:
-    """Changes of the lock that are not committed would get into the commit of a part."""
-    checkout.write_text(TEXT + "# note\n")
-    if staged:
-        run_git(checkout.parent, "add", checkout.name)
-    with pytest.raises(UserError, match="it has changes that are not committed"):
-        update.require_committed(checkout)
-
-
-def test_lock_outside_git_is_refused(tmp_path: Path) -> None:
-    """Without a git checkout there is nothing to commit to; the message is git's."""
-    (tmp_path / "sources.lock").write_text(TEXT)
-    with pytest.raises(UserError, match="not a git repository"):
-        update.require_committed(tmp_path / "sources.lock")
-
-
-def test_failed_commit_is_told(checkout: Path) -> None:
-    """A commit that a hook refuses is an error with the reason; the file has the new lines."""
-    hook = checkout.parents[1] / ".git" / "hooks" / "pre-commit"
-    hook.parent.mkdir(exist_ok=True)
-    hook.write_text("#!/bin/sh\necho refused by the hook >&2\nexit 1\n")
-    hook.chmod(0o755)
-    with pytest.raises(UserError, match="refused by the hook"):
-        update.write(PLAN, checkout)
-    assert "13.6.1" in checkout.read_text()
-
-
-def test_unknown_part_is_answered_with_the_list() -> None:
-    """A name that is no part is an error that lists the parts; without names, all are chosen."""
-    assert update.choose(LOCK, []) == list(LOCK.parts)
-    assert update.choose(LOCK, ["exp", "hip6"]) == ["hip6", "exp"]
-    with pytest.raises(UserError, match=r"hip6/hipcc\nChoose: cuda13, ffmpeg9.0, hip6"):
-        update.choose(LOCK, ["exp", "hip6/hipcc"])
+from scripts.lock.sources_lock import File
+from tests.unit.lock.samples import LOCK, NEW, offer, offers
 
 
 @pytest.fixture
@@ -136,9 +44,11 @@ def origins(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_only_the_origins_of_the_parts_are_asked(origins: list[str]) -> None:
     """An index is asked for its parts, and Debian only if a part is from there."""
-    assert len(update.ask(LOCK, ["cuda13", "libvmaf"], {}).findings) == 2
+    assert len(update.ask(LOCK, ["cuda13", "libvmaf"], {})[0].findings) == 2
     assert origins == ["cuda13", "libvmaf"]
-    assert not any(found.is_behind for found in update.ask(LOCK, ["hip6"], {}).findings)
+    planned, unasked = update.ask(LOCK, ["hip6"], {})
+    assert not any(found.is_behind for found in planned.findings)
+    assert not unasked
     assert origins == ["cuda13", "libvmaf", "Debian"]
 
 
@@ -152,7 +62,24 @@ def test_bad_signature_ends_the_update(origins: list[str]) -> None:
 def test_archive_waits_for_parts_that_were_not_named(origins: list[str]) -> None:
     """FFmpeg is newer in testing, so the archive stays when only another part is updated."""
     old = replace(LOCK.files["exp"], version="0.9-1", path="pool/main/e/exp/exp_0.9-1_all.deb")
-    made = update.ask(LOCK.replace({"exp": old}), ["exp"], {})
+    made, _ = update.ask(LOCK.replace({"exp": old}), ["exp"], {})
     ((lock, _),) = made.steps()
     assert (made.holding, lock.archive) == (("ffmpeg9.0",), LOCK.archive)
     assert origins == ["Debian"]
+
+
+@pytest.mark.parametrize("silent", ["index", "Debian"])
+def test_origin_that_does_not_answer_concerns_its_parts_only(
+    monkeypatch: pytest.MonkeyPatch, origins: list[str], silent: str
+) -> None:
+    """The parts of an origin that does not answer are listed with the reason; the others go on."""
+
+    def fail(*_: object) -> NoReturn:
+        raise UserError("cannot ask", f"{silent} is down", "Start it.")
+
+    monkeypatch.setattr(crates if silent == "index" else debian, "ask", fail)
+    planned, unasked = update.ask(LOCK, ["cuda13", "hip6", "libvmaf"], {})
+    others = {"index": ["cuda13", "hip6"], "Debian": ["cuda13", "libvmaf"]}[silent]
+    assert [found.part for found in planned.findings] == others
+    assert list(unasked.values()) == [f"cannot ask: {silent} is down"]
+    assert "cuda13" in origins

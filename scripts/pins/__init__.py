@@ -1,0 +1,1 @@
+"""Every pinned version of the repository: newer ones, the edits, and their commits."""
