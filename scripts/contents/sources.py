@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory
 from urllib.parse import quote
 
 from scripts.contents import inventory
@@ -183,15 +183,13 @@ def _labels(saved: SavedImage) -> Mapping[str, str]:
 def _replaced(directory: Path) -> Iterator[Path]:
     """Yield a new directory, which replaces another one when the block has ended."""
     directory.parent.mkdir(parents=True, exist_ok=True)
-    made = Path(mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
-    try:
+    with TemporaryDirectory(prefix=f".{directory.name}.", dir=directory.parent) as beside:
+        made = Path(beside) / "made"
+        made.mkdir()
         yield made
         if directory.exists():
-            directory.rename(made / ".old")
+            directory.rename(Path(beside) / "old")
         made.rename(directory)
-        shutil.rmtree(directory / ".old", ignore_errors=True)
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
 
 
 def _settle(directory: Path, seconds: int) -> None:
@@ -355,7 +353,9 @@ def _write_modules(work: _Work, modules: Sequence[Item]) -> None:
     sums = {(row[0], row[1]): row[2] for row in rows if len(row) == 3}  # noqa: PLR2004 (columns)
     for item in sorted(modules, key=lambda item: item.name):
         if item.name == "stdlib":
-            work.elsewhere.append(f"Go {item.version}: its standard library, a tool of the build")
+            work.elsewhere.append(
+                f"Go {item.version}: compiler and standard library, a tool of the build"
+            )
             continue
         digest = sums.get((item.name, item.version))
         if not digest:
@@ -398,8 +398,8 @@ def _readme(work: _Work) -> str:
     elsewhere = "\n".join(f"  {line}" for line in work.elsewhere) or "  nothing"
     commands = "\n".join(f"  {line}" for line in _commands(work, labels))
     return f"""\
-The corresponding source of {title}, built from the commit {work.commit}
-of vmaf-images.
+The corresponding source of {title}, which vmaf-images built from its commit
+{work.commit}.
 
 {work.recipes}.tar: the Dockerfiles, recipes and patches
 versions.json: the list of components that is in the image
@@ -416,8 +416,8 @@ To build the image, which fetches the same files by their digests:
 
 {commands}
 
-docs/sources.md in {work.recipes}.tar describes how to build a changed libvmaf or FFmpeg from a
-directory (--libvmaf, --ffmpeg). A crate is a .tar.gz file, with libvmaf in vendored/vmaf.
+docs/sources.md there describes how to build a changed libvmaf or FFmpeg from a directory. A crate
+is a .tar.gz file; libvmaf is in its vendored/vmaf.
 """
 
 
