@@ -99,7 +99,9 @@ def _of_distribution(item: Item) -> Iterator[str]:
     metadata = posixpath.dirname(item.listed_in)
     yield f"{metadata}/"
     yield f"{posixpath.dirname(metadata)}/{item.name.lower().replace('-', '_')}/"
-    yield from (f"{_COMMON}/{licence.replace(' ', '-')}" for licence in item.licences)
+    for licence in item.licences:
+        if licence.startswith("Apache"):  # its text names no copyright holder
+            yield f"{_COMMON}/{licence.replace(' ', '-')}"
 
 
 _PLACES: Mapping[str, Callable[[Item], Iterator[str]]] = {

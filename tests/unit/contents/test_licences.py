@@ -134,12 +134,14 @@ def test_each_module_of_a_go_program_needs_a_text(lacking: Lacking) -> None:
         ({f"{SITE}/a_b/NOTICE.txt": b"MIT"}, True),
         ({"usr/share/common-licenses/Apache-2.0": b"Apache"}, True),
         ({f"{SITE}/a_b/license.py": b"code", f"{SITE}/a/LICENSE": b"MIT"}, False),
+        ({"usr/share/common-licenses/BSD": b"of others"}, False),
     ],
 )
 def test_text_of_a_python_distribution_is_found(
     lacking: Lacking, files: Files, *, has_text: bool
 ) -> None:
     """A distribution has its text in its metadata or its package, or Debian has the text."""
-    metadata = b"Metadata-Version: 2.1\nName: a-b\nVersion: 1\nLicense: Apache 2.0\n\n"
+    licence = b"BSD" if "usr/share/common-licenses/BSD" in files else b"Apache 2.0"
+    metadata = b"Metadata-Version: 2.1\nName: a-b\nVersion: 1\nLicense: " + licence + b"\n\n"
     messages = lacking({}, {f"{SITE}/a_b-1.dist-info/METADATA": metadata, **files})
     assert [message.split(",")[0] for message in messages] == ([] if has_text else ["a-b 1"])
