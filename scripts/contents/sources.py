@@ -41,9 +41,10 @@ _SNAPSHOT = f"{download.ARCHIVE}/package"
 _BINARY = f"{download.ARCHIVE}/binary"
 _SUITES = "|".join(sources_lock.SUITES)
 
+_WORD = re.compile(r"[\w.+~:-]+")  # a name or a version, which become names of files
 # The forms of `source` in versions.json.
 _TARBALL = re.compile(r"(\S+) from Debian's pool")
-_CRATE = re.compile(r"crate (\S+) (\S+) \(.*\)(, with .*)?")
+_CRATE = re.compile(r"crate ([\w-]+) ([\w.+-]+) \(.*\)(, with .*)?")
 _TREE = re.compile(r"(?:git (\S+) (\w+)|directory (.+))")
 _PACKAGE = re.compile(rf"Debian package (\S+?)(?: \((?:{_SUITES})\))?(, .*)?")
 _COMPILED = "compiled into"
@@ -70,7 +71,6 @@ class _Work:
     """Lines of the README on components whose source is not in the directory."""
     binaries: dict[str, str] = field(default_factory=dict)
     """The versions of Debian packages that were compiled into a component, by name."""
-
     unpacked: dict[str, str] = field(default_factory=dict)
     """The archives of source trees without their suffixes, by project."""
 
@@ -113,10 +113,11 @@ def write(
             file cannot be fetched, or has another digest; a source tree is not given, or is not
             the one that was built; the directory exists and is no earlier result.
     """
-    if directory.exists() and not (directory / SUMS).is_file():
+    is_empty = directory.is_dir() and not any(directory.iterdir())
+    if directory.exists() and not is_empty and not (directory / SUMS).is_file():
         raise UserError(
             "cannot write the sources",
-            f"{directory} exists, and it has no {SUMS} of an earlier run",
+            f"{directory} exists, is not empty, and has no {SUMS} of an earlier run",
             "Name another directory by --output, or remove that one.",
         )
     try:
@@ -216,6 +217,8 @@ def _write_component(work: _Work, item: Item, installed: set[str]) -> None:
         UserError: the source is of no known form, or cannot be fetched.
     """
     title = f"{item.name} {item.version}"
+    if not _WORD.fullmatch(item.name) or not _WORD.fullmatch(item.version):
+        raise _unknown(item)
     package = _PACKAGE.fullmatch(item.source)
     is_tool = package and package[1] not in installed and item.name in inventory.TOOLS
     if is_tool or _TOOL.fullmatch(item.source):
@@ -245,9 +248,13 @@ def _archive(work: _Work, item: Item) -> str:
         return _tree(work, item, f"{match[1]}#{match[2]}" if match[1] else "")
     if _OWN.fullmatch(item.source):
         return f"{work.recipes}.tar"
-    raise UserError(
+    raise _unknown(item)
+
+
+def _unknown(item: Item) -> UserError:
+    return UserError(
         f"cannot write the source of {item.name}",
-        f"{VERSIONS} states the source {item.source!r}, which is of no known form",
+        f"{VERSIONS} states {item.version!r} from {item.source!r}, which is of no known form",
         "Build the image again with the recipes of this checkout.",
     )
 

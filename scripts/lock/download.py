@@ -126,7 +126,7 @@ def _stored(
         for url in addresses:
             try:
                 _download(url, part)
-            except (OSError, http.client.HTTPException) as error:
+            except (OSError, ValueError, http.client.HTTPException) as error:
                 failures.append(f"{_shown(url)}: {error}")
                 continue
             found = digest_of(part)
@@ -149,6 +149,7 @@ def _download(url: str, path: Path) -> None:
 
     Raises:
         OSError: the server does not answer with the file.
+        ValueError: it is no URL.
         http.client.HTTPException: the server does not send the complete file.
     """
     say(f"fetching {_shown(url)}")

@@ -339,6 +339,14 @@ Change = Callable[[World], SavedImage]
             "this checkout does not have the commit a{40}",
         ),
         (lambda w: w.image({"x": part("somewhere")}), "'somewhere', which is of no known form"),
+        (
+            lambda w: w.image({"../x": part("directory vmaf", b"x")}),
+            "cannot write the source of ../x",
+        ),
+        (
+            lambda w: w.image({"x": part("directory vmaf", b"x", "../1")}),
+            "states '../1' from 'directory vmaf', which is of no known form",
+        ),
         (lambda w: w.image({"x": {"source": "Debian 13"}}), "KeyError: 'version'"),
         (
             lambda w: w.image({"x": part("y_1.orig.tar.gz from Debian's pool", b"y")}),
@@ -388,8 +396,10 @@ def test_interrupted_work_leaves_the_earlier_result(
 
 
 def test_directory_of_a_user_is_not_replaced(world: World) -> None:
-    """A directory that is no earlier result is not replaced."""
+    """A directory that is no earlier result is not replaced, unless it is empty."""
     world.out.mkdir()
+    world.write(world.image())
+    (world.out / "SHA256SUMS").unlink()
     (world.out / "mine").touch()
     with pytest.raises(UserError, match="has no SHA256SUMS of an earlier run"):
         world.write(world.image())

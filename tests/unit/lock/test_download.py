@@ -88,10 +88,12 @@ def test_other_content_is_refused(site: Sites) -> None:
 def test_unreachable_origins_are_named(site: Sites) -> None:
     """If no origin has the file, the message has each with its answer, without passwords."""
     mirror = site.url.replace("//", "//user:secret@")
+    mirrors = [mirror, "http://127.0.0.1:1/debian", "no URL"]
     with pytest.raises(UserError, match="cannot fetch ffmpeg") as caught:
-        download.fetch(locked(), DAY, [mirror, "http://127.0.0.1:1/debian"], {})
+        download.fetch(locked(), DAY, mirrors, {})
     assert caught.value.why.count("HTTP Error 404") == 2
     assert "Connection refused" in caught.value.why
+    assert "unknown url type" in caught.value.why
     assert "secret" not in caught.value.why
 
 
