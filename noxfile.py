@@ -99,6 +99,12 @@ def sbom(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def sources(session: nox.Session) -> None:
+    """Write the corresponding source of an image (IMAGE, --output DIR, --libvmaf, --ffmpeg)."""
+    _run(session, "sbom", "sources")
+
+
+@nox.session(default=False)
 def compare(session: nox.Session) -> None:
     """List the differences between two images, file by file (A B; A --format json lists one)."""
     _run(session, "compare", "compare")

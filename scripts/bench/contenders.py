@@ -18,7 +18,7 @@ from scripts.core.console import UserError
 from scripts.core.paths import ROOT
 
 PATCHES = ROOT / "scripts" / "bench" / "patches"
-INPUTS = (".dockerignore", "Dockerfile*", "dev", "docker", "docker-bake*.hcl", "server")
+INPUTS = (".dockerignore", "Dockerfile*", "LICENSE", "dev", "docker", "docker-bake*.hcl", "server")
 """The files that a build reads, and the bake files."""
 PRODUCTION = "docker/Dockerfile.production-gpu"
 BOOTSTRAP = "docker/bootstrap/Dockerfile"

@@ -16,7 +16,7 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "images": {
         "nargs": "*",
         "metavar": "IMAGE",
-        "help": "an image of docker-bake.hcl; inspect, sbom and compare also accept a tag",
+        "help": "an image of docker-bake.hcl; inspect, sbom, sources and compare also accept a tag",
     },
     "benches": {
         "nargs": "*",
@@ -89,8 +89,9 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "--older-than": {"metavar": "AGE", "help": "prune: mounts not used for this long: 7d, 12h"},
     "--format": {"default": "text", "help": "text by default; report: html"},
     "--output": {
-        "metavar": "FILE",
-        "help": "matrix, report: append to this file; policy: write the findings to it",
+        "metavar": "PATH",
+        "help": "matrix, report: append to this file; policy: write the findings to it; sources: "
+        "the directory, build/sources/IMAGE by default",
     },
     "--redistributable": {
         "action": "store_true",
@@ -216,6 +217,10 @@ VERBS: Mapping[str, Verb] = {
     ),
     "inspect": Verb("Show the layers of images.", ("images", "--format", "--accept-size")),
     "sbom": Verb("Write the SBOM of images.", ("images", "--format")),
+    "sources": Verb(
+        "Write the corresponding source of images.",
+        ("images", "--output", "--libvmaf", "--ffmpeg"),
+    ),
     "gpu_check": Verb("Compare an NVIDIA GPU with the CPU.", ("images", "--pack")),
     "compare": Verb("Compare two images file by file.", ("images", "--format")),
     "policy": Verb(

@@ -9,6 +9,7 @@ import json
 import logging
 import posixpath
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from email.message import Message
@@ -55,6 +56,11 @@ _LICENCES = {
     "nv-codec-headers": "MIT",
     "vmaf-server": "BSD-2-Clause",
 }
+TOOLS = frozenset({"clang", "cuda", "gcc", "hipcc"})
+"""The components that build others. An image has nothing of them unless it has their files."""
+_VERSIONED = re.compile(r"([^\s,()]+)(?:\s*\((?:=\s*)?([^)\s]+)\))?")  # a package (= VERSION)
+_SOURCES = "/etc/apt/sources.list"
+_MIRROR = re.compile(r"^(?:deb (?:\[[^]]*\] )?(?!file:)(\S+) |URIs: (?!file:)(\S+))", re.MULTILINE)
 _FROM_DEBIAN = re.compile(r"Debian package (\S+?)(?:,|\s|$)")
 _FROM_PYPI = re.compile(r"PyPI wheel (\w+)-")
 
@@ -107,6 +113,21 @@ def _packages(saved: SavedImage) -> Iterator[Item]:
         line.split("=", 1) for line in _text(saved, "/etc/os-release").splitlines() if "=" in line
     )
     distro = {"distro": name} if (name := release.get("VERSION_CODENAME", "").strip('"')) else {}
+    for path, entry in _installed(saved):
+        section = entry.get("Section", "")
+        yield Item(
+            entry["Package"],
+            entry["Version"],
+            "deb",
+            path,
+            debian_licences(saved, entry["Package"]),
+            f"section {section} of Debian" if section.startswith("non-free") else "",
+            qualifiers={"arch": entry["Architecture"], **distro},
+        )
+
+
+def _installed(saved: SavedImage) -> Iterator[tuple[str, Deb822]]:
+    """Yield the fields of each installed package, with the file of the image that has them."""
     files = [_STATUS, *(path for path in saved.merged if path.startswith(_STATUS_DIRECTORY))]
     for path in files:
         if path.endswith(".md5sums"):
@@ -114,16 +135,33 @@ def _packages(saved: SavedImage) -> Iterator[Item]:
         for entry in Deb822.iter_paragraphs(_text(saved, path), use_apt_pkg=False):
             # The files in status.d have no Status field; each of their packages is installed.
             if entry.get("Status", "installed").split()[-1] == "installed":
-                section = entry.get("Section", "")
-                yield Item(
-                    entry["Package"],
-                    entry["Version"],
-                    "deb",
-                    path,
-                    debian_licences(saved, entry["Package"]),
-                    f"section {section} of Debian" if section.startswith("non-free") else "",
-                    qualifiers={"arch": entry["Architecture"], **distro},
-                )
+                yield path, entry
+
+
+def debian_sources(saved: SavedImage) -> Mapping[tuple[str, str], Sequence[str]]:
+    """Return the installed packages by source package and its version, sorted.
+
+    They include the sources of other packages that were compiled into a package, by the fields
+    Built-Using and Static-Built-Using.
+    """
+    sources: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+    for _, entry in _installed(saved):
+        package, version = entry["Package"], entry["Version"]
+        source = _VERSIONED.match(entry.get("Source", package))
+        if source:
+            sources[source[1], source[2] or version].add(package)
+        built = f"{entry.get('Built-Using', '')}, {entry.get('Static-Built-Using', '')}"
+        for match in _VERSIONED.finditer(built):
+            if match[2]:
+                sources[match[1], match[2]].add(package)
+    return {source: sorted(sources[source]) for source in sorted(sources)}
+
+
+def mirrors(saved: SavedImage) -> Sequence[str]:
+    """Return the URLs of Debian's mirrors in the image's lists of sources, in their order."""
+    files = [path for path in saved.merged if path.startswith(_SOURCES)]
+    text = "\n".join(_text(saved, path) for path in sorted(files))
+    return list(dict.fromkeys(url for pair in _MIRROR.findall(text) for url in pair if url))
 
 
 def debian_licences(saved: SavedImage, package: str) -> Sequence[str]:

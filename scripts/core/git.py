@@ -60,3 +60,44 @@ def epoch(environment: Mapping[str, str]) -> str:
             "Unset it, or use the time of a commit: SOURCE_DATE_EPOCH=$(git log -1 --format=%ct).",
         )
     return requested
+
+
+def has(commit: str) -> bool:
+    """Return whether this checkout has a commit."""
+    return bool(process.output("git", "cat-file", "-t", f"{commit}^{{commit}}", cwd=ROOT))
+
+
+def read(commit: str, path: str) -> str:
+    """Return the text of a file in a commit of this checkout; empty if it does not exist."""
+    return process.output("git", "show", f"{commit}:{path}", cwd=ROOT)
+
+
+def time(commit: str) -> int:
+    """Return the time of a commit of this checkout, in seconds since 1970."""
+    return int(process.output("git", "log", "-1", "--format=%ct", commit, cwd=ROOT))
+
+
+def archive(commit: str, prefix: str, path: Path) -> None:
+    """Write the files of a commit of this checkout to a tar file.
+
+    Settings of the user that would change its bytes are not used.
+
+    Args:
+        commit: the commit.
+        prefix: the directory of the files in the tar file.
+        path: the tar file.
+
+    Raises:
+        UserError: git cannot read the commit, or cannot write the file.
+    """
+    done = process.run(
+        *("git", "-c", "tar.umask=0022", "-c", "core.autocrlf=false", "archive", "--format=tar"),
+        *(f"--prefix={prefix}/", f"--output={path}", commit),
+        cwd=ROOT,
+    )
+    if done.returncode:
+        raise UserError(
+            f"cannot write {path.name}",
+            done.stderr.strip(),
+            "`git fsck` finds missing objects; `git fetch` may add them.",
+        )

@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -38,6 +38,8 @@ _LICENCES = {
 _LICENCE_FILES = ("LICENSE", "LICENSE.md", "LICENSE.txt", "COPYING")
 _LICENCE_HEAD = 500
 _RELEASE_TAG = re.compile(r"v?\d+(\.\d+)+")
+DESCRIPTION = "source.json"
+"""The file of a copy that becomes the tree's entry in versions.json."""
 SHARED = "VMAF_SHARED_SOURCES"
 """The environment variable with the file of `share`, for builds that run at the same time."""
 _TITLES = {"libvmaf": "libvmaf", "ffmpeg": "FFmpeg"}
@@ -51,10 +53,12 @@ class SourceTree:
     """`libvmaf` or `ffmpeg`."""
     directory: Path
     """The directory of the copy. It contains `source.json`, and for libvmaf the directories
-    `libvmaf/` and `model/`; FFmpeg keeps its layout."""
+    `libvmaf/` and `model/` and the licence; FFmpeg keeps its layout."""
     version: str
     features: frozenset[str]
     """The keys of `FEATURES` in libvmaf's Meson options, and `cpu`; empty for FFmpeg."""
+    digest: str = ""
+    """The SHA-256 of the names, modes and contents of its files, in versions.json as well."""
     licence: str = ""
     """The SPDX id of libvmaf's licence; empty for FFmpeg, as its configure states the licence."""
     needed_rocm: rocm.Requirement | None = None
@@ -92,7 +96,8 @@ def prepare(project: str, location: str) -> SourceTree:
         origin = f"git {location.partition('#')[0]} {commit}"
     copy = copy_of(project, location)
     parts = _libvmaf_parts(tree) if project == "libvmaf" else _ffmpeg_parts(tree)
-    digest, files = _copy(parts, copy)
+    above = parts["libvmaf"].parent if project == "libvmaf" else None
+    digest, files = _copy(parts, copy, _licence_files(above) if above else [])
     version = _version(project, copy)
     if project == "libvmaf":
         version += _commit(parts["libvmaf"], location.partition("#")[2])
@@ -104,18 +109,19 @@ def prepare(project: str, location: str) -> SourceTree:
     }
     if project == "libvmaf":
         description["licence"] = _licence(parts["libvmaf"])
-    described = copy / "source.json"
+    described = copy / DESCRIPTION
     described.write_text(json.dumps(description) + "\n")
     described.chmod(0o644)
     files[described.name] = inputs.entry(0o644, hashlib.sha256(described.read_bytes()).hexdigest())
     say(f"{project}: {version} from {origin}")
     if project != "libvmaf":
-        return SourceTree(project, copy, version, frozenset(), files=files)
+        return SourceTree(project, copy, version, frozenset(), digest, files=files)
     return SourceTree(
         project,
         copy,
         version,
         _features(copy),
+        digest,
         licence=description["licence"],
         needed_rocm=rocm.requirement(copy / "libvmaf"),
         files=files,
@@ -234,8 +240,10 @@ def _files(directory: Path) -> Iterator[Path]:
         yield from (Path(parent) / name for name in names)
 
 
-def _copy(parts: Mapping[str, Path], copy: Path) -> tuple[str, dict[str, str]]:
-    """Copy the files with their dates.
+def _copy(
+    parts: Mapping[str, Path], copy: Path, licences: Sequence[Path]
+) -> tuple[str, dict[str, str]]:
+    """Copy the files with their dates, and the licence files of the tree beside the parts.
 
     Return the SHA-256 of their names, modes and contents, and the entry of each in a manifest.
 
@@ -243,19 +251,22 @@ def _copy(parts: Mapping[str, Path], copy: Path) -> tuple[str, dict[str, str]]:
     """
     shutil.rmtree(copy, ignore_errors=True)
     digest, entries = hashlib.sha256(), dict[str, str]()
+    listed = [(file, copy / file.name) for file in licences]
     for name, directory in sorted(parts.items()):
-        for file in sorted(_files(directory)):
-            if not file.is_file():  # git also lists deleted files until the deletion is committed
-                continue
-            target = copy / name / file.relative_to(directory)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(file, target)
-            mode = "x" if file.stat().st_mode & stat.S_IXUSR else "-"
-            target.chmod(0o755 if mode == "x" else 0o644)
-            content = hashlib.sha256(file.read_bytes()).hexdigest()
-            path = str(target.relative_to(copy))
-            digest.update(f"{path} {mode} {content}\n".encode())
-            entries[inputs.encodable(path)] = inputs.entry(target.stat().st_mode, content)
+        listed += [
+            (file, copy / name / file.relative_to(directory)) for file in sorted(_files(directory))
+        ]
+    for file, target in listed:
+        if not file.is_file():  # git also lists deleted files until the deletion is committed
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(file, target)
+        mode = "x" if file.stat().st_mode & stat.S_IXUSR else "-"
+        target.chmod(0o755 if mode == "x" else 0o644)
+        content = hashlib.sha256(file.read_bytes()).hexdigest()
+        path = str(target.relative_to(copy))
+        digest.update(f"{path} {mode} {content}\n".encode())
+        entries[inputs.encodable(path)] = inputs.entry(target.stat().st_mode, content)
     for parent, _, _ in os.walk(copy):
         Path(parent).chmod(0o755)
     return digest.hexdigest(), entries
@@ -299,13 +310,17 @@ def _licence(libvmaf: Path) -> str:
     Args:
         libvmaf: the directory of the library; the licence is in it or in the one above.
     """
-    for directory in (libvmaf, libvmaf.parent):
-        for path in (directory / name for name in _LICENCE_FILES):
-            head = path.read_text(errors="replace")[:_LICENCE_HEAD] if path.is_file() else ""
-            for name, licence in _LICENCES.items():
-                if name in " ".join(head.split()):
-                    return licence
+    for path in (*_licence_files(libvmaf), *_licence_files(libvmaf.parent)):
+        head = path.read_text(errors="replace")[:_LICENCE_HEAD]
+        for name, licence in _LICENCES.items():
+            if name in " ".join(head.split()):
+                return licence
     return UNKNOWN_LICENCE
+
+
+def _licence_files(directory: Path) -> list[Path]:
+    """Return the licence files in a directory."""
+    return [path for name in _LICENCE_FILES if (path := directory / name).is_file()]
 
 
 def _features(copy: Path) -> frozenset[str]:

@@ -28,10 +28,47 @@ def ask(files: Sequence[File], environment: Mapping[str, str]) -> Offers:
     Raises:
         UserError: the index cannot be read.
     """
+    index = _index(environment)
+    return read(files, {file.path: _fetch(index + path_of(file.path)) for file in files})
+
+
+def address(file: File, environment: Mapping[str, str]) -> str:
+    """Return the URL of a crate, which the settings of the index determine.
+
+    Args:
+        file: the crate.
+        environment: as for `ask`.
+
+    Raises:
+        UserError: the settings of the index cannot be read.
+    """
+    url = _index(environment) + "config.json"
+    try:
+        template: str = json.loads(_fetch(url))["dl"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise _unreadable(url, str(error)) from error
+    if "{" not in template:  # as in cargo's documentation of indexes
+        template += "/{crate}/{version}/download"
+    values = {
+        "{crate}": file.path,
+        "{version}": file.version,
+        "{sha256-checksum}": file.sha256,
+        "{lowerprefix}": path_of(file.path).rpartition("/")[0],
+    }
+    for name, value in values.items():
+        template = template.replace(name, value)
+    return template
+
+
+def _index(environment: Mapping[str, str]) -> str:
+    """Return the URL of the index that the user's cargo uses.
+
+    Raises:
+        UserError: cargo's settings are damaged, or the index is not a sparse one.
+    """
     home = Path(environment.get("CARGO_HOME") or Path.home() / ".cargo")
     settings = home / "config.toml"
-    index = index_of(settings.read_text()) if settings.is_file() else INDEX
-    return read(files, {file.path: _fetch(index + path_of(file.path)) for file in files})
+    return index_of(settings.read_text()) if settings.is_file() else INDEX
 
 
 def index_of(settings: str) -> str:

@@ -1,6 +1,6 @@
 """The SBOM and the licences."""
 
-from scripts.contents import inventory, sbom
+from scripts.contents import inventory, licences, sbom
 from tests.support.subject import Subject
 
 FORMAT = "${db:Status-Abbrev}\t${Package}\t${Version}\t${Architecture}\n"
@@ -49,3 +49,9 @@ def test_licence_label_lists_nonfree_components(image: Subject) -> None:
     label = image.labels.get(sbom.LABEL, "")
     undeclared = list(sbom.undeclared_nonfree(image.components, label))
     assert not undeclared, "\n".join(undeclared)
+
+
+def test_licence_text_of_each_component(image: Subject) -> None:
+    """The image contains a licence text of each component in its SBOM."""
+    lacking = list(licences.without_text(image.saved, inventory.read(image.saved)))
+    assert not lacking, "\n".join(lacking)

@@ -48,4 +48,44 @@ MUTANTS = (
             "sed -i '/^Package: libx264-164$/,/^$/s|^Section: |&non-free/|' /var/lib/dpkg/status"
         ),
     ),
+    Mutant(
+        "package-without-its-copyright-file",
+        test_supply_chain.test_licence_text_of_each_component,
+        "libx264-164 .* has no licence text in /usr/share/doc/libx264-164/copyright",
+        as_root("rm /usr/share/doc/libx264-164/copyright"),
+    ),
+    Mutant(
+        "ffmpeg-without-its-licence",
+        test_supply_chain.test_licence_text_of_each_component,
+        "ffmpeg .* has no licence text in /usr/local/share/doc/ffmpeg/",
+        as_root("rm -r /usr/local/share/doc/ffmpeg"),
+    ),
+    Mutant(
+        "headers-without-their-licence",
+        test_supply_chain.test_licence_text_of_each_component,
+        "nv-codec-headers .* has no licence text in /usr/local/share/doc/nv-codec-headers/",
+        as_root("rm -r /usr/local/share/doc/nv-codec-headers"),
+        base="cuda12",
+    ),
+    Mutant(
+        "wheel-without-its-licence",
+        test_supply_chain.test_licence_text_of_each_component,
+        "umf .* has no licence text in /opt/intel/oneapi/licensing/umf/",
+        as_root("rm -r /opt/intel/oneapi/licensing/umf"),
+        base="oneapi2026",
+    ),
+    Mutant(
+        "go-module-without-its-licence",
+        test_supply_chain.test_licence_text_of_each_component,
+        "golang.org/x/net .* has no licence text in .*/vmaf-server/golang.org/x/net/",
+        as_root("rm -r /usr/local/share/doc/vmaf-server/golang.org/x/net"),
+        base="go-server",
+    ),
+    Mutant(
+        "python-distribution-without-its-licence",
+        test_supply_chain.test_licence_text_of_each_component,
+        "pluggy .* has no licence text in /opt/vmaf-venv/",
+        as_root("rm -r /opt/vmaf-venv/lib/python*/site-packages/pluggy-*/licenses"),
+        base="dev",
+    ),
 )

@@ -16,6 +16,7 @@ ninja -C /build/aom
 DESTDIR=$out/runtime cmake --install /build/aom --strip
 split_dev
 mv $out/runtime/usr/local/lib/* $out/dev/usr/local/lib/
+install_licence libaom /src/LICENSE /src/PATENTS
 mkdir -p $out/manifest
 cp /src/source.json $out/manifest/libaom.json
 report_caches

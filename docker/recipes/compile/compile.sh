@@ -70,6 +70,17 @@ report_caches() {
     [ -z "${DEPCACHE_REMOTE-}" ] || /run/cache/remote.py stop || true
 }
 
+# Install the licence texts of a component for the image. A file that does not exist is left out, as
+# source trees have different names for it; a test of the images finds a component without a text.
+# shellcheck disable=SC2154 # the recipe sets $out
+install_licence() { # COMPONENT FILE...
+    texts=$out/runtime/usr/local/share/doc/$1
+    shift
+    for text; do
+        [ ! -f "$text" ] || install -D -m 644 -t "$texts" "$text"
+    done
+}
+
 # Move the files that only a compiler reads from $out/runtime to $out/dev.
 # shellcheck disable=SC2154 # the recipe sets $out
 split_dev() {

@@ -14,6 +14,7 @@ meson setup /build/libplacebo /src --prefix=/usr/local --libdir=lib --buildtype=
 ninja -C /build/libplacebo
 DESTDIR=$out/runtime meson install -C /build/libplacebo --no-rebuild --strip --quiet
 split_dev
+install_licence libplacebo /src/LICENSE
 mkdir -p $out/manifest
 cp /src/source.json $out/manifest/libplacebo.json
 # FFmpeg needs the headers of Vulkan that libplacebo was built with.

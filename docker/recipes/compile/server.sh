@@ -40,6 +40,19 @@ go build -buildmode=pie -o "$program" -ldflags "-s -w -linkmode=external \
     -extldflags '-Wl,-z,relro -Wl,-z,now' \
     -X main.version=$LIBVMAF_VERSION -X main.revision=$REVISION" ./cmd/vmaf-server
 
+# The image contains the licence texts of the Go modules in the program, and of Go's library.
+texts=$out/runtime/usr/local/share/doc/vmaf-server
+go list -deps -f '{{with .Module}}{{if not .Main}}{{.Path}} {{.Dir}}{{end}}{{end}}' ./cmd/vmaf-server |
+    sort -u | while read -r module directory; do
+    [ "$module" ] || continue
+    (cd "$directory" && find . -type f -not -path '*/testdata/*' \( -name 'LICEN[CS]E*' \
+        -o -name 'COPYING*' -o -name 'NOTICE*' -o -name 'PATENTS*' \) \
+        -exec install -D -m 644 {} "$texts/$module/{}" \;)
+done
+text=$(go env GOROOT)/LICENSE # of a release that is not Debian's
+[ -f "$text" ] || text=/usr/share/doc/golang-$(go env GOROOT | sed 's/.*go-//')-go/copyright
+install -D -m 644 -t "$texts/stdlib" "$text"
+
 # The manifest has the digest of the library, so that a test can check the image against it.
 mkdir -p $out/manifest
 digest() { sha256sum | sed 's/ .*//; s/^/sha256:/'; }

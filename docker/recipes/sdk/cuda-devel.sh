@@ -2,7 +2,8 @@
 # Install the part of CUDA 12 that compiles kernels from Debian's packages, in NVIDIA's layout,
 # so that NVIDIA's image can replace this stage.
 # The packages unpack to 2.6 GB, most of it libraries that nothing here links. So dpkg is not used:
-# tar unpacks only the files that are needed. Result: /usr/local/cuda and /out/cuda/manifest.
+# tar unpacks only the files that are needed.
+# Result: /usr/local/cuda with the licence text, and /out/cuda/manifest.
 set -eu
 
 cuda=/usr/local/cuda
@@ -13,7 +14,8 @@ unpack() { # PACKAGE PATTERN...
         --exclude='*/compute-sanitizer' --exclude='*/nvdisasm' --exclude='*/cuda-gdb' "$@"
 }
 unpack nvidia-cuda-dev './usr/include/*' './usr/lib/x86_64-linux-gnu/libcuda*.a'
-unpack nvidia-cuda-toolkit './usr/bin/*' './usr/include/*' './usr/lib/nvidia-cuda-toolkit/*'
+unpack nvidia-cuda-toolkit './usr/bin/*' './usr/include/*' './usr/lib/nvidia-cuda-toolkit/*' \
+    ./usr/share/doc/nvidia-cuda-toolkit/copyright
 cd /tmp/sdk/usr
 rm bin/nvcc lib/nvidia-cuda-toolkit/bin/gcc lib/nvidia-cuda-toolkit/bin/g++ \
     lib/nvidia-cuda-toolkit/bin/nvcc.profile
@@ -21,6 +23,7 @@ mv lib/nvidia-cuda-toolkit/bin/cicc $cuda/nvvm/bin/
 mv lib/nvidia-cuda-toolkit/bin/* bin/* $cuda/bin/
 mv lib/nvidia-cuda-toolkit/libdevice $cuda/nvvm/
 mv include $cuda/
+install -D -m 644 -t $cuda/licences/cuda share/doc/nvidia-cuda-toolkit/copyright
 mv lib/x86_64-linux-gnu/*.a $cuda/lib64/
 # -isystem, as in newer releases of CUDA: glibc 2.41 and CUDA 12.4 declare four functions
 # differently, which is an error only in headers that are not system headers.

@@ -1,5 +1,6 @@
 """What git reports of a checkout: its files, its revision and the time of its images."""
 
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -80,3 +81,25 @@ def test_source_date_epoch_must_be_a_number(time: str) -> None:
     """An invalid SOURCE_DATE_EPOCH is an error that shows how to get a valid one."""
     with pytest.raises(UserError, match="git log"):
         git.epoch({"SOURCE_DATE_EPOCH": time})
+
+
+def test_commit_is_read_whatever_is_checked_out(checkout: Path) -> None:
+    """The files and the time of a commit are read from git, not from the checkout."""
+    commit = run_git(checkout, "rev-parse", "HEAD")
+    (checkout / ".gitignore").write_text("edited\n")
+    assert git.has(commit)
+    assert not git.has("a" * 40)
+    assert git.read(commit, ".gitignore") == "ignored*\n"
+    assert not git.read(commit, "nothing")
+    assert git.time(commit) == int(COMMIT_TIME)
+
+
+def test_archive_of_a_commit_has_its_files(checkout: Path) -> None:
+    """The archive of a commit has its files below the prefix; a commit that is absent is named."""
+    path = checkout / "ignored.tar"
+    git.archive("HEAD", "top", path)
+    with tarfile.open(path) as tar:
+        names = ["top", "top/.gitignore", "top/Dockerfile", "top/gone.sh"]
+        assert sorted(tar.getnames()) == names
+    with pytest.raises(UserError, match=f"cannot write ignored.tar: .*{'a' * 40}"):
+        git.archive("a" * 40, "top", path)

@@ -49,6 +49,19 @@ def test_copy_has_one_layout(tmp_path: Path, directory: str) -> None:
     assert source.context == "libvmaf-source"
 
 
+def test_licence_beside_the_library_is_copied(tmp_path: Path) -> None:
+    """The licence of a libvmaf tree is in the copy and in the digest, as images contain it."""
+    tree = libvmaf_tree(tmp_path / "vmaf")
+    without = sources.prepare("libvmaf", str(tree))
+    (tree / "LICENSE").write_text("BSD+Patent\n")
+    source = sources.prepare("libvmaf", str(tree))
+    assert (source.directory / "LICENSE").read_text() == "BSD+Patent\n"
+    assert "LICENSE" in source.files
+    assert source.digest != without.digest
+    described = json.loads((source.directory / sources.DESCRIPTION).read_text())
+    assert described["digest"] == f"sha256:{source.digest}"
+
+
 def test_directory_with_meson_build_is_accepted(tmp_path: Path) -> None:
     """`--libvmaf vmaf/libvmaf` selects the tree around that directory."""
     tree = libvmaf_tree(tmp_path / "vmaf")

@@ -148,6 +148,9 @@ fi
 make --silent install DESTDIR=$out/runtime
 split_dev
 rm -r $out/runtime/usr/local/share/ffmpeg
+install_licence ffmpeg /src/LICENSE.md /src/COPYING.*
+# Code of NVIDIA's headers is compiled in.
+install_licence nv-codec-headers /usr/local/share/doc/nv-codec-headers/copyright
 # Packages that no ELF file names: TLS reads certificates, and Vulkan's loader is opened by name.
 echo ca-certificates >$out/opened
 case " $variants " in *' vulkan '*) echo libvulkan1 >>$out/opened ;; esac

@@ -61,7 +61,7 @@ case $backends in
     ! offers hip_gfx_targets || set -- "$@" "-Dhip_gfx_targets=$(echo "$HIP_TARGETS" | tr ' ' ,)"
     ;;
 esac
-case $backends in *vulkan*) /run/recipes/libvmaf/subprojects.sh subprojects $out/manifest ;; esac
+case $backends in *vulkan*) /run/recipes/libvmaf/subprojects.sh subprojects $out/manifest $out/runtime/usr/local/share/doc ;; esac
 
 # Meson adds no launcher if CC is set, and prefers sccache if it is not. So CC names ccache.
 export CC="ccache ${CC:-gcc}" CXX="ccache ${CXX:-g++}"
@@ -92,6 +92,7 @@ split_dev
 mkdir -p $out/runtime/usr/local/share/vmaf $out/manifest
 cp -r /src/model $out/runtime/usr/local/share/vmaf/
 find $out/runtime/usr/local/share/vmaf/model -name '*.pkl*' -delete # superseded by .json
+install_licence libvmaf /src/LICENSE* /src/COPYING* /src/libvmaf/LICENSE* /src/libvmaf/COPYING*
 /run/recipes/libvmaf/interface.sh $out
 
 # nvcc's -gencode=arch=compute_75,code=sm_75 is machine code, and clang's output is PTX.

@@ -2,14 +2,15 @@
 # Provide Meson subprojects of libvmaf's tree from Debian's packages. Their wraps name tarballs that
 # Meson would download, and the steps that compile have no network.
 #
-#   subprojects.sh subprojects /out/libvmaf/manifest
+#   subprojects.sh subprojects /out/libvmaf/manifest DIRECTORY
 #
 # A wrap's `patch_directory` has the build files, which are added as Meson does. Subprojects that are
 # in the tree, and wraps that are not known here, stay as they are.
-# Result: subprojects/DIRECTORY, and a manifest of each subproject that was added.
+# Result: the subprojects, and for each that was added its manifest, and its licence text in DIRECTORY.
 set -eu
 subprojects=$1
 manifest=$2
+texts=$3
 
 setting() { sed -n "s/^$1 *= *//p" "$wrap"; }
 
@@ -32,4 +33,5 @@ for wrap in "$subprojects"/*.wrap; do
         --arg version "$(dpkg-query -W -f '${Version}' "$package")" \
         '{name: $name, version: $version, licence: "MIT",
           source: "Debian package \($package), compiled into libvmaf"}' >"$manifest/$name.json"
+    install -D -m 644 -t "$texts/$name" "/usr/share/doc/$package/copyright"
 done

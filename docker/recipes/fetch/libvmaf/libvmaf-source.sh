@@ -1,7 +1,7 @@
 #!/bin/sh
 # Fetch libvmaf's source in the crate that carries it, from the cache mount of sources or with cargo.
 # The digest is in sources.lock.
-# Result: /source/{libvmaf,model}, and /source/source.json for the image's versions.json.
+# Result: /source/{libvmaf,model,LICENSE}, and /source/source.json for the image's versions.json.
 set -eu
 # shellcheck source=../../lib/https.sh
 . /run/recipes/https.sh
@@ -52,7 +52,7 @@ test -n "$version" && test ${#commit} = 40
 # The commit is no release, but one between two.
 version=$version+g$(echo "$commit" | cut -c -9)
 mkdir -p /source
-mv "$crate"/vendored/vmaf/libvmaf "$crate"/vendored/vmaf/model /source/
+(cd "$crate"/vendored/vmaf && mv libvmaf model LICENSE /source/)
 patches=$(cd /run/recipes/libvmaf && echo *.patch)
 cat /run/recipes/libvmaf/*.patch | patch --fuzz=0 -p0 -d /source
 cat >/source/source.json <<EOT

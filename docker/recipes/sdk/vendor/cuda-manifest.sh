@@ -1,11 +1,14 @@
 #!/bin/sh
 # Write the manifest of a CUDA image that is not this project's. $CUDA_DEVEL is the image's name;
-# the version is nvcc's. Result: /out/cuda/manifest/cuda.json.
+# the version is nvcc's. Result: /out/cuda/manifest/cuda.json, and the licence text of NVIDIA's image
+# in CUDA's directory.
 set -eu
 
 cuda=/usr/local/cuda
 out=/out/cuda/manifest
 mkdir -p $out
+text=/NGC-DL-CONTAINER-LICENSE
+[ ! -f $text ] || install -D -m 644 -t $cuda/licences/cuda $text
 version=$($cuda/bin/nvcc --version | sed -n 's/^Cuda compilation tools, .* V//p')
 test -n "$version"
 cat >$out/cuda.json <<EOM
