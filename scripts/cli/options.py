@@ -248,7 +248,7 @@ VERBS: Mapping[str, Verb] = {
         (
             *("images", "--registry", "--sign-key", "--keyless", "--unsigned", "--verify-only"),
             *("--verify-key", "--identity", "--issuer", "--compression", "--move", "--dry-run"),
-            "--ffmpeg-release",
+            *("--ffmpeg-release", "--libvmaf", "--ffmpeg"),
         ),
     ),
     "report": Verb(

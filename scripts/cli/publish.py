@@ -151,6 +151,7 @@ def run(options: Namespace) -> int:
             releases[0],
             datetime.now(UTC),
             options.move,
+            {name: tree for name in ("libvmaf", "ffmpeg") if (tree := getattr(options, name))},
         )
         if options.verify_only:
             return _verify_only(publisher, options)

@@ -6,16 +6,17 @@ still name what they named, and what was pushed is not sent again the next time.
 
 import json
 import os
+import tarfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from scripts.contents import listing, sbom
-from scripts.contents.archive import Archive
+from scripts.contents import listing, sbom, sources
+from scripts.contents.archive import Archive, SavedImage
 from scripts.core import process
 from scripts.core.console import UserError, say
 from scripts.engine import client
@@ -28,6 +29,8 @@ from scripts.publish.tags import Built, Tags
 
 SBOM, STATEMENT = "application/vnd.cyclonedx+json", "application/vnd.in-toto+json"
 """The media types of what is attached to an image."""
+SOURCE, TAR = "application/vnd.vmaf-images.source.v1", "application/x-tar"
+"""The type of the artifact with the corresponding source of an image, and that of its file."""
 PULLED = "vmaf-published"
 """The repository, in the engine, of an image that was pulled back."""
 
@@ -45,12 +48,14 @@ class Prepared:
     built: Built
     package: Package
     directory: Path
-    """Has the package, the SBOM and the provenance."""
+    """Has the package, the SBOM, the provenance and the corresponding source."""
     tags: Tags
     now: dict[str, str]
     """The digests that its tags name now; tags that do not exist are missing."""
     seconds: dict[str, float] = field(default_factory=dict)
     """How long each part took."""
+    source: str = ""
+    """The digest of the artifact with the corresponding source, when it is pushed."""
 
     @property
     def moving(self) -> list[str]:
@@ -79,6 +84,8 @@ class Publisher:
     """The time of the publication, in UTC, for the dated tags."""
     move: bool = False
     """Whether the tag of a release may be moved to another image."""
+    trees: Mapping[str, str] = field(default_factory=dict)
+    """The source trees that images were built from, as for `sources.write`."""
 
     def prepare(self, image: Image, present: set[str], directory: Path) -> Prepared:
         """Read and pack an image.
@@ -110,6 +117,7 @@ class Publisher:
             packed = package.pack(
                 self.regctl, saved, contents.config, self.compression, directory / "image"
             )
+            self._write_source(image, contents, directory)
         (directory / "sbom.json").write_text(components)
         predicate = provenance.predicate(built, os.environ)
         _write(directory / "predicate.json", predicate)
@@ -122,6 +130,19 @@ class Publisher:
         prepared.seconds["pack"] = time.monotonic() - begin
         self._check_tags(prepared)
         return prepared
+
+    def _write_source(self, image: Image, contents: SavedImage, directory: Path) -> None:
+        """Write the corresponding source of an image to source.tar, the same bytes each time."""
+        written = directory / "source"
+        sources.write(image.tag, contents, written, trees=self.trees, environment=os.environ)
+        with tarfile.open(directory / "source.tar", "w") as tar:
+            for path in sorted(written.rglob("*")):
+                member = tar.gettarinfo(path, str(path.relative_to(directory)))
+                member.uid = member.gid = 0
+                member.uname = member.gname = ""
+                if path.is_file():
+                    with path.open("rb") as file:
+                        tar.addfile(member, file)
 
     def _dated_before(self, named: Tags, present: set[str], digest: str) -> Tags:
         """Return the tags with the dated tag that the image already has, if it has one."""
@@ -162,6 +183,7 @@ class Publisher:
         directory = prepared.directory
         with prepared.timed("push"):
             repository.push(prepared.package.layout, digest)
+            prepared.source = repository.put(directory / "source.tar", SOURCE, TAR)
         with prepared.timed("sign"):
             repository.attach(digest, directory / "sbom.json", SBOM)
             repository.attach(digest, directory / "provenance.json", STATEMENT)
@@ -226,13 +248,15 @@ class Publisher:
             process.run("docker", "image", "rm", tag)
 
     def move_tags(self, prepared: Sequence[Prepared]) -> None:
-        """Let the tags name the images, first those that never move.
+        """Let the tags name the images and their sources, first those that never move.
 
         Raises:
             UserError: the registry failed.
         """
         for image in prepared:
             for tag in image.moving:
+                if tag in {image.tags.dated, image.tags.release}:
+                    self.repository.tag(image.source, f"{tag}-source")
                 self.repository.tag(image.package.digest, tag)
                 say(f"publish: {self.repository.name}:{tag}")
 

@@ -4,13 +4,11 @@ The credentials are those of `docker login`. A registry on loopback may speak HT
 """
 
 import http.client
-import json
 import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from scripts.core import loopback, process
 from scripts.core.console import UserError
@@ -167,26 +165,28 @@ class Repository:
         Raises:
             RegistryError: the registry does not take it.
         """
+        return self._put(file, kind, kind, f"--subject={self.name}@{subject}")
+
+    def _put(self, file: Path, kind: str, media_type: str, *options: str) -> str:
         return self.run(
-            *("artifact", "put", "--by-digest", "--file-title", "--strip-dirs"),
-            *(f"--artifact-type={kind}", f"--subject={self.name}@{subject}"),
-            *(f"--file={file}", f"--file-media-type={kind}"),
+            *("artifact", "put", "--by-digest", "--file-title", "--strip-dirs", *options),
+            *(f"--artifact-type={kind}", f"--file={file}", f"--file-media-type={media_type}"),
             *("--format={{.Manifest.GetDescriptor.Digest}}", self.name),
-            what=f"cannot attach {file.name} to {self.name}@{subject}",
+            what=f"cannot push {file.name} to {self.name}",
         )
 
-    def referrers(self, subject: str) -> list[dict[str, Any]]:
-        """Return the descriptors of what is attached to an image.
+    def put(self, file: Path, kind: str, media_type: str) -> str:
+        """Push a file as an artifact without a tag, and return its digest.
+
+        Args:
+            file: the file.
+            kind: the type of the artifact.
+            media_type: the media type of the file.
 
         Raises:
-            RegistryError: the registry does not answer.
+            RegistryError: the registry does not take it.
         """
-        reference = f"{self.name}@{subject}"
-        listed = self.run(
-            "artifact", "list", "--format={{json .}}", reference, what=f"cannot read {reference}"
-        )
-        found: list[dict[str, Any]] = json.loads(listed).get("descriptors") or []
-        return found
+        return self._put(file, kind, media_type)
 
     def tag(self, digest: str, tag: str) -> None:
         """Let a tag name an image of the repository.

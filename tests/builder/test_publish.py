@@ -24,6 +24,7 @@ from scripts.bench import registry
 from scripts.contents import inventory
 from scripts.core import loopback, process
 from scripts.core.console import UserError
+from scripts.core.paths import ROOT
 from scripts.images.catalogue import Image
 from scripts.publish import publish, signing, tools
 from scripts.publish.publish import Prepared, Publisher
@@ -38,14 +39,16 @@ IMAGE = Image("cpu", "vmaf-test-publish:cpu", "", "", {}, frozenset())
 CREATED = 1_700_000_000
 """The time of the image, in seconds since 1970."""
 LABELS = {
-    "org.opencontainers.image.revision": "1" * 40,
+    "org.opencontainers.image.revision": process.output(
+        "git", "rev-parse", "HEAD", cwd=ROOT
+    ).strip(),
     "org.opencontainers.image.licenses": "GPL-3.0-or-later",
     "vmaf.ffmpeg": "9.0",
     "vmaf.without": "",
 }
 COMPONENTS = {
-    "libvmaf": {"name": "libvmaf", "version": "3.2.0", "digest": "sha256:" + "2" * 64},
-    "ffmpeg": {"name": "FFmpeg", "version": "9.0.2", "digest": "sha256:" + "3" * 64},
+    "libvmaf": {"name": "libvmaf", "version": "3.2.0", "source": "docker/smoke"},
+    "ffmpeg": {"name": "FFmpeg", "version": "9.0.2", "source": "Debian 13.8"},
 }
 RELEASE = "cpu-ffmpeg9.0.2-vmaf3.2.0"
 MOVING = {"cpu", "cpu-ffmpeg9.0", "latest"}
@@ -245,13 +248,30 @@ def test_tags_are_moved_to_the_signed_image_at_the_end(
     publisher.check_published(prepared, score)
     assert not image_tags(publisher)
     publisher.move_tags([prepared])
-    assert image_tags(publisher) == {*MOVING, RELEASE, DATED}
-    for tag in image_tags(publisher):
+    sources = {f"{tag}-source" for tag in (RELEASE, DATED)}
+    assert image_tags(publisher) == {*MOVING, RELEASE, DATED} | sources
+    for tag in image_tags(publisher) - sources:
         assert publisher.repository.digest(tag) == prepared.package.digest
     later = replace(publisher, when=WHEN + timedelta(days=1))
     again = publish_all(later, tmp_path / "b")
     assert again.tags.dated == DATED
     assert not again.moving
+
+
+def test_source_of_the_image_is_published(publisher: Publisher, tmp_path: Path) -> None:
+    """The tag with `-source` has one file, the same bytes for the same image."""
+    prepared = publish_all(publisher, tmp_path / "a")
+    client = oras.provider.Registry(insecure=True)
+    reference = f"{publisher.repository.name}:{DATED}-source"
+    manifest = client.get_manifest(reference)
+    assert manifest["artifactType"] == publish.SOURCE
+    (file,) = manifest["layers"]
+    content = client.get_blob(reference, file["digest"]).content
+    commit = prepared.built.labels["org.opencontainers.image.revision"]
+    with tarfile.open(fileobj=io.BytesIO(content)) as tar:
+        assert {"source/README.txt", f"source/vmaf-images-{commit[:12]}.tar"} < set(tar.getnames())
+    again = prepare(publisher, tmp_path / "b")
+    assert (again.directory / "source.tar").read_bytes() == content
 
 
 def test_another_client_reads_the_published_image(publisher: Publisher, tmp_path: Path) -> None:
