@@ -45,7 +45,7 @@ class Image:
 
     @property
     def redistributable(self) -> bool:
-        """Whether its label does not forbid to pass it on."""
+        """Whether its licence label allows others to have it."""
         return NOT_REDISTRIBUTABLE not in self.labels.get("org.opencontainers.image.licenses", "")
 
     @property
