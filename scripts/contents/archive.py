@@ -23,8 +23,9 @@ from scripts.core import process
 from scripts.core.console import UserError, say
 from scripts.images import catalogue
 
-_WHITEOUT = ".wh."
-_OPAQUE = ".wh..wh..opq"
+WHITEOUT, OPAQUE = ".wh.", ".wh..wh..opq"
+"""The beginning of the name of a file that hides another one, and the name of one that hides all
+files of its directory in the layers below."""
 _GZIP = b"\x1f\x8b"
 _CHUNK = 2**20
 _MAX_LINKS = 40  # as in the Linux kernel
@@ -91,7 +92,7 @@ def _file(tar: tarfile.TarFile, member: tarfile.TarInfo) -> BufferedReader:
     return cast("BufferedReader", tar.extractfile(member))
 
 
-def _absolute(name: str) -> str:
+def absolute(name: str) -> str:
     """Return the absolute path of a tar member."""
     return posixpath.normpath("/" + name.lstrip("/"))
 
@@ -107,7 +108,7 @@ def target(layer: Layer, entry: Entry) -> Entry:
     """Return the file that a hard link refers to, and any other entry unchanged."""
     if not entry.member or not entry.member.islnk():
         return entry
-    path = _absolute(entry.member.linkname)
+    path = absolute(entry.member.linkname)
     return next(other for other in layer.entries if other.path == path and other.is_file)
 
 
@@ -115,12 +116,12 @@ def _contents(tar: tarfile.TarFile) -> tuple[Sequence[Entry], frozenset[str]]:
     """Return the entries of a layer, and the directories that it makes opaque."""
     entries, opaque = [], set()
     for member in tar:
-        path = _absolute(member.name)
+        path = absolute(member.name)
         directory, name = posixpath.split(path)
-        if name == _OPAQUE:
+        if name == OPAQUE:
             opaque.add(directory)
-        elif name.startswith(_WHITEOUT):
-            removed = posixpath.join(directory, name.removeprefix(_WHITEOUT))
+        elif name.startswith(WHITEOUT):
+            removed = posixpath.join(directory, name.removeprefix(WHITEOUT))
             entries.append(Entry(removed, mode=0))
         else:
             entries.append(_entry(member, path))
@@ -277,6 +278,10 @@ class SavedImage:
     def chunks(self, layer: Layer, entry: Entry, size: int, overlap: int = 0) -> Iterator[bytes]:
         """Yield the content of a file in overlapping pieces; a hard link has none."""
         return self._archive.chunks(layer, entry, size, overlap)
+
+    def below(self, layer: Layer) -> "SavedImage":
+        """Return the image that one of the layers was added to."""
+        return SavedImage(self._archive, self.blobs[: layer.number - 1], {})
 
     @property
     def merged(self) -> Mapping[str, tuple[Layer, Entry]]:

@@ -115,7 +115,7 @@ class Publisher:
             check(built)
             components, _ = sbom.generate(image.tag, contents)
             packed = package.pack(
-                self.regctl, saved, contents.config, self.compression, directory / "image"
+                self.regctl, saved, contents, self.compression, directory / "image"
             )
             self._write_source(image, contents, directory)
         (directory / "sbom.json").write_text(components)

@@ -289,7 +289,7 @@ def test_another_client_reads_the_published_image(publisher: Publisher, tmp_path
     tar = zstandard.ZstdDecompressor().decompressobj().decompress(content)
     assert config["rootfs"]["diff_ids"] == [f"sha256:{hashlib.sha256(tar).hexdigest()}"]
     with tarfile.open(fileobj=io.BytesIO(tar)) as files:
-        assert {member.mtime for member in files} == {CREATED}
+        assert {member.mtime for member in files} == {315532800}
     listed = client.get_manifest(
         f"{name}:{prepared.package.digest.replace(':', '-')}",
         allowed_media_type=["application/vnd.oci.image.index.v1+json"],
@@ -309,15 +309,13 @@ def test_another_client_reads_the_published_image(publisher: Publisher, tmp_path
 def test_equal_files_have_equal_digests(
     publisher: Publisher, compression: str, tmp_path: Path
 ) -> None:
-    """Files that were made later than the commit at other times give the same digest."""
+    """Files that were made at other times give the same digest, and other files another one."""
     publisher = replace(publisher, compression=compression)
     first = prepare(publisher, tmp_path / "a").package
     load(time=CREATED + 5000)
     assert prepare(publisher, tmp_path / "b").package.digest == first.digest
-    load(time=CREATED - 5000)
-    assert prepare(publisher, tmp_path / "c").package.digest != first.digest
     load(content=b"another")
-    assert prepare(publisher, tmp_path / "d").package.digest != first.digest
+    assert prepare(publisher, tmp_path / "c").package.digest != first.digest
 
 
 def test_release_of_other_files_needs_move(publisher: Publisher, tmp_path: Path) -> None:

@@ -22,9 +22,9 @@ APT::Sandbox::User "root";
 Dir::State::extended_states "/dev/shm/apt-step.states";
 DPkg::Options { "--force-unsafe-io"; };
 EOT
-# No image needs the logs and backups of an installation.
+# No image needs the logs and backups of an installation, and ldconfig's cache differs each time.
 trap 'rm -rf "$conf" /var/log/apt /var/log/dpkg.log /var/log/alternatives.log \
-    /var/cache/debconf/*-old /var/lib/dpkg/*-old' EXIT
+    /var/cache/debconf/*-old /var/lib/dpkg/*-old /var/cache/ldconfig' EXIT
 
 apt() { DEBIAN_FRONTEND=noninteractive apt-get -c "$conf" -q -y -o Dpkg::Use-Pty=0 "$@"; }
 
