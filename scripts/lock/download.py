@@ -15,6 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import quote, unquote, urlsplit
 
+from scripts.core import process
 from scripts.core.console import UserError, say
 from scripts.core.paths import cache_dir
 from scripts.lock import crates
@@ -22,8 +23,6 @@ from scripts.lock.sources_lock import CRATES, File
 
 ARCHIVE = "https://snapshot.debian.org"
 """Debian's archive of all versions of all packages."""
-PROXY = "https://proxy.golang.org"
-"""The proxy for Go modules that Go uses by default."""
 SECONDS = 60
 """The timeout for a server that does not answer, in seconds."""
 
@@ -65,13 +64,21 @@ def fetch_module(module: str, version: str, digest: str, environment: Mapping[st
         module: the path of the module.
         version: its version.
         digest: its digest in go.sum, such as `h1:4zC9...=`.
-        environment: the environment variables of the user; GOPROXY names the proxies.
+        environment: the environment variables of the user; GOPROXY names the proxies. Without
+            it, they are those that Go uses.
 
     Raises:
-        UserError: no proxy has the module, or its content is another one.
+        UserError: no proxy is known or has the module, or its content is another one.
     """
     path, escaped = (re.sub("[A-Z]", lambda m: f"!{m[0].lower()}", t) for t in (module, version))
-    proxies = re.split(r"[,|]", environment.get("GOPROXY") or PROXY)
+    configured = environment.get("GOPROXY") or process.output("go", "env", "GOPROXY").strip()
+    if not configured:
+        raise UserError(
+            f"cannot fetch the Go module {module}",
+            "GOPROXY is not set, and Go is not installed",
+            "Install Go, or set GOPROXY to the address of a proxy for Go modules.",
+        )
+    proxies = re.split(r"[,|]", configured)
     addresses = [
         f"{proxy.rstrip('/')}/{quote(path)}/@v/{quote(escaped)}.zip"
         for proxy in proxies

@@ -168,6 +168,21 @@ def test_other_go_module_is_refused(site: Sites, content: bytes, why: str) -> No
     assert f"the digest {why}" in caught.value.why
 
 
+def test_proxy_of_go_is_used_without_goproxy(
+    site: Sites, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without GOPROXY, the proxies are those of an installed Go; without both, it is an error."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UserError, match="Go is not installed"):
+        download.fetch_module("m", "v1", "h1:x", {})
+    content, digest = module(b"package a")
+    site.files["/m/@v/v1.zip"] = content
+    go = tmp_path / "go"
+    go.write_text(f'#!/bin/sh\ntest "$*" = "env GOPROXY" && echo "{site.url},direct"\n')
+    go.chmod(0o755)
+    assert download.fetch_module("m", "v1", digest, {}).read_bytes() == content
+
+
 def test_modules_cannot_be_fetched_without_a_proxy(site: Sites) -> None:
     """With GOPROXY=off, the message says that no address is known."""
     with pytest.raises(UserError, match="no address is known"):
