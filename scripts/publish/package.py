@@ -72,7 +72,7 @@ def pack(regctl: Path, saved: Path, image: SavedImage, compression: str, result:
 
 
 def _write_layout(image: SavedImage, saved: Path, directory: Path) -> str:
-    """Write a layout with an image of canonical layers; return the digest of its manifest."""
+    """Write a layout with the layers of `layers.write`; return the digest of its manifest."""
     blobs = directory / "blobs" / "sha256"
     blobs.mkdir(parents=True)
     found = []
@@ -114,9 +114,9 @@ def read(directory: Path) -> Package:
     """Return the only image of a layout."""
     (entry,) = json.loads((directory / "index.json").read_bytes())["manifests"]
     digest = entry["digest"]
-    layers = json.loads(blob(directory, digest).read_bytes())["layers"]
-    size = sum(layer["size"] for layer in layers)
-    return Package(f"ocidir://{directory}@{digest}", digest, len(layers), size)
+    found = json.loads(blob(directory, digest).read_bytes())["layers"]
+    size = sum(layer["size"] for layer in found)
+    return Package(f"ocidir://{directory}@{digest}", digest, len(found), size)
 
 
 def blob(directory: Path, digest: str) -> Path:

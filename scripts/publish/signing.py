@@ -129,7 +129,7 @@ def _error(repository: Repository, what: str, printed: str) -> UserError:
     if any(text in printed for text in ("no signatures found", "no matching attestations")):
         return UserError(
             what,
-            "it is not signed",
+            "it has no signature by this key or identity",
             "Publish it with `--sign-key FILE` or, in a CI, with `--keyless`.",
         )
     if "decrypt" in printed or "password" in printed:

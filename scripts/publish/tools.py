@@ -38,7 +38,7 @@ def _parents(path: str) -> list[str]:
 def find(name: str) -> Path:
     """Return a program of the pinned release: from PATH, or else from the Go modules.
 
-    All programs are built at once, in about ten minutes on two cores, for all checkouts.
+    All programs are built at once, in about four minutes on two cores, for all checkouts.
 
     Raises:
         UserError: no engine answers, or the programs cannot be built.
@@ -65,7 +65,7 @@ def _build(directory: Path) -> None:
     part = directory.with_suffix(".part")
     shutil.rmtree(part, ignore_errors=True)
     with (
-        console.status("building cosign and regctl, once in about ten minutes"),
+        console.status("building cosign and regctl, once in about four minutes"),
         toolchain.export(f"build {TARGET}", TARGET) as out,
     ):
         shutil.copytree(out, part)
