@@ -1,0 +1,208 @@
+package media
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+)
+
+// Video describes the video stream of a file that is scored.
+type Video struct {
+	Path   string `json:"file"`
+	Format string `json:"container"`
+	Codec  string `json:"codec"`
+	// Width and Height are in pixels, as displayed: after a rotation that the file asks for.
+	Width  int `json:"width"`
+	Height int `json:"height"`
+	// PixelAspect is the width of a pixel divided by its height.
+	PixelAspect float64 `json:"pixel_aspect"`
+	PixelFormat string  `json:"pixel_format"`
+	// Depth is in bits a sample.
+	Depth int `json:"depth"`
+	// Chroma is "420", "422" or "444": the one of libvmaf's formats that has the chroma's detail.
+	Chroma string `json:"chroma"`
+	// Rotation is in degrees.
+	Rotation int `json:"rotation,omitempty"`
+	// Range is "tv" or "pc"; Matrix and Transfer are FFmpeg's names. Unknown values are empty.
+	Range    string `json:"range,omitempty"`
+	Matrix   string `json:"matrix,omitempty"`
+	Transfer string `json:"transfer,omitempty"`
+	// FieldOrder is FFmpeg's name, such as "progressive" or "tt".
+	FieldOrder string `json:"field_order,omitempty"`
+	// Streams is the number of video streams; the first is scored.
+	Streams int `json:"-"`
+	// index is the stream's number in the file.
+	index int
+}
+
+// Aspect returns the width of the displayed picture divided by its height.
+func (v *Video) Aspect() float64 {
+	return float64(v.Width) * v.PixelAspect / float64(v.Height)
+}
+
+// Index returns the number of the video stream in its file.
+func (v *Video) Index() int { return v.index }
+
+// Size returns the size in words.
+func (v *Video) Size() string { return fmt.Sprintf("%dx%d", v.Width, v.Height) }
+
+type probed struct {
+	Streams []struct {
+		Index             int            `json:"index"`
+		Type              string         `json:"codec_type"`
+		Codec             string         `json:"codec_name"`
+		Width             int            `json:"width"`
+		Height            int            `json:"height"`
+		SampleAspectRatio string         `json:"sample_aspect_ratio"`
+		PixelFormat       string         `json:"pix_fmt"`
+		Range             string         `json:"color_range"`
+		Matrix            string         `json:"color_space"`
+		Transfer          string         `json:"color_transfer"`
+		FieldOrder        string         `json:"field_order"`
+		Disposition       map[string]int `json:"disposition"`
+		SideData          []struct {
+			Rotation float64 `json:"rotation"`
+		} `json:"side_data_list"`
+	} `json:"streams"`
+	Format struct {
+		Name string `json:"format_name"`
+	} `json:"format"`
+	// PixelFormats are all formats that ffprobe knows.
+	PixelFormats []pixelFormat `json:"pixel_formats"`
+}
+
+type pixelFormat struct {
+	Name       string `json:"name"`
+	ChromaW    int    `json:"log2_chroma_w"`
+	ChromaH    int    `json:"log2_chroma_h"`
+	Components []struct {
+		Depth int `json:"bit_depth"`
+	} `json:"components"`
+}
+
+func (f pixelFormat) chroma() string {
+	switch {
+	case len(f.Components) < 3 || f.ChromaW > 0 && f.ChromaH > 0: // grey or 4:2:0
+		return "420"
+	case f.ChromaW > 0:
+		return "422"
+	}
+	return "444"
+}
+
+func (f pixelFormat) depth() int {
+	depth := 0
+	for _, component := range f.Components {
+		depth = max(depth, component.Depth)
+	}
+	return depth
+}
+
+// Probe describes a file. It returns a FileError if the file has no video that can be scored.
+func Probe(ctx context.Context, path string) (*Video, error) {
+	if err := CheckFile(path); err != nil {
+		return nil, err
+	}
+	args := append([]string{"-v", "error", "-show_streams", "-show_format", "-show_pixel_formats",
+		"-of", "json"},
+		Input(path)...)
+	var out bytes.Buffer
+	cmd, said, err := start(ctx, &out, nil, FFprobe, args...)
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Wait(); err != nil {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		return nil, &FileError{path, refused(said)}
+	}
+	return read(path, out.Bytes())
+}
+
+// refused says why ffprobe could not open a file.
+func refused(said *messages) string {
+	text := said.text.String()
+	switch {
+	case strings.Contains(text, "not in allowed list"), strings.Contains(text, "whitelist"):
+		return "is not a video file, but names other files or is of a kind that may: only " +
+			"containers that hold their video are read"
+	case strings.Contains(text, "moov atom not found"):
+		return "is incomplete: its index (the moov atom) is missing, as in a file that is still " +
+			"being written or was cut off"
+	}
+	return "is not a video that FFmpeg can read: " + said.first()
+}
+
+// read reads ffprobe's output.
+func read(path string, output []byte) (*Video, error) {
+	var p probed
+	if err := json.Unmarshal(output, &p); err != nil {
+		return nil, fmt.Errorf("ffprobe's output for %s cannot be read: %w", path, err)
+	}
+	var found *Video
+	others := 0
+	for _, s := range p.Streams {
+		if s.Type != "video" || s.Disposition["attached_pic"] == 1 {
+			others++
+			continue
+		}
+		if found != nil {
+			found.Streams++
+			continue
+		}
+		found = &Video{Path: path, Format: p.Format.Name, Codec: s.Codec, Width: s.Width,
+			Height: s.Height, PixelAspect: ratio(s.SampleAspectRatio), PixelFormat: s.PixelFormat,
+			Range: known(s.Range), Matrix: known(s.Matrix),
+			Transfer: known(s.Transfer), FieldOrder: known(s.FieldOrder), Streams: 1,
+			index: s.Index}
+		if strings.HasPrefix(s.PixelFormat, "yuvj") {
+			found.Range = "pc"
+		}
+		for _, format := range p.PixelFormats {
+			if format.Name == s.PixelFormat {
+				found.Depth, found.Chroma = format.depth(), format.chroma()
+			}
+		}
+		for _, side := range s.SideData {
+			found.Rotation = int(math.Round(side.Rotation))
+		}
+		if found.Rotation%180 != 0 { // FFmpeg turns the picture by itself
+			found.Width, found.Height = found.Height, found.Width
+			found.PixelAspect = 1 / found.PixelAspect
+		}
+	}
+	switch {
+	case found == nil && others > 0:
+		return nil, &FileError{path, "has no video stream, only sound, subtitles or cover pictures"}
+	case found == nil:
+		return nil, &FileError{path, "has no video stream"}
+	case found.Width <= 0 || found.Height <= 0 || found.Depth == 0:
+		return nil, &FileError{path, "has a video stream whose size or format is unknown; its " +
+			"beginning is damaged, or the codec " + strconv.Quote(found.Codec) + " is not supported"}
+	}
+	return found, nil
+}
+
+// known returns an empty string for values that say nothing.
+func known(value string) string {
+	if value == "unknown" || value == "unspecified" || value == "reserved" {
+		return ""
+	}
+	return value
+}
+
+// ratio reads a ratio such as 16:15; it returns 1 if there is none.
+func ratio(text string) float64 {
+	a, b, ok := strings.Cut(text, ":")
+	x, errX := strconv.ParseFloat(a, 64)
+	y, errY := strconv.ParseFloat(b, 64)
+	if !ok || errX != nil || errY != nil || x <= 0 || y <= 0 {
+		return 1
+	}
+	return x / y
+}

@@ -1,0 +1,276 @@
+package pairing
+
+import (
+	"math"
+
+	"vmaf-images/server/internal/media"
+)
+
+// matcher finds the frame of the dense video for each frame of the sparse one. The sparse video has
+// the lower rate, or fewer frames.
+type matcher struct {
+	sparse, dense *media.Frames
+	// means are the mean grey values of the thumbnails.
+	sparseMeans, denseMeans []int16
+	// multiple is the number of dense frames for each sparse one, or byTimes.
+	multiple int
+	// The times are in seconds after the first frame.
+	sparseTimes, denseTimes []float64
+	// unit is the time between two dense frames, in seconds.
+	unit float64
+	// regular tells that the dense video has more frames by its rate, which is no multiple.
+	regular    bool
+	refIsDense bool
+}
+
+const (
+	none    = -1
+	byTimes = 0
+)
+
+func newMatcher(ref, dist *media.Frames, refClock, distClock clock, refIsDense bool, multiple int,
+) *matcher {
+	m := &matcher{sparse: ref, dense: dist, sparseTimes: refClock.times, denseTimes: distClock.times,
+		unit: distClock.interval(), multiple: multiple, refIsDense: refIsDense}
+	if refIsDense {
+		m.sparse, m.dense = dist, ref
+		m.sparseTimes, m.denseTimes, m.unit = distClock.times, refClock.times, refClock.interval()
+	}
+	m.sparseMeans, m.denseMeans = means(m.sparse), means(m.dense)
+	return m
+}
+
+// step returns the number of dense frames between two pairs, where that is constant.
+func (m *matcher) step() int { return max(1, m.multiple) }
+
+func (m *matcher) sparseName() string { return m.name(!m.refIsDense) }
+func (m *matcher) denseName() string  { return m.name(m.refIsDense) }
+
+func (m *matcher) name(reference bool) string {
+	if reference {
+		return "the reference"
+	}
+	return "the distorted video"
+}
+
+func (m *matcher) pair(sparse, dense int) Pair {
+	if m.refIsDense {
+		return Pair{dense, sparse}
+	}
+	return Pair{sparse, dense}
+}
+
+// base returns the dense frame of a sparse one, if the dense video starts shift frames earlier than
+// the sparse one; or none.
+func (m *matcher) base(frame, shift int) int {
+	if m.multiple != byTimes {
+		found := frame*m.multiple + shift
+		if found < 0 || found >= m.dense.Count() {
+			return none
+		}
+		return found
+	}
+	t := m.sparseTimes[frame] + float64(shift)*m.unit
+	found := nearest(m.denseTimes, t)
+	if math.Abs(m.denseTimes[found]-t) > 0.51*m.unit {
+		return none
+	}
+	return found
+}
+
+// means returns the mean grey value of each thumbnail.
+func means(f *media.Frames) []int16 {
+	result := make([]int16, f.Count())
+	for i := range result {
+		sum := 0
+		for _, value := range f.Thumb(i) {
+			sum += int(value)
+		}
+		result[i] = int16(sum / media.ThumbSize)
+	}
+	return result
+}
+
+// difference returns the mean difference of two thumbnails whose means are made equal, in grey
+// levels, so that a change of brightness does not hide which frame it is.
+func (m *matcher) difference(sparse, dense int) float64 {
+	a, b := m.sparse.Thumb(sparse), m.dense.Thumb(dense)
+	shift := int(m.sparseMeans[sparse] - m.denseMeans[dense])
+	sum := 0
+	for i := range a {
+		d := int(a[i]) - int(b[i]) - shift
+		sum += max(d, -d)
+	}
+	return float64(sum) / media.ThumbSize
+}
+
+// maxSamples is the number of frames that the search for a shift compares.
+const maxSamples = 300
+
+// samples returns sparse frames from all parts of the video. Of each part, it is the frame that
+// differs most from the one before.
+func (m *matcher) samples() []int {
+	n := m.sparse.Count()
+	for n > 1 && m.base(n-1, 0) == none { // the dense video has ended
+		n--
+	}
+	parts := min(n, maxSamples)
+	motion := &matcher{sparse: m.sparse, dense: m.sparse, sparseMeans: m.sparseMeans,
+		denseMeans: m.sparseMeans}
+	var found []int
+	for part := range parts {
+		best, most := part*n/parts, -1.0
+		for i := best; i < (part+1)*n/parts; i++ {
+			if i == 0 {
+				continue
+			}
+			if d := motion.difference(i, i-1); d > most {
+				best, most = i, d
+			}
+		}
+		found = append(found, best)
+	}
+	return found
+}
+
+// cost returns the mean difference of sampled frames for a shift. It is infinite if less than half
+// of the samples have a frame in the other video.
+func (m *matcher) cost(samples []int, shift int) float64 {
+	sum, n := 0.0, 0
+	for _, frame := range samples {
+		if found := m.base(frame, shift); found != none {
+			sum += m.difference(frame, found)
+			n++
+		}
+	}
+	if 2*n < len(samples) {
+		return math.Inf(1)
+	}
+	return sum / float64(n)
+}
+
+const (
+	// A shift is found if the frames differ less by this factor and by this many grey levels than
+	// without a shift. One frame of a slow pan differs by about one level from the next.
+	shiftFactor = 0.8
+	shiftLevels = 0.1
+	// Pictures do not look alike if their frames differ by this many grey levels, and by this
+	// factor of what frames of different times differ. Codecs at their lowest quality stay below 3.
+	alikeLevels = 4
+	alikeFactor = 0.5
+	// Frames of different times differ by this many grey levels at least, if something moves.
+	movingLevels = 2
+)
+
+// shift finds the shift of the videos, in dense frames, within a window in seconds. alike tells
+// whether the frames look alike then, and certain whether that was found in moving pictures.
+func (m *matcher) shift(window float64) (shift int, alike, certain bool) {
+	samples := m.samples()
+	reach := m.dense.Count()
+	if m.unit > 0 {
+		reach = min(reach, int(math.Ceil(window/m.unit)))
+	}
+	unshifted := m.cost(samples, 0)
+	best, lowest := 0, unshifted
+	for distance := 1; distance <= reach; distance++ {
+		for _, candidate := range []int{distance, -distance} {
+			if cost := m.cost(samples, candidate); cost < lowest {
+				best, lowest = candidate, cost
+			}
+		}
+	}
+	if lowest > unshifted*shiftFactor-shiftLevels {
+		best, lowest = 0, unshifted
+	}
+	apart := m.apart(samples)
+	alike = lowest <= alikeLevels || lowest <= alikeFactor*apart
+	return best, alike, lowest < alikeFactor*apart && apart > movingLevels
+}
+
+// apart returns how much frames of different times differ, in grey levels.
+func (m *matcher) apart(samples []int) float64 {
+	sum := 0.0
+	for i, frame := range samples {
+		other := samples[(i+len(samples)/2)%len(samples)]
+		sum += m.difference(frame, other*(m.dense.Count()-1)/max(1, m.sparse.Count()-1))
+	}
+	return sum / float64(len(samples))
+}
+
+const (
+	// maxSteps is how many frames may be lost or repeated, in dense frames.
+	maxSteps = 8
+	// stepCost is what the frames after a lost or repeated one must gain together, in grey levels,
+	// so that noise and pictures that do not move are not taken for one.
+	stepCost = 12
+	// absent is what a frame costs that is outside of the dense video.
+	absent = 60
+)
+
+// straight returns the dense frame of each sparse one, by the clocks alone.
+func (m *matcher) straight(shift int) []int {
+	found := make([]int, m.sparse.Count())
+	for frame := range found {
+		found[frame] = m.base(frame, shift)
+	}
+	return found
+}
+
+// path returns the dense frame of each sparse one, by the pictures. It follows frames that are lost or repeated in
+// either video: it is the path with the lowest sum of differences, where each step away from the
+// videos' clocks costs stepCost (the Viterbi algorithm).
+func (m *matcher) path(shift int) []int {
+	reach := maxSteps + 2*m.multiple
+	states := 2*reach + 1
+	found := m.straight(shift)
+	n := len(found)
+	costs, next := make([]float64, states), make([]float64, states)
+	for state := range costs {
+		if state != reach {
+			costs[state] = stepCost
+		}
+	}
+	origins := make([]int16, n*states) // the state before
+	for frame := range n {
+		cheapest := 0
+		for state, cost := range costs {
+			if cost < costs[cheapest] {
+				cheapest = state
+			}
+		}
+		base := found[frame]
+		for state := range states {
+			origin, cost := state, costs[state]
+			if step := costs[cheapest] + stepCost; step < cost {
+				origin, cost = cheapest, step
+			}
+			if base != none {
+				dense := base + state - reach
+				if dense < 0 || dense >= m.dense.Count() {
+					cost += absent
+				} else {
+					cost += m.difference(frame, dense)
+				}
+			}
+			next[state] = cost
+			origins[frame*states+state] = int16(origin)
+		}
+		costs, next = next, costs
+	}
+	state := 0
+	for other, cost := range costs {
+		if cost < costs[state] {
+			state = other
+		}
+	}
+	for frame := n - 1; frame >= 0; frame-- {
+		if found[frame] != none {
+			found[frame] += state - reach
+			if found[frame] < 0 || found[frame] >= m.dense.Count() {
+				found[frame] = none
+			}
+		}
+		state = int(origins[frame*states+state])
+	}
+	return found
+}
