@@ -5,7 +5,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"math"
+	"os"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -119,23 +122,35 @@ func Probe(ctx context.Context, path string) (*Video, error) {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		return nil, &FileError{path, refused(said)}
+		return nil, &FileError{path, refused(path, said)}
 	}
 	return read(path, out.Bytes())
 }
 
 // refused says why ffprobe could not open a file.
-func refused(said *messages) string {
+func refused(path string, said *messages) string {
 	text := said.text.String()
 	switch {
 	case strings.Contains(text, "not in allowed list"), strings.Contains(text, "whitelist"):
 		return "is not a video file, but names other files or is of a kind that may: only " +
 			"containers that hold their video are read"
-	case strings.Contains(text, "moov atom not found"):
+	case strings.Contains(text, "moov atom not found") && isMP4(path):
 		return "is incomplete: its index (the moov atom) is missing, as in a file that is still " +
 			"being written or was cut off"
 	}
 	return "is not a video that FFmpeg can read: " + said.first()
+}
+
+// isMP4 reports whether a file begins like MP4, whatever its name is.
+func isMP4(path string) bool {
+	file, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer file.Close()
+	head := make([]byte, 8)
+	_, err = io.ReadFull(file, head)
+	return err == nil && slices.Contains([]string{"ftyp", "mdat", "free", "wide"}, string(head[4:]))
 }
 
 // read reads ffprobe's output.

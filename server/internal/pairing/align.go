@@ -32,14 +32,14 @@ func (v *verdict) matchFrames(ref, dist *media.Frames, window float64) ([]Pair, 
 		v.note("starts at %s, the reference at %s: both are counted from their first frames",
 			seconds(distClock.start), seconds(refClock.start))
 	}
-	shift, alike, _ := m.shift(window)
-	if !alike {
+	found := m.shift(window)
+	if !found.alike {
 		if err := v.refuse(Content, "the pictures do not look alike at any offset of up to %s; "+
 			"--window looks for a larger one", seconds(window)); err != nil {
 			return nil, err
 		}
 	}
-	pairs := m.pairs(shift, alike)
+	pairs := m.pairs(found)
 	if len(pairs) == 0 {
 		return nil, &Refusal{Length, "no frame of one video has the time of a frame of the other"}
 	}
@@ -83,7 +83,7 @@ func (v *verdict) matcher(ref, dist *media.Frames, refClock, distClock clock, wi
 	}
 	if ref.Count() == dist.Count() { // a film at another speed, if the pictures say so, too
 		m := newMatcher(ref, dist, refClock, distClock, false, 1)
-		if _, _, certain := m.shift(window); certain {
+		if m.shift(window).certain {
 			v.note("has %s and the reference %s, with the same frames: they are compared one by one",
 				distClock, refClock)
 			return m, nil
@@ -96,14 +96,14 @@ func (v *verdict) matcher(ref, dist *media.Frames, refClock, distClock clock, wi
 }
 
 // pairs returns the frames that are compared. Both numbers rise from pair to pair.
-func (m *matcher) pairs(shift int, alike bool) []Pair {
-	path := m.path
-	if !alike {
-		path = m.straight
+func (m *matcher) pairs(f found) []Pair {
+	path := m.straight(0)
+	if f.alike {
+		path = m.path(f.shift, f.lag)
 	}
 	var pairs []Pair
 	last := none
-	for sparse, dense := range path(shift) {
+	for sparse, dense := range path {
 		if dense > last {
 			pairs = append(pairs, m.pair(sparse, dense))
 			last = dense
@@ -190,12 +190,12 @@ func (v *verdict) checkEnds(m *matcher, pairs []Pair, ref, dist clock) error {
 	}
 	offset := max(head.Ref/refStep, head.Dist/distStep)
 	if n := head.Ref; n >= refStep {
-		v.note("the first %s of the reference (%s) are not in the distorted video and not scored",
-			count(n, "frame"), seconds(ref.times[n]))
+		v.note("not scored: the %s of the reference (%s), which the distorted video lacks",
+			at("first", n), seconds(ref.times[n]))
 	}
 	if n := head.Dist; n >= distStep {
-		v.note("the first %s of the distorted video (%s) are not in the reference and not scored",
-			count(n, "frame"), seconds(dist.times[n]))
+		v.note("not scored: the %s of the distorted video (%s), which the reference lacks",
+			at("first", n), seconds(dist.times[n]))
 	}
 	for _, end := range []struct {
 		frames, step int
@@ -216,7 +216,7 @@ func (v *verdict) checkEnds(m *matcher, pairs []Pair, ref, dist clock) error {
 			}
 			continue
 		}
-		v.note("the last %s of %s (%s) are not scored, as %s has ended", count(end.frames, "frame"),
+		v.note("not scored: the %s of %s (%s), after the end of %s", at("last", end.frames),
 			end.goesOn, seconds(left), end.ends)
 	}
 	return nil
@@ -236,6 +236,14 @@ func count(n int, noun string) string {
 		return "1 " + noun
 	}
 	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// at returns "first frame" or "first 2 frames".
+func at(end string, n int) string {
+	if n == 1 {
+		return end + " frame"
+	}
+	return end + " " + count(n, "frame")
 }
 
 func ordinal(n int) string {

@@ -62,6 +62,19 @@ func without[T any](list []T, from, to int) []T {
 	return append(slices.Clone(list[:from]), list[to:]...)
 }
 
+// lagging returns pictures of a codec at a low quality, whose motion lags.
+func lagging(pictures [][]byte) [][]byte {
+	lagged := [][]byte{pictures[0]}
+	for n, picture := range pictures[1:] {
+		mixed := make([]byte, len(picture))
+		for i := range mixed {
+			mixed[i] = byte((3*int(picture[i]) + 2*int(lagged[n][i])) / 5)
+		}
+		lagged = append(lagged, mixed)
+	}
+	return lagged
+}
+
 var still = slices.Repeat(film(9, 1), 100)
 
 var moving = film(1, 200)
@@ -104,13 +117,17 @@ func TestMatchFrames(t *testing.T) {
 			last: Pair{199, 199}, count: 200, note: "starts at 0.5 s, the reference at 0 s"},
 		{name: "beginning cut", ref: video(25, moving), dist: video(25, moving[10:]),
 			first: Pair{10, 0}, last: Pair{199, 189}, count: 190,
-			note: "the first 10 frames of the reference (0.4 s) are not in the distorted video"},
+			note: "the first 10 frames of the reference (0.4 s), which the distorted video lacks"},
 		{name: "beginning added", ref: video(25, moving[10:]), dist: video(25, moving),
 			first: Pair{0, 10}, last: Pair{189, 199}, count: 190,
-			note: "the first 10 frames of the distorted video (0.4 s) are not in the reference"},
+			note: "the first 10 frames of the distorted video (0.4 s), which the reference lacks"},
 		{name: "delayed", ref: video(25, moving[5:]), dist: video(25, moving[:195]),
 			first: Pair{0, 5}, last: Pair{189, 194}, count: 190,
-			note: "the last 5 frames of the reference (0.2 s) are not scored"},
+			note: "not scored: the last 5 frames of the reference (0.2 s)"},
+		{name: "motion lags", ref: video(25, moving), dist: video(25, lagging(moving)),
+			last: Pair{199, 199}, count: 200},
+		{name: "beginning cut, motion lags", ref: video(25, moving),
+			dist: video(25, lagging(moving[10:])), first: Pair{10, 0}, last: Pair{199, 189}, count: 190},
 		{name: "beginning cut beyond the window", ref: video(25, moving), dist: video(25, moving[60:]),
 			refused: Content},
 		{name: "end cut", ref: video(25, moving), dist: video(25, moving[:150]), refused: Length},

@@ -154,6 +154,9 @@ const (
 	// without a shift. One frame of a slow pan differs by about one level from the next.
 	shiftFactor = 0.8
 	shiftLevels = 0.1
+	// Motion lags by this many frames at most, and the lowest cost is then lower by this factor.
+	lagFrames = 2
+	lagCost   = 2
 	// Pictures do not look alike if their frames differ by this many grey levels, and by this
 	// factor of what frames of different times differ. Codecs at their lowest quality stay below 3.
 	alikeLevels = 4
@@ -162,9 +165,19 @@ const (
 	movingLevels = 2
 )
 
-// shift finds the shift of the videos, in dense frames, within a window in seconds. alike tells
-// whether the frames look alike then, and certain whether that was found in moving pictures.
-func (m *matcher) shift(window float64) (shift int, alike, certain bool) {
+// found is the shift of two videos.
+type found struct {
+	// shift is in dense frames.
+	shift int
+	// lag is what a frame may gain by lagging motion, in grey levels.
+	lag float64
+	// alike tells whether the frames look alike, and certain whether that was found in moving
+	// pictures.
+	alike, certain bool
+}
+
+// shift finds the shift of the videos within a window in seconds.
+func (m *matcher) shift(window float64) found {
 	samples := m.samples()
 	reach := m.dense.Count()
 	if m.unit > 0 {
@@ -172,19 +185,47 @@ func (m *matcher) shift(window float64) (shift int, alike, certain bool) {
 	}
 	unshifted := m.cost(samples, 0)
 	best, lowest := 0, unshifted
+	costs := map[int]float64{0: unshifted}
 	for distance := 1; distance <= reach; distance++ {
 		for _, candidate := range []int{distance, -distance} {
-			if cost := m.cost(samples, candidate); cost < lowest {
-				best, lowest = candidate, cost
+			costs[candidate] = m.cost(samples, candidate)
+			if costs[candidate] < lowest {
+				best, lowest = candidate, costs[candidate]
 			}
 		}
 	}
 	if lowest > unshifted*shiftFactor-shiftLevels {
 		best, lowest = 0, unshifted
+	} else {
+		best = m.byFirstFrames(costs, best)
 	}
 	apart := m.apart(samples)
-	alike = lowest <= alikeLevels || lowest <= alikeFactor*apart
-	return best, alike, lowest < alikeFactor*apart && apart > movingLevels
+	return found{shift: best, lag: lagFactor * costs[best],
+		alike:   lowest <= alikeLevels || lowest <= alikeFactor*apart,
+		certain: lowest < alikeFactor*apart && apart > movingLevels}
+}
+
+// byFirstFrames returns the shift of those near the best with which the first frames are most alike.
+// At a low quality, encoders let motion lag, and only a frame that is coded without others, as the
+// first one, shows the right moment.
+func (m *matcher) byFirstFrames(costs map[int]float64, best int) int {
+	limit := costs[best]*lagCost + shiftLevels
+	near := lagFrames * m.step()
+	chosen, least := best, math.Inf(1)
+	for shift := best - near; shift <= best+near; shift++ {
+		if cost, ok := costs[shift]; !ok || cost > limit {
+			continue
+		}
+		for frame := range m.sparse.Count() {
+			if dense := m.base(frame, shift); dense != none {
+				if d := m.difference(frame, dense); d < least {
+					chosen, least = shift, d
+				}
+				break
+			}
+		}
+	}
+	return chosen
 }
 
 // apart returns how much frames of different times differ, in grey levels.
@@ -205,6 +246,9 @@ const (
 	stepCost = 12
 	// absent is what a frame costs that is outside of the dense video.
 	absent = 60
+	// This factor of the mean difference is what a frame away from the videos' clocks costs, so that
+	// motion that lags is not taken for a lost frame.
+	lagFactor = 0.2
 )
 
 // straight returns the dense frame of each sparse one, by the clocks alone.
@@ -219,11 +263,11 @@ func (m *matcher) straight(shift int) []int {
 // path returns the dense frame of each sparse one, by the pictures. It follows frames that are lost or repeated in
 // either video: it is the path with the lowest sum of differences, where each step away from the
 // videos' clocks costs stepCost (the Viterbi algorithm).
-func (m *matcher) path(shift int) []int {
+func (m *matcher) path(shift int, lag float64) []int {
 	reach := maxSteps + 2*m.multiple
 	states := 2*reach + 1
-	found := m.straight(shift)
-	n := len(found)
+	chosen := m.straight(shift)
+	n := len(chosen)
 	costs, next := make([]float64, states), make([]float64, states)
 	for state := range costs {
 		if state != reach {
@@ -238,13 +282,16 @@ func (m *matcher) path(shift int) []int {
 				cheapest = state
 			}
 		}
-		base := found[frame]
+		base := chosen[frame]
 		for state := range states {
 			origin, cost := state, costs[state]
 			if step := costs[cheapest] + stepCost; step < cost {
 				origin, cost = cheapest, step
 			}
 			if base != none {
+				if state != reach {
+					cost += lag
+				}
 				dense := base + state - reach
 				if dense < 0 || dense >= m.dense.Count() {
 					cost += absent
@@ -264,13 +311,13 @@ func (m *matcher) path(shift int) []int {
 		}
 	}
 	for frame := n - 1; frame >= 0; frame-- {
-		if found[frame] != none {
-			found[frame] += state - reach
-			if found[frame] < 0 || found[frame] >= m.dense.Count() {
-				found[frame] = none
+		if chosen[frame] != none {
+			chosen[frame] += state - reach
+			if chosen[frame] < 0 || chosen[frame] >= m.dense.Count() {
+				chosen[frame] = none
 			}
 		}
 		state = int(origins[frame*states+state])
 	}
-	return found
+	return chosen
 }
