@@ -260,9 +260,9 @@ func (m *matcher) straight(shift int) []int {
 	return found
 }
 
-// path returns the dense frame of each sparse one, by the pictures. It follows frames that are lost or repeated in
-// either video: it is the path with the lowest sum of differences, where each step away from the
-// videos' clocks costs stepCost (the Viterbi algorithm).
+// path returns the dense frame of each sparse one, by the pictures. It follows frames that are lost
+// or repeated in either video: it is the path with the lowest sum of differences, where each step
+// away from the videos' clocks costs stepCost (the Viterbi algorithm).
 func (m *matcher) path(shift int, lag float64) []int {
 	reach := maxSteps + 2*m.multiple
 	states := 2*reach + 1
