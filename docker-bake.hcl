@@ -22,8 +22,9 @@ variable "LIBVMAF_LICENSE" {
   default = "BSD-2-Clause-Patent"
 }
 
-// The licences of vmaf:cuda12 and vmaf:cuda13. The build sessions set it for a --libvmaf tree, whose
-// kernels may contain NVIDIA's libdevice; see docs/licences.md.
+// The licences of vmaf:cuda12 and vmaf:cuda13; vmaf:cli-cuda12 has them without FFmpeg's. The build
+// sessions set it for a --libvmaf tree, whose kernels may contain NVIDIA's libdevice; see
+// docs/licences.md.
 variable "CUDA_LICENSES" {
   default = "GPL-3.0-or-later AND ${LIBVMAF_LICENSE}"
 }
@@ -44,7 +45,8 @@ variable "VMAF_LOCK" {
   default = null
 }
 
-// The compiler of the CUDA kernels in vmaf:cuda12: nvcc, or clang; docs/licences.md compares them.
+// The compiler of the CUDA kernels in vmaf:cuda12 and vmaf:cli-cuda12: nvcc, or clang;
+// docs/licences.md compares them.
 variable "LIBVMAF_CUDA" {
   default = "nvcc"
 }
@@ -113,6 +115,7 @@ variable "VMAF_GID" {
 group "default" {
   targets = [
     "cpu", "cuda12", "cuda13", "rocm6", "rocm7", "oneapi2026", "vulkan", "all-backends", "dev", "go-server",
+    "cli", "cli-cuda12", "ffmpeg",
   ]
 }
 
@@ -308,6 +311,81 @@ target "dev" {
   cache-to   = cache_of(VMAF_CACHE_TO, "dev")
 }
 
+// libvmaf and its program alone. Everyone may pass these images on without a source.
+target "_cli" {
+  inherits   = ["_common"]
+  dockerfile = "docker/Dockerfile.production"
+  labels     = { "vmaf.entry" = "vmaf" }
+}
+
+target "cli" {
+  inherits = ["_cli"]
+  target   = "final-cli"
+  contexts = {
+    toolchain   = "target:toolchain"
+    libvmaf-cpu = "target:libvmaf-cpu"
+    runtime     = "target:runtime"
+  }
+  tags = ["vmaf:cli"]
+  labels = {
+    "org.opencontainers.image.title"       = "vmaf:cli"
+    "org.opencontainers.image.description" = "libvmaf and the program vmaf, no FFmpeg"
+    "org.opencontainers.image.licenses"    = LIBVMAF_LICENSE
+    "vmaf.backends"                        = "cpu"
+    "vmaf.provides"                        = "vmaf program runtime permissive"
+  }
+  cache-from = cache_of(VMAF_CACHE_FROM, "cli")
+  cache-to   = cache_of(VMAF_CACHE_TO, "cli")
+}
+
+target "cli-cuda12" {
+  inherits = ["_cli"]
+  target   = "final-cli-cuda12"
+  contexts = {
+    toolchain-cuda12 = "target:toolchain-cuda12"
+    cuda-devel       = LIBVMAF_CUDA == "clang" ? "target:cuda-from-clang" : "target:cuda-devel"
+    libvmaf-cuda12   = "target:libvmaf-cuda12"
+    runtime          = "target:runtime"
+  }
+  tags = ["vmaf:cli-cuda12"]
+  labels = {
+    "org.opencontainers.image.title"       = "vmaf:cli-cuda12"
+    "org.opencontainers.image.description" = "libvmaf with CUDA 12 and the program vmaf, no FFmpeg"
+    // as vmaf:cuda12, without FFmpeg's licence and with that of NVIDIA's headers
+    "org.opencontainers.image.licenses" = "${replace(CUDA_LICENSES, "GPL-3.0-or-later AND ", "")} AND MIT"
+    "vmaf.backends"                     = "cpu cuda"
+    "vmaf.parent"                       = "cli"
+    "vmaf.provides"                     = "cuda"
+  }
+  cache-from = cache_of(VMAF_CACHE_FROM, "cli-cuda12")
+  cache-to   = cache_of(VMAF_CACHE_TO, "cli-cuda12")
+}
+
+// FFmpeg with more libraries than in the images for GPUs.
+target "ffmpeg" {
+  inherits   = ["_production"]
+  dockerfile = "docker/Dockerfile.ffmpeg"
+  target     = "final-ffmpeg"
+  contexts = {
+    toolchain-vaapi = "target:toolchain-vaapi"
+    libvmaf-cpu     = "target:libvmaf-cpu"
+    ffmpeg-source   = "target:ffmpeg-source"
+    runtime         = "target:runtime"
+  }
+  tags = ["vmaf:ffmpeg${tag_suffix}"]
+  labels = {
+    "org.opencontainers.image.title"       = "vmaf:ffmpeg"
+    "org.opencontainers.image.description" = "FFmpeg with libvmaf, VA-API, more codecs and protocols"
+    "org.opencontainers.image.licenses"    = "GPL-3.0-or-later AND ${LIBVMAF_LICENSE}"
+    "vmaf.backends"                        = "cpu"
+    "vmaf.parent"                          = "cpu"
+    "vmaf.provides"                        = "vaapi codecs"
+    "vmaf.entry"                           = "ffmpeg"
+  }
+  cache-from = cache_of(VMAF_CACHE_FROM, "ffmpeg")
+  cache-to   = cache_of(VMAF_CACHE_TO, "ffmpeg")
+}
+
 // The server has its own Dockerfile, which uses stages of the main one.
 target "_server" {
   inherits   = ["_common"]
@@ -347,6 +425,16 @@ target "_stage" {
   }
   cache-from = cache_of(VMAF_CACHE_FROM, stage)
   cache-to   = cache_of(VMAF_CACHE_TO, stage)
+}
+
+// libvmaf with the same kernels as in vmaf:cuda12.
+target "libvmaf-cuda12" {
+  inherits = ["_production"]
+  target   = "libvmaf-cuda12"
+  contexts = LIBVMAF_CUDA == "clang" ? { cuda-devel = "target:cuda-from-clang" } : {}
+
+  cache-from = cache_of(VMAF_CACHE_FROM, "libvmaf-cuda12")
+  cache-to   = cache_of(VMAF_CACHE_TO, "libvmaf-cuda12")
 }
 
 // The parts of the two images whose CUDA is a choice.

@@ -40,6 +40,10 @@ target "cuda-devel" {
   contexts = { cuda-devel = "target:cuda-from-vendor" }
 }
 
+target "libvmaf-cuda12" {
+  contexts = { cuda-devel = "target:cuda-from-vendor" }
+}
+
 target "toolchain-hip" {
   contexts = { rocm-devel = "target:rocm-from-vendor" }
 }

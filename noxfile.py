@@ -23,6 +23,9 @@ IMAGES = {
     "all-backends": "with nvcc and one FFmpeg for all GPUs (--libvmaf, --ffmpeg)",
     "dev": "the workbench with every SDK (--libvmaf, --ffmpeg; VMAF_UID, VMAF_GID)",
     "go-server": "which scores video over HTTP and gRPC (--libvmaf)",
+    "cli": "libvmaf and the program vmaf, without FFmpeg (--libvmaf)",
+    "cli-cuda12": "libvmaf with CUDA 12 and the program vmaf (--libvmaf)",
+    "ffmpeg": "FFmpeg with VA-API, more codecs and protocols (--libvmaf, --ffmpeg)",
 }
 """The contents of each image; a unit test compares the names with docker-bake.hcl."""
 PYPROJECT = nox.project.load_toml("pyproject.toml")

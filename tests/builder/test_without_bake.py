@@ -20,6 +20,8 @@ COMMANDS = {
     "Dockerfile.go-server": "go-server",
     "dev/Containerfile": "dev",
     "docker/Dockerfile.cuda13": "cuda13",
+    "docker/Dockerfile.ffmpeg": "ffmpeg",
+    "docker/Dockerfile.production": "cli",
     "docker/Dockerfile.tests": "upstream-tests",
     "docker/Dockerfile.update": "lock-candidates",
 }

@@ -1,10 +1,12 @@
 """What the image declares about itself, and how it runs."""
 
 import re
+from pathlib import Path
 
 import pytest
 
 from scripts.contents import elf
+from scripts.core import clips
 from scripts.images.catalogue import NOT_REDISTRIBUTABLE
 from tests.support.subject import LOCKED_DOWN, PREFIX, Subject, has_project_patch
 
@@ -143,12 +145,20 @@ def test_environment_contains_no_build_setting(image: Subject) -> None:
     assert not settings, f"the environment contains {settings}"
 
 
-@pytest.mark.needs("vmaf", "ffmpeg", "program")
+@pytest.mark.needs("vmaf", "program")
 @pytest.mark.parametrize("user", ["vmaf", "65534:65534"])
-def test_vmaf_and_ffmpeg_run_locked_down(image: Subject, user: str) -> None:
-    """Both programs score as any user on a read-only root, without network or capabilities."""
+def test_vmaf_scores_locked_down(image: Subject, directory: Path, user: str) -> None:
+    """`vmaf` scores as any user on a read-only root, without network or capabilities."""
+    clips.generate(directory / "same.y4m")
     options = (*LOCKED_DOWN, f"--user={user}")
-    image.run("--version", program="vmaf", options=options)
+    assert image.score(directory, "same.y4m", "same.y4m", options=options)
+
+
+@pytest.mark.needs("ffmpeg", "program")
+@pytest.mark.parametrize("user", ["vmaf", "65534:65534"])
+def test_ffmpeg_scores_locked_down(image: Subject, user: str) -> None:
+    """`ffmpeg` scores as any user on a read-only root, without network or capabilities."""
+    options = (*LOCKED_DOWN, f"--user={user}")
     image.run(*SCORE_OF_A_PATTERN, program="ffmpeg", options=options)
 
 

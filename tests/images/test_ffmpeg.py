@@ -19,8 +19,9 @@ class Codec:
     decoder: str
     """Named, because FFmpeg may have several decoders of a format."""
     file: str
-    speed: str = ""
-    """Options that make the encoder fast; otherwise it would dominate the time of the tests."""
+    options: str = ""
+    """Options that the encoder needs, or that make it fast; slow encoders would dominate the time
+    of the tests."""
     libraries: str = ""
     """configure's names of their libraries, if these are not the encoder's name."""
 
@@ -46,6 +47,30 @@ CODECS = (
     Codec("libmp3lame", "mp3", "lame.mp3"),
 )
 
+ADDED_CODECS = (
+    # Old files and web pages.
+    Codec("libtheora", "theora", "theora.ogv"),
+    Codec("libxvid", "mpeg4", "xvid.avi"),
+    # A second encoder of HEVC, to compare with x265.
+    Codec("libkvazaar", "hevc", "kvazaar.mkv", "-kvazaar-params preset=ultrafast"),
+    # Hap is for playback by a GPU; its frames are compressed by Snappy.
+    Codec("hap", "hap", "hap.mov", libraries="libsnappy"),
+    # Broadcasts, speech and telephones. AMR has two sample rates, one each.
+    Codec("libtwolame", "mp2", "twolame.mp2"),
+    Codec("libspeex", "libspeex", "speech.spx"),
+    Codec(
+        *("libopencore_amrnb", "libopencore_amrnb", "narrow.amr"),
+        *("-ar 8000 -b:a 12.2k", "libopencore-amrnb"),
+    ),
+    Codec(
+        *("libvo_amrwbenc", "libopencore_amrwb", "wide.amr"),
+        *("-ar 16000 -b:a 23.85k", "libvo-amrwbenc libopencore-amrwb"),
+    ),
+)
+"""The codecs that only images with the capability `codecs` have."""
+SOUND = (".mka", ".mp2", ".mp3", ".spx", ".amr")
+"""The endings of the names of files without video."""
+
 FILTERS = {
     # zimg: HDR and range conversion before scoring.
     "zscale": (*VIDEO, "-vf", "zscale=640:384,format=yuv420p"),
@@ -59,14 +84,32 @@ FILTERS = {
     "iccgen": (*VIDEO, "-vf", "format=rgb24,iccgen"),
 }
 """A command for each filter that needs a library of its own."""
+ADDED_FILTERS = {
+    # Rubber Band: pitch and tempo.
+    "rubberband": (*AUDIO, "-af", "rubberband=pitch=1.5"),
+    # ZeroMQ: filters that another program changes while they run.
+    "zmq": (*VIDEO, "-vf", "zmq"),
+}
+"""The same for filters that only images with the capability `codecs` have."""
 FEATURES = {
     "zscale": "libzimg",
     "subtitles": "libass",
     "aresample": "libsoxr",
     "vidstabdetect": "libvidstab",
     "iccgen": "lcms2",
+    "rubberband": "librubberband",
+    "zmq": "libzmq",
 }
 """configure's names of their libraries."""
+
+PROTOCOLS = {"bluray": "libbluray", "rist": "librist", "sftp": "libssh", "zmq": "libzmq"}
+"""The protocols that only images with the capability `codecs` have, with their features."""
+
+FILES = re.compile(
+    r"/(ffmpeg|ffprobe|ffplay)$"
+    r"|/lib(av(codec|device|filter|format|util)|sw(resample|scale)|postproc)\.so"
+)
+"""The programs and libraries of FFmpeg."""
 
 LISTED = ("libvmaf", "xpsnr", "drawtext", "ass", "scale", "psnr", "ssim")
 """Filters that must exist; drawtext and ass would need a font file to run."""
@@ -79,14 +122,11 @@ def require(image: Subject, features: str) -> None:
             pytest.skip(f"FFMPEG_WITHOUT: built without {feature}")
 
 
-@pytest.mark.needs("ffmpeg")
-@pytest.mark.parametrize("codec", CODECS, ids=lambda codec: codec.encoder)
-def test_codec_encodes_and_decodes(image: Subject, codec: Codec, directory: Path) -> None:
-    """Each encoder writes video or sound, and its decoder reads it."""
+def assert_encodes_and_decodes(image: Subject, codec: Codec, directory: Path) -> None:
+    """Check that an encoder writes video or sound, and that its decoder reads it."""
     require(image, codec.libraries or codec.encoder)
-    audio = codec.file.endswith((".mka", ".mp3"))
-    source, kind = (AUDIO, "a") if audio else (VIDEO, "v")
-    encoder = (f"-c:{kind}", codec.encoder, *codec.speed.split())
+    source, kind = (AUDIO, "a") if codec.file.endswith(SOUND) else (VIDEO, "v")
+    encoder = (f"-c:{kind}", codec.encoder, *codec.options.split())
     image.ffmpeg(*source, *encoder, codec.file, directory=directory)
     decoder = (f"-c:{kind}", codec.decoder)
     image.ffmpeg(*decoder, "-i", codec.file, "-f", "framemd5", "frames.md5", directory=directory)
@@ -96,12 +136,54 @@ def test_codec_encodes_and_decodes(image: Subject, codec: Codec, directory: Path
 
 
 @pytest.mark.needs("ffmpeg")
+@pytest.mark.parametrize("codec", CODECS, ids=lambda codec: codec.encoder)
+def test_codec_encodes_and_decodes(image: Subject, codec: Codec, directory: Path) -> None:
+    """Each encoder writes video or sound, and its decoder reads it."""
+    assert_encodes_and_decodes(image, codec, directory)
+
+
+@pytest.mark.needs("ffmpeg", "codecs")
+@pytest.mark.parametrize("codec", ADDED_CODECS, ids=lambda codec: codec.encoder)
+def test_added_codec_encodes_and_decodes(image: Subject, codec: Codec, directory: Path) -> None:
+    """Each encoder that only this image has writes video or sound, and its decoder reads it."""
+    assert_encodes_and_decodes(image, codec, directory)
+
+
+@pytest.mark.needs("ffmpeg")
 @pytest.mark.parametrize("name", FILTERS)
 def test_filter_runs_with_its_library(image: Subject, name: str, directory: Path) -> None:
     """Each filter that needs a library processes video or sound."""
     require(image, FEATURES[name])
     (directory / "words.srt").write_text("1\n00:00:00,000 --> 00:00:01,000\nwords\n")
     image.ffmpeg(*FILTERS[name], "-f", "null", "-", directory=directory)
+
+
+@pytest.mark.needs("ffmpeg", "codecs")
+@pytest.mark.parametrize("name", ADDED_FILTERS)
+def test_added_filter_runs_with_its_library(image: Subject, name: str) -> None:
+    """Each filter whose library only this image has processes video or sound."""
+    require(image, FEATURES[name])
+    image.ffmpeg(*ADDED_FILTERS[name], "-f", "null", "-")
+
+
+@pytest.mark.needs("ffmpeg", "codecs")
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_added_protocol_is_listed(image: Subject, name: str) -> None:
+    """FFmpeg lists each protocol whose library only this image has."""
+    require(image, PROTOCOLS[name])
+    listed = image.ffmpeg("-protocols").stdout.split()
+    assert name in listed, f"the protocols are {' '.join(listed)}"
+
+
+def test_only_images_with_ffmpeg_have_its_files(image: Subject) -> None:
+    """No layer of an image without FFmpeg contains a program or a library of it."""
+    present = [
+        f"{layer} carries {entry.path}"
+        for layer in image.layers
+        for entry in layer.entries
+        if not entry.is_dir and FILES.search(entry.path)
+    ]
+    assert "ffmpeg" in image.image.provides or not present, "\n".join(present)
 
 
 @pytest.mark.needs("ffmpeg")

@@ -1,4 +1,4 @@
-"""HIP, and VA-API and OpenCL for AMD GPUs."""
+"""HIP and OpenCL."""
 
 import re
 import stat
@@ -6,27 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from scripts.contents import elf, gpu_code
+from scripts.contents import gpu_code
 from tests.support import smoke
-from tests.support.subject import Subject
+from tests.support.subject import LIBRARIES, Subject
 
-LIBRARIES = "/usr/lib/x86_64-linux-gnu/"
 NO_GPU = 3
 
-FEATURES = {
-    "-hwaccels": {"vaapi", "opencl"},
-    "-encoders": {"h264_vaapi", "hevc_vaapi", "av1_vaapi"},
-    "-filters": {"scale_vaapi", "deinterlace_vaapi", "avgblur_opencl", "overlay_opencl"},
+OPENCL = {
+    "-hwaccels": {"opencl"},
+    "-filters": {"avgblur_opencl", "overlay_opencl"},
 }
-
-
-def assert_loads(image: Subject, library: str) -> None:
-    """Check that the loader can load a library that programs open at run time.
-
-    ldd does not cover such libraries.
-    """
-    result = image.run(f"LD_PRELOAD={library}", "true", program="env")
-    assert not result.stderr, f"{library} does not load: {result.stderr}"
 
 
 def release(image: Subject) -> str:
@@ -34,20 +23,12 @@ def release(image: Subject) -> str:
     return "7" if image.image.name == "rocm7" else "6"
 
 
-@pytest.mark.needs("vaapi", "opencl", "ffmpeg")
-@pytest.mark.parametrize("question", FEATURES)
-def test_ffmpeg_lists_vaapi_and_opencl(image: Subject, question: str) -> None:
-    """FFmpeg lists VA-API and OpenCL features."""
-    missing = sorted(FEATURES[question] - set(image.ffmpeg(question).stdout.split()))
+@pytest.mark.needs("opencl", "ffmpeg")
+@pytest.mark.parametrize("question", OPENCL)
+def test_ffmpeg_lists_opencl(image: Subject, question: str) -> None:
+    """FFmpeg lists OpenCL features."""
+    missing = sorted(OPENCL[question] - set(image.ffmpeg(question).stdout.split()))
     assert not missing, f"missing: {missing}"
-
-
-@pytest.mark.needs("vaapi", "ffmpeg")
-def test_ffmpeg_reports_a_missing_vaapi_device(image: Subject) -> None:
-    """Without a GPU, ffmpeg refuses a VA-API device with an error message."""
-    pattern = ("-f", "lavfi", "-i", "testsrc2=d=0.1", "-f", "null", "-")
-    device = ("-init_hw_device", "vaapi=gpu:/dev/dri/renderD128")
-    image.ffmpeg(*device, *pattern, succeeds=False).assert_refused("No VA display found")
 
 
 @pytest.mark.needs("hip")
@@ -75,7 +56,7 @@ def test_hip_release_is_the_requested_one(image: Subject) -> None:
 )
 def test_hip_libraries_load(image: Subject, library: str) -> None:
     """HIP, HSA and comgr load with everything that they need."""
-    assert_loads(image, library.format(release(image)))
+    image.assert_loads(library.format(release(image)))
 
 
 @pytest.mark.needs("hip")
@@ -97,26 +78,7 @@ def test_opencl_driver_is_registered_and_loads(image: Subject) -> None:
     amd = any(driver.startswith("libamdocl64.so") for driver in drivers)
     assert amd, f"registered OpenCL drivers: {drivers}"
     for driver in drivers:
-        assert_loads(image, driver)
-
-
-@pytest.mark.needs("hip", "vaapi")
-def test_vaapi_driver_matches_libva(image: Subject) -> None:
-    """AMD's VA-API driver loads and has an entry point for the installed libva.
-
-    libva accepts the entry points of its own and of older versions.
-    """
-    driver = LIBRARIES + "dri/radeonsi_drv_video.so"
-    entry_points = re.compile(r"__vaDriverInit_1_(\d+)")
-    offered = [
-        int(match[1])
-        for name in elf.exports(image.read(driver))
-        if (match := entry_points.fullmatch(name))
-    ]
-    libva = image.saved.resolve(LIBRARIES + "libva.so.2")
-    accepted = int(libva.split(".")[-2]) // 100
-    assert any(version <= accepted for version in offered), f"{offered} for libva 1.{accepted}"
-    assert_loads(image, driver)
+        image.assert_loads(driver)
 
 
 @pytest.mark.gpu("amd")

@@ -142,14 +142,14 @@ MUTANTS = (
     ),
     Mutant(
         "ffmpeg-writes-to-the-root-filesystem",
-        test_contract.test_vmaf_and_ffmpeg_run_locked_down,
+        test_contract.test_ffmpeg_scores_locked_down,
         "cannot touch '/data/log': Read-only file system",
         wrap("ffmpeg", 'touch /data/log && ffmpeg.real "$@"'),
         params={"user": "vmaf"},
     ),
     Mutant(
         "vmaf-only-executable-by-its-owner",
-        test_contract.test_vmaf_and_ffmpeg_run_locked_down,
+        test_contract.test_vmaf_scores_locked_down,
         "exec /usr/local/bin/vmaf: permission denied",
         as_root("chown -R vmaf /usr/local/bin && chmod 700 /usr/local/bin/vmaf"),
         params={"user": "65534:65534"},

@@ -2,11 +2,12 @@
 
 from tests.images import test_ffmpeg
 from tests.mutants import patches
-from tests.mutants.mutant import Mutant, as_root
+from tests.mutants.mutant import Mutant, add_file, as_root
 
 LIBAVCODEC = "/usr/local/lib/libavcodec.so"
 LIBAVFILTER = "/usr/local/lib/libavfilter.so"
-CODECS = {codec.encoder: codec for codec in test_ffmpeg.CODECS}
+LIBAVFORMAT = "/usr/local/lib/libavformat.so"
+CODECS = {codec.encoder: codec for codec in (*test_ffmpeg.CODECS, *test_ffmpeg.ADDED_CODECS)}
 
 MUTANTS = (
     Mutant(
@@ -34,7 +35,46 @@ MUTANTS = (
         "no-srt-protocol",
         test_ffmpeg.test_srt_sends_and_receives,
         r"Error opening output srt://\S+: Invalid argument",
-        patches={"/usr/local/lib/libavformat.so": patches.rename("srt", "sr_")},
+        patches={LIBAVFORMAT: patches.rename("srt", "sr_")},
+    ),
+    Mutant(
+        "no-theora-encoder",
+        test_ffmpeg.test_added_codec_encodes_and_decodes,
+        "Unknown encoder 'libtheora'",
+        base="ffmpeg",
+        patches={LIBAVCODEC: patches.rename("libtheora", "libtheor_")},
+        params={"codec": CODECS["libtheora"]},
+    ),
+    Mutant(
+        "no-amr-wb-decoder",
+        test_ffmpeg.test_added_codec_encodes_and_decodes,
+        "Unknown decoder 'libopencore_amrwb'",
+        base="ffmpeg",
+        patches={LIBAVCODEC: patches.rename("libopencore_amrwb", "libopencore_amrw_")},
+        params={"codec": CODECS["libvo_amrwbenc"]},
+    ),
+    Mutant(
+        "no-rubberband-filter",
+        test_ffmpeg.test_added_filter_runs_with_its_library,
+        "No such filter: 'rubberband'",
+        base="ffmpeg",
+        patches={LIBAVFILTER: patches.rename("rubberband", "rubberban_")},
+        params={"name": "rubberband"},
+    ),
+    Mutant(
+        "no-sftp-protocol",
+        test_ffmpeg.test_added_protocol_is_listed,
+        r"the protocols are .*\bsft_\b",
+        base="ffmpeg",
+        patches={LIBAVFORMAT: patches.rename("sftp", "sft_")},
+        params={"name": "sftp"},
+    ),
+    Mutant(
+        "ffmpeg-library-in-an-image-without-ffmpeg",
+        test_ffmpeg.test_only_images_with_ffmpeg_have_its_files,
+        r"layer \d+ \(COPY .*\) carries /usr/local/lib/libavcodec\.so\.63",
+        add_file("/usr/local/lib/libavcodec.so.63"),
+        base="cli",
     ),
     Mutant(
         "every-site-trusted",

@@ -2,33 +2,20 @@
 
 from tests.images import test_rocm
 from tests.mutants import patches
-from tests.mutants.mutant import Mutant, as_root, based_on, crash, script
+from tests.mutants.mutant import Mutant, as_root, based_on, script
 from tests.support import smoke
 from tests.support.subject import VERSIONS
 
 MUTANTS = based_on(
     "rocm6",
     Mutant(
-        "no-vaapi-encoder",
-        test_rocm.test_ffmpeg_lists_vaapi_and_opencl,
-        r"missing: \['h264_vaapi'\]",
-        patches={"/usr/local/lib/libavcodec.so": patches.rename("h264_vaapi", "h264_vaap_")},
-        params={"question": "-encoders"},
-    ),
-    Mutant(
         "no-opencl-filter",
-        test_rocm.test_ffmpeg_lists_vaapi_and_opencl,
+        test_rocm.test_ffmpeg_lists_opencl,
         r"missing: \['avgblur_opencl'\]",
         patches={
             "/usr/local/lib/libavfilter.so": patches.rename("avgblur_opencl", "avgblur_openc_")
         },
         params={"question": "-filters"},
-    ),
-    Mutant(
-        "ffmpeg-crashes-without-vaapi",
-        test_rocm.test_ffmpeg_reports_a_missing_vaapi_device,
-        "killed by signal 11",
-        crash("ffmpeg"),
     ),
     Mutant(
         "hip-code-for-another-gpu",
@@ -79,12 +66,6 @@ MUTANTS = based_on(
         test_rocm.test_opencl_driver_is_registered_and_loads,
         r"libamdocl64\S* does not load",
         as_root("rm /usr/lib/*/libamdocl64.so*"),
-    ),
-    Mutant(
-        "vaapi-driver-newer-than-libva",
-        test_rocm.test_vaapi_driver_matches_libva,
-        r"\[\d+\] for libva 1\.1\b",
-        as_root("cd /usr/lib/x86_64-linux-gnu && mv libva.so.2.*.* libva.so.2.0100.0 && ldconfig"),
     ),
     Mutant(
         "hip-smoke-with-another-sum-than-the-cpu",

@@ -4,6 +4,9 @@ from tests.images import test_supply_chain
 from tests.mutants.mutant import Mutant, as_root
 from tests.support.subject import VERSIONS
 
+GPL_COMPONENT = '"ffmpeg": {"version": "1", "configure": "--enable-gpl"}'
+"""An entry of versions.json."""
+
 MUTANTS = (
     Mutant(
         "digest-that-is-not-hexadecimal",
@@ -87,5 +90,36 @@ MUTANTS = (
         "pluggy .* has no licence text in /opt/vmaf-venv/",
         as_root("rm -r /opt/vmaf-venv/lib/python*/site-packages/pluggy-*/licenses"),
         base="dev",
+    ),
+    Mutant(
+        "package-beyond-the-base",
+        test_supply_chain.test_parts_beyond_the_base_are_permissive,
+        "libx264-164 of /var/lib/dpkg/status: not stated",
+        as_root(
+            r"printf '\nPackage: libx264-164\nStatus: install ok installed\nVersion: 1\n"
+            r"Architecture: amd64\n' >>/var/lib/dpkg/status"
+        ),
+        base="cli",
+    ),
+    Mutant(
+        "component-under-the-gpl",
+        test_supply_chain.test_parts_beyond_the_base_are_permissive,
+        r"ffmpeg of /usr/local/\S+: GPL-2\.0-or-later",
+        as_root(f"sed -i '1s/{{/{{{GPL_COMPONENT},/' {VERSIONS}"),
+        base="cli",
+    ),
+    Mutant(
+        "label-with-the-gpl",
+        test_supply_chain.test_parts_beyond_the_base_are_permissive,
+        r"label: GPL-3\.0-or-later",
+        'LABEL org.opencontainers.image.licenses="GPL-3.0-or-later AND BSD-2-Clause-Patent"',
+        base="cli-cuda12",
+    ),
+    Mutant(
+        "text-of-the-gpl",
+        test_supply_chain.test_parts_beyond_the_base_are_permissive,
+        "/usr/local/share/doc/x/COPYING is a text of the GPL",
+        as_root("install -D /usr/share/common-licenses/GPL-3 /usr/local/share/doc/x/COPYING"),
+        base="cli",
     ),
 )

@@ -23,6 +23,8 @@ from scripts.images.catalogue import Image
 PREFIX = "/usr/local/"
 """The prefix of all installations that the project builds."""
 VERSIONS = PREFIX + "share/vmaf/versions.json"
+LIBRARIES = "/usr/lib/x86_64-linux-gnu/"
+"""The directory of the libraries of Debian's packages."""
 CUDA = PREFIX + "cuda/"
 """The directory of NVIDIA's tools; it is below PREFIX, but the project does not build them."""
 CUDA_13 = "nvidia-cuda-nvcc"
@@ -288,6 +290,14 @@ class Subject:
         result = ProgramResult(shown, done.returncode, done.stdout, done.stderr)
         assert result.code == 0 or not succeeds, str(result)
         return result
+
+    def assert_loads(self, library: str) -> None:
+        """Check that the loader can load a library that programs open at run time.
+
+        ldd does not cover such libraries.
+        """
+        result = self.run(f"LD_PRELOAD={library}", "true", program="env")
+        assert not result.stderr, f"{library} does not load: {result.stderr}"
 
     def ffmpeg(
         self,

@@ -42,13 +42,14 @@ def test_tags_name_what_the_image_has() -> None:
     ("built", "moving"),
     [
         (replace(CPU, name="cuda12"), ("cuda12", "cuda12-ffmpeg9.0")),
+        (replace(CPU, name="ffmpeg"), ("ffmpeg", "ffmpeg-ffmpeg9.0")),
         (labelled(CPU, vmaf_ffmpeg="7.1"), ("cpu-ffmpeg7.1",)),
         (
             labelled(CPU, vmaf_without="libjxl libsrt"),
             ("cpu-without-libjxl-libsrt", "cpu-without-libjxl-libsrt-ffmpeg9.0"),
         ),
     ],
-    ids=["another image", "another FFmpeg", "features left out"],
+    ids=["another image", "the image of FFmpeg", "another FFmpeg", "features left out"],
 )
 def test_latest_is_the_complete_image_for_any_machine(
     built: Built, moving: tuple[str, ...]
@@ -57,11 +58,12 @@ def test_latest_is_the_complete_image_for_any_machine(
     assert tags(built, NOW, default_ffmpeg="9.0").moving == moving
 
 
-def test_image_without_ffmpeg_has_no_ffmpeg_in_its_tags() -> None:
-    """The server has libvmaf only."""
-    server = Built("go-server", {}, {"libvmaf": CPU.versions["libvmaf"]})
-    named = tags(server, NOW, default_ffmpeg="9.0")
-    assert (named.moving, named.release) == (("go-server",), "go-server-vmaf3.2.0-gf85a85369")
+@pytest.mark.parametrize("name", ["go-server", "cli", "cli-cuda12"])
+def test_image_without_ffmpeg_has_no_ffmpeg_in_its_tags(name: str) -> None:
+    """Some images have libvmaf only."""
+    built = Built(name, {}, {"libvmaf": CPU.versions["libvmaf"]})
+    named = tags(built, NOW, default_ffmpeg="9.0")
+    assert (named.moving, named.release) == ((name,), f"{name}-vmaf3.2.0-gf85a85369")
 
 
 @pytest.mark.parametrize(

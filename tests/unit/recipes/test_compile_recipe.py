@@ -138,14 +138,25 @@ def test_split_config_can_be_switched_off(tmp_path: Path, value: str, *, splits:
     assert (ran.returncode, bool(ran.stdout)) == (0, splits)
 
 
-def features(directory: Path, without: str) -> process.CompletedProcess[str]:
+def features(directory: Path, without: str, variant: str = "cpu") -> process.CompletedProcess[str]:
     """Run the part of ffmpeg.sh that makes configure's options; print the options."""
     text = (COMPILE / "ffmpeg" / "ffmpeg.sh").read_text()
     part = text[text.index("options=") : text.index("# List all files that configure could read")]
     part = part.replace("/src/configure", str(directory / "configure"))
     (directory / "configure").write_text("")
-    script = f"variants=cpu\n{part}\necho $options"
+    script = f"variants={variant}\n{part}\necho $options"
     return process.run("sh", "-euc", script, env={"PATH": "/bin", "FFMPEG_WITHOUT": without})
+
+
+def enabled(directory: Path, variant: str) -> set[str]:
+    """Return the features that ffmpeg.sh enables for a variant."""
+    words = features(directory, "", variant).stdout.split()
+    return {word.removeprefix("--enable-") for word in words if word.startswith("--enable-")}
+
+
+def libraries(*codecs: test_ffmpeg.Codec) -> set[str]:
+    """Return configure's names of the libraries of codecs."""
+    return {name for codec in codecs for name in (codec.libraries or codec.encoder).split()}
 
 
 def test_features_can_be_left_out(tmp_path: Path) -> None:
@@ -179,11 +190,19 @@ def test_features_that_all_need_cannot_be_left_out(tmp_path: Path, feature: str)
 
 def test_features_that_tests_name_can_be_left_out(tmp_path: Path) -> None:
     """Each library that a test requires is a feature of ffmpeg.sh's list."""
-    named = {name for codec in test_ffmpeg.CODECS for name in codec.libraries.split()}
-    named |= {codec.encoder for codec in test_ffmpeg.CODECS if not codec.libraries}
-    named |= set(test_ffmpeg.FEATURES.values())
+    named = libraries(*test_ffmpeg.CODECS, *test_ffmpeg.ADDED_CODECS)
+    named |= {*test_ffmpeg.FEATURES.values(), *test_ffmpeg.PROTOCOLS.values()}
     listed = {word.rpartition("able-")[2] for word in features(tmp_path, "").stdout.split()}
     assert named <= listed
+
+
+def test_each_library_of_the_ffmpeg_image_has_a_test(tmp_path: Path) -> None:
+    """A test requires each feature that vmaf:ffmpeg has and vmaf:cpu does not, but VA-API."""
+    cpu, ffmpeg = (enabled(tmp_path, variant) for variant in ("cpu", "ffmpeg"))
+    filters = {test_ffmpeg.FEATURES[name] for name in test_ffmpeg.ADDED_FILTERS}
+    tested = libraries(*test_ffmpeg.ADDED_CODECS) | filters | set(test_ffmpeg.PROTOCOLS.values())
+    assert cpu < ffmpeg
+    assert ffmpeg - cpu - {"vaapi", "libdrm"} == tested
 
 
 @needs_buildx

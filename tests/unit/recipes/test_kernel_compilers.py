@@ -13,7 +13,7 @@ from tests.support.buildx import needs_buildx
 
 BIN2C = ROOT / "docker" / "recipes" / "sdk" / "clang" / "bin2c"
 LIBVMAF = ROOT / "docker" / "recipes" / "compile" / "libvmaf" / "libvmaf.sh"
-IMAGES = ("cuda12", "cuda13", "all-backends", "dev")
+IMAGES = ("cuda12", "cuda13", "cli-cuda12", "all-backends", "dev")
 VARIABLES = ("LIBVMAF_CUDA", "CUDA")
 
 
@@ -41,7 +41,11 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, An
     ("variable", "value", "changed"),
     [
         ("LIBVMAF_CUDA", "nvcc", {}),
-        ("LIBVMAF_CUDA", "clang", {"cuda12": "target:cuda-from-clang"}),
+        (
+            "LIBVMAF_CUDA",
+            "clang",
+            dict.fromkeys(("cuda12", "cli-cuda12", "libvmaf-cuda12"), "target:cuda-from-clang"),
+        ),
         ("CUDA", "12", {}),
         (
             "CUDA",
@@ -56,7 +60,7 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, An
 def test_variable_replaces_cuda_in_its_images_only(
     monkeypatch: pytest.MonkeyPatch, variable: str, value: str, changed: Mapping[str, str]
 ) -> None:
-    """LIBVMAF_CUDA is for vmaf:cuda12, and CUDA for the images that contain nvcc."""
+    """LIBVMAF_CUDA is for the images with CUDA 12, and CUDA for those that contain nvcc."""
     default = contexts(monkeypatch, {})
     found = changes(default, contexts(monkeypatch, {variable: value}))
     assert found == {name: {"cuda-devel": target} for name, target in changed.items()}

@@ -108,6 +108,7 @@ def test_shared_stages_use_the_vendors_sdks(vendor: Mapping[str, Any]) -> None:
     assert vendor["all-backends"]["contexts"]["cuda-devel"] == "target:cuda-devel"
     expected = {
         "cuda-devel": {"cuda-devel"},
+        "libvmaf-cuda12": {"cuda-devel"},
         "bundle-all-backends": {"cuda-devel", "oneapi-devel"},
         "bundle-dev": {"cuda-devel", "oneapi-devel", "rocm-devel"},
     }

@@ -58,9 +58,16 @@ cuda12: nvenc nvdec
 cuda12: cuvid cuda-llvm
 vulkan: vulkan libshaderc
 vulkan: libplacebo
-rocm oneapi2026: vaapi libdrm
+ffmpeg rocm oneapi2026: vaapi libdrm
 rocm oneapi2026: opencl
 oneapi2026: libvpl
+ffmpeg: libtheora libxvid
+ffmpeg: libkvazaar libsnappy
+ffmpeg: libspeex libtwolame
+ffmpeg: libopencore-amrnb libopencore-amrwb
+ffmpeg: libvo-amrwbenc librubberband
+ffmpeg: librist libssh
+ffmpeg: libzmq libbluray
 none: nonfree cuda-nvcc
 EOT
 for feature in ${FFMPEG_WITHOUT-}; do
