@@ -23,6 +23,7 @@ IMAGES = {
     "all-backends": "with nvcc and one FFmpeg for all GPUs (--libvmaf, --ffmpeg)",
     "dev": "the workbench with every SDK (--libvmaf, --ffmpeg; VMAF_UID, VMAF_GID)",
     "go-server": "which scores video over HTTP and gRPC (--libvmaf)",
+    "tools": "with score, ab-av1, ffmpeg-quality-metrics, easyVmaf (--libvmaf, --ffmpeg)",
 }
 """The contents of each image; a unit test compares the names with docker-bake.hcl."""
 PYPROJECT = nox.project.load_toml("pyproject.toml")
