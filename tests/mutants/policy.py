@@ -291,7 +291,7 @@ COMPILERS = (
     Edit(
         "no-sccache",
         "installed",
-        "has put sccache on PATH",
+        "meson runs, and docker/Dockerfile.production-gpu:",
         patches={"ccache g++ g++-13": "ccache g++ sccache g++-13"},
     ),
     Edit(
