@@ -30,8 +30,9 @@ class HitRateDrop:
     def __str__(self) -> str:
         """Return the warning, with the cause of the drop."""
         return (
-            f"{self.cache}: the hit rate of {self.stage} fell from {self.before:.0%} to {self.now:.0%}: "
-            "its compile flags or headers no longer match those in the cache (docs/caching.md)"
+            f"{self.cache}: the hit rate of {self.stage} fell from {self.before:.0%} to "
+            f"{self.now:.0%}: its compile flags or headers no longer match those in the cache "
+            "(docs/caching.md)"
         ).replace("%", " %")
 
 

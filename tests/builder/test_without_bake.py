@@ -21,6 +21,7 @@ COMMANDS = {
     "dev/Containerfile": "dev",
     "docker/Dockerfile.cuda13": "cuda13",
     "docker/Dockerfile.tests": "upstream-tests",
+    "docker/Dockerfile.tools": "tools",
     "docker/Dockerfile.update": "lock-candidates",
 }
 """The files that need bake, and the target in the command that their message gives."""

@@ -158,9 +158,7 @@ def _installs_sccache(instruction: Instruction) -> bool:
     )
 
 
-def _copies_programs(
-    project: Project, reference: StageReference, instruction: Instruction
-) -> bool:
+def _copies_programs(project: Project, reference: StageReference, instruction: Instruction) -> bool:
     """Whether an instruction copies the directory of a stage in which sccache is installed."""
     name = instruction.flag("from") if instruction.name == "COPY" else ""
     directories = [path.rstrip("/*") for path in instruction.arguments[:-1]] if name else []

@@ -11,9 +11,7 @@ from scripts.policy.rule import Fault, Scope, step_rule
 
 def _cargo(step: Step, *, compiles: bool = False) -> Iterator[Command]:
     """Yield the commands by which a step fetches or compiles crates, or only the latter."""
-    return (
-        command for command in step.commands if commands.runs_cargo(command, compiles=compiles)
-    )
+    return (command for command in step.commands if commands.runs_cargo(command, compiles=compiles))
 
 
 @step_rule("Without them, every build downloads the crates again.", Scope.ANY)

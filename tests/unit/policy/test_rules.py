@@ -13,11 +13,11 @@ from scripts.policy.rule import Rule
 from scripts.policy.rules import RULES, compilers, files, rust
 from tests.support.dockerfiles import findings
 
-
 CARGO = (
     "RUN --mount=type=cache,id=g,target=/root/.cargo/git "
     "--mount=type=cache,id=r,target=/root/.cargo/registry"
 )
+SCCACHE = "--mount=type=cache,id=s,target=/s"
 
 
 def test_every_rule_of_every_module_is_listed() -> None:
@@ -85,7 +85,7 @@ def test_target_directory_is_an_option_or_a_variable(
     ],
 )
 def test_sccache_comes_by_a_parent_or_a_copy(text: str, *, is_found: bool) -> None:
-    """sccache is on PATH where a parent stage installs it, or where it is copied from another."""
+    """Where a parent stage installs sccache, or it is copied from another, it is on PATH."""
     stages = "FROM scratch AS plain\nFROM plain AS rust\nRUN apt-get install sccache=0.10\n"
     read = Project({"D": parser.read(f"{stages}{text}\n", "D")})
     assert bool(list(compilers.no_sccache.check(read))) is is_found
@@ -125,8 +125,7 @@ def test_sccache_comes_by_a_parent_or_a_copy(text: str, *, is_found: bool) -> No
         (f"{CARGO} RUSTC_WRAPPER=/usr/bin/sccache cargo build --locked", {"cargo-sccache"}),
         (f"ENV RUSTC_WRAPPER=sccache\n{CARGO} cargo fetch --locked", set()),
         (
-            f"ENV SCCACHE_DIR=/s RUSTC_WRAPPER=sccache\n{CARGO} --mount=type=cache,id=s,target=/s "
-            "cargo build --locked",
+            f"ENV SCCACHE_DIR=/s RUSTC_WRAPPER=sccache\n{CARGO} {SCCACHE} cargo build --locked",
             set(),
         ),
         ("ADD https://example.org/a.git#v1 /a", {"add-checksum"}),
