@@ -29,11 +29,11 @@ fi
 report_sccache() {
     [ "${RUSTC_WRAPPER-}" ] || return 0
     # shellcheck disable=SC2016 # $stats is a variable of jq
-    timeout 10 sccache --show-stats --stats-format=json |
-        jq -er '.stats | . as $stats | def sum: [$stats[.].counts[]] | add // 0;
+    timeout 10 sccache --show-stats --stats-format=json >/build/sccache.json &&
+        jq -r '.stats | . as $stats | def sum: [$stats[.].counts[]] | add // 0;
             {hit: ("cache_hits" | sum), miss: ("cache_misses" | sum),
              bypassed: (.requests_not_cacheable + .requests_not_compile)}
-            | "#measure " + ({sccache: .} | tojson)' ||
+            | "#measure " + ({sccache: .} | tojson)' /build/sccache.json ||
         echo '#warning sccache does not tell its results'
 }
 

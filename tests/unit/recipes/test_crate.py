@@ -156,6 +156,7 @@ def test_step_prints_the_counts_of_sccache(
     (tmp_path / "sccache").chmod(0o755)
     text = (RECIPES / "compile" / "ab-av1.sh").read_text()
     function = text[text.index("report_sccache() {") : text.index("cp -r /src")]
+    function = function.replace("/build/", f"{tmp_path}/")
     environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "RUSTC_WRAPPER": wrapper}
     done = process.run("sh", "-euc", f"{function}\nreport_sccache", env=environment)
     assert (done.returncode, done.stdout) == (0, printed)
