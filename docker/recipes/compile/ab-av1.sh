@@ -49,9 +49,10 @@ report_caches
 texts=$out/runtime/usr/local/share/doc/ab-av1
 install -D -m 644 -t "$texts" LICENSE
 cargo tree --locked --offline --edges=normal,no-proc-macro --no-dedupe --prefix=none \
-    --format='{p} {l}' | grep -v '^ab-av1 ' | LC_ALL=C sort -u | while read -r crate version licence; do
+    --format='{p} {l}' >/build/tree
+grep -v '^ab-av1 ' /build/tree | LC_ALL=C sort -u | while read -r crate version licence; do
     version=${version#v}
-    source=$(find "$CARGO_HOME/registry/src" -mindepth 2 -maxdepth 2 -name "$crate-$version" | head -n 1)
+    source=$(find "$CARGO_HOME"/registry/src/* -maxdepth 1 -name "$crate-$version" | head -n 1)
     (cd "$source" && find . -maxdepth 2 -type f \( -iname 'LICEN[CS]E*' -o -iname 'COPY*' \
         -o -iname 'NOTICE*' -o -iname 'UNLICEN[CS]E*' \) \
         -exec install -D -m 644 {} "$texts/$crate-$version/{}" \;)

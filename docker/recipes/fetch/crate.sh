@@ -25,8 +25,9 @@ fetch() {
     cargo info --quiet "$crate@$release" >/dev/null
     fetched=$(find $CARGO_HOME/registry/cache -name "$crate-$release.crate")
     is_locked "$fetched" || {
-        echo "crate.sh: $crate $release has the content sha256:$(sha256sum "$fetched" | cut -d' ' -f1)," \
-            "and sources.lock has sha256:$checksum. Do not use it before you know why." >&2
+        found=$(sha256sum "$fetched" | cut -d' ' -f1)
+        echo "crate.sh: $crate $release has the content sha256:$found, and sources.lock has" \
+            "sha256:$checksum. Do not use it before you know why." >&2
         exit 1
     }
     mkdir -p "${stored%/*}"
@@ -41,8 +42,9 @@ tar -xzf "$stored" -C "$directory" --strip-components=1
 chmod -R a+rX "$directory" # the steps that compile do not run as root
 field() { sed -n "s/^ *\"*$1\"* *[=:] *\"\\(.*\\)\".*/\\1/p" "$2" 2>/dev/null | head -n 1; }
 repository=$(field repository "$directory/Cargo.toml")
+repository="${repository#https://github.com/} $(field sha1 "$directory/.cargo_vcs_info.json")"
 cat >"$directory/source.json" <<EOT
 {"name": "$name", "version": "$release",
- "source": "crate $crate $release (${repository#https://github.com/} $(field sha1 "$directory/.cargo_vcs_info.json"))",
+ "source": "crate $crate $release ($repository)",
  "digest": "sha256:$checksum", "licence": "$(field license "$directory/Cargo.toml")"}
 EOT
