@@ -12,6 +12,9 @@ program=$out/runtime/usr/local/bin/ab-av1
 export CC='ccache gcc' CXX='ccache g++'
 RUSTFLAGS=$(echo "$LDFLAGS" | sed 's/-Wl/-Clink-arg=&/g')
 export RUSTFLAGS
+# With the crate's own setting, each link compiles the code of all crates, which no cache stores. The
+# program only starts others, so it need not be fast.
+export CARGO_PROFILE_RELEASE_LTO=false
 
 # sccache has a server, which the step starts and stops. Without it, or if it fails, crates are
 # compiled without a cache; if it hangs, the timeouts end the step. Its socket is the step's own, as
