@@ -115,7 +115,7 @@ variable "VMAF_GID" {
 group "default" {
   targets = [
     "cpu", "cuda12", "cuda13", "rocm6", "rocm7", "oneapi2026", "vulkan", "all-backends", "dev", "go-server",
-    "cli", "cli-cuda12", "ffmpeg",
+    "cli", "cli-cuda12", "ffmpeg", "tools",
   ]
 }
 
@@ -412,6 +412,33 @@ target "go-server" {
   }
   cache-from = cache_of(VMAF_CACHE_FROM, "go-server")
   cache-to   = cache_of(VMAF_CACHE_TO, "go-server")
+}
+
+// Programs for users of vmaf:cpu, on that image.
+target "tools" {
+  inherits   = ["_common"]
+  dockerfile = "docker/Dockerfile.tools"
+  target     = "final-tools"
+  contexts = {
+    toolchain    = "target:toolchain"
+    go-toolchain = "target:go-toolchain"
+    cpu          = "target:cpu"
+  }
+  tags = ["vmaf:tools${tag_suffix}"]
+  args = { LIBVMAF_VERSION = LIBVMAF_VERSION, REVISION = REVISION }
+  labels = {
+    "org.opencontainers.image.title"       = "vmaf:tools"
+    "org.opencontainers.image.description" = "score, ab-av1, ffmpeg-quality-metrics and easyVmaf"
+    "org.opencontainers.image.licenses"    = "GPL-3.0-or-later AND ${LIBVMAF_LICENSE} AND MIT AND MPL-2.0 AND Apache-2.0 AND BSD-2-Clause AND BSD-3-Clause"
+    "vmaf.backends"                        = "cpu"
+    "vmaf.parent"                          = "cpu"
+    "vmaf.provides"                        = "tools score"
+    "vmaf.entry"                           = "vmaf-tools"
+    "vmaf.ffmpeg"                          = FFMPEG_VERSION
+    "vmaf.without"                         = FFMPEG_WITHOUT
+  }
+  cache-from = cache_of(VMAF_CACHE_FROM, "tools")
+  cache-to   = cache_of(VMAF_CACHE_TO, "tools")
 }
 
 // Stages of the main Dockerfile that other Dockerfiles use as named contexts. They share the

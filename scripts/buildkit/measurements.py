@@ -26,7 +26,7 @@ from msgspec import Meta, Struct
 
 MEASURE, PROGRESS, WARNING = "#measure ", "#progress ", "#warning "
 """The prefixes of the lines."""
-COMPILER_CACHES = ("ccache", "depcache")
+COMPILER_CACHES = ("ccache", "depcache", "sccache")
 """The keys of the measurements that have lookups, in the order of the tables."""
 
 Count = Annotated[int, Meta(ge=0, le=2**53)]
@@ -77,6 +77,20 @@ class Depcache(Struct, omit_defaults=True):
     def lookups(self) -> Lookups:
         """The hits and all lookups."""
         return Lookups(self.hit, self.hit + self.miss + self.uncacheable)
+
+
+class Sccache(Struct, omit_defaults=True):
+    """The calls of rustc in a step, and those of C compilers that went through sccache."""
+
+    hit: Count = 0
+    miss: Count = 0
+    bypassed: Count = 0
+    """Calls that sccache cannot cache, such as those that link a program; they are no lookups."""
+
+    @property
+    def lookups(self) -> Lookups:
+        """The hits and all lookups."""
+        return Lookups(self.hit, self.hit + self.miss)
 
 
 class Remote(Struct, omit_defaults=True):
@@ -133,6 +147,7 @@ class Measurements(Struct, omit_defaults=True):
 
     ccache: Ccache | None = None
     depcache: Depcache | None = None
+    sccache: Sccache | None = None
     remote: Remote | None = None
     tests: Tests | None = None
     apt: Apt | None = None

@@ -51,9 +51,14 @@ class StageRecord(Struct):
         return self.measurements.lookups
 
     @property
+    def main_cache(self) -> str:
+        """The compiler cache whose hit rate is watched: sccache in a stage with Rust, or ccache."""
+        return "sccache" if "sccache" in self.lookups else "ccache"
+
+    @property
     def hit_rate(self) -> float | None:
-        """The hits per lookup of ccache; None if there were too few lookups."""
-        hits, total = self.lookups.get("ccache", Lookups(0, 0))
+        """The hits per lookup of the main cache; None if there were too few lookups."""
+        hits, total = self.lookups.get(self.main_cache, Lookups(0, 0))
         return hits / total if total >= FEWEST_LOOKUPS else None
 
     def add(self, step: Step) -> None:

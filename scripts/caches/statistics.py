@@ -10,6 +10,10 @@ from scripts.dockerfile import project
 
 DEPCACHE = "docker/compiler-cache/src/depcache.py"
 _MOUNTED = "/run/cache/depcache.py"
+_COUNT = (
+    "find /sccache -type f -printf '%s\\n' | "
+    "awk '{ files++; bytes += $1 } END { printf \"%d files, %d bytes\\n\", files, bytes }'"
+)  # a server of sccache forgets its statistics when it ends
 _NUMBERS = 'capture("(?<files>[0-9]+) files, (?<bytes>[0-9]+) bytes") | map_values(tonumber)'
 
 
@@ -26,6 +30,7 @@ COMMANDS: Mapping[str, Mapping[str, Command]] = {
         "ccache": Command("ccache --show-stats -vv", "ccache --print-stats --format=json"),
         "depcache": Command(f"{_MOUNTED} --stats", f"{_MOUNTED} --stats | jq -R '{_NUMBERS}'"),
     },
+    "/sccache": {"sccache": Command(_COUNT, f"{_COUNT} | jq -R '{_NUMBERS}'")},
 }
 """The programs with statistics, by the directory of the mount and by name."""
 

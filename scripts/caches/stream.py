@@ -41,10 +41,11 @@ ON_REQUEST: Mapping[str, Collection[str]] = {
 COMPILED = "/ccache"
 """The directory of the mount whose contents depend on the compiler."""
 LEAVE_OUT: Mapping[str, Sequence[str]] = {
+    "/cargo/registry": ("src",),
     "/go/pkg/mod": ("golang.org/toolchain@*", "cache/download/golang.org/toolchain"),
 }
 """The paths that are not saved, by the directory of the mount: releases of Go, which are large and
-only needed by a program whose go.mod names a newer one than Debian's."""
+only needed by a program whose go.mod names a newer one than Debian's, and unpacked crates."""
 SHRUNK = 0.5
 """The share of the bytes of the previous archive below which a save is refused."""
 _PROGRAM = "cache-stream"

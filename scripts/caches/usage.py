@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from rich.filesize import decimal
 
-from scripts.buildkit.measurements import COMPILER_CACHES, Lookups
+from scripts.buildkit.measurements import Lookups
 from scripts.buildkit.records import BuildRecord, StageRecord
 from scripts.caches.mounts import CacheMount, DeclaredMount
 
@@ -71,22 +71,27 @@ Meter = Callable[[Sequence[StageRecord], Sequence[BuildRecord]], Savings]
 """Computes the savings of stages, with all records for comparison."""
 
 
-def compiled_code(stages: Sequence[StageRecord], builds: Sequence[BuildRecord]) -> Savings:
-    """Return the lookups of the compiler caches, and the seconds saved compared with a cold run.
+def compiled_code(*caches: str) -> Meter:
+    """Return a meter of the lookups in some compiler caches, and of the seconds saved.
 
-    The cold run of a stage is the shortest one on record. Both durations are wall-clock times,
-    which include waiting for the mount and are affected by other load on the machine.
+    The seconds are saved compared with a cold run of each stage, the shortest one on record. Both
+    durations are wall-clock times, which include waiting for the mount and are affected by other
+    load on the machine.
     """
-    saved = [
-        max(0.0, min(cold) - stage.seconds)
-        for stage in stages
-        if (cold := cold_seconds(stage.name, builds))
-    ]
-    hits = {}
-    for name in COMPILER_CACHES:
-        counts = [stage.lookups.get(name, Lookups(0, 0)) for stage in stages]
-        hits[name] = Lookups(sum(c.hits for c in counts), sum(c.total for c in counts))
-    return Savings(hits, seconds=sum(saved) if saved else None)
+
+    def meter(stages: Sequence[StageRecord], builds: Sequence[BuildRecord]) -> Savings:
+        saved = [
+            max(0.0, min(cold) - stage.seconds)
+            for stage in stages
+            if stage.main_cache in caches and (cold := cold_seconds(stage.name, builds))
+        ]
+        hits = {}
+        for name in caches:
+            counts = [stage.lookups.get(name, Lookups(0, 0)) for stage in stages]
+            hits[name] = Lookups(sum(c.hits for c in counts), sum(c.total for c in counts))
+        return Savings(hits, seconds=sum(saved) if saved else None)
+
+    return meter
 
 
 def cold_seconds(name: str, builds: Iterable[BuildRecord]) -> list[float]:
@@ -116,13 +121,16 @@ def not_measured(_stages: Sequence[StageRecord], _builds: Sequence[BuildRecord])
 
 
 PURPOSES: Mapping[str, tuple[str, Meter]] = {
-    "/ccache": ("compiled code", compiled_code),
+    "/ccache": ("compiled code", compiled_code("ccache", "depcache")),
+    "/sccache": ("compiled Rust", compiled_code("sccache")),
     "/var/cache/apt": ("Debian packages", debian_packages),
     "/var/lib/apt": ("Debian's index", not_measured),
     "/var/cache/sources": ("locked sources", not_measured),
     "/root/.cache/pip": ("Python packages", not_measured),
     "/go/pkg/mod": ("Go modules", not_measured),
     "/root/.cache/go-build": ("compiled Go", not_measured),
+    "/cargo/registry": ("crates", not_measured),
+    "/cargo/git": ("crates from git", not_measured),
 }
 """The contents of a mount, and the function that computes its savings, by directory."""
 

@@ -1,7 +1,8 @@
 """List the components of an image and their licences, from the files in the image.
 
-The sources are dpkg's status, versions.json, the metadata of installed Python distributions, and
-the build information in Go programs. The image is not run.
+The sources are dpkg's status, versions.json, which has the crates of Rust programs, too, the
+metadata of installed Python distributions, and the build information in Go programs. The image is
+not run.
 """
 
 import email
@@ -54,6 +55,7 @@ _LICENCES = {
     "libplacebo": "LGPL-2.1-or-later",
     "libvmaf": "BSD-2-Clause-Patent",
     "nv-codec-headers": "MIT",
+    "score": "BSD-2-Clause",
     "vmaf-server": "BSD-2-Clause",
 }
 TOOLS = frozenset({"clang", "cuda", "gcc", "hipcc"})
@@ -81,7 +83,7 @@ class Item:
     name: str
     version: str
     kind: str
-    """The type of the package URL: `deb`, `pypi`, `golang` or `generic`."""
+    """The type of the package URL: `deb`, `pypi`, `golang`, `cargo` or `generic`."""
     listed_in: str
     """The file of the image that lists the component."""
     licences: Sequence[str] = ()
@@ -96,7 +98,9 @@ class Item:
 
 def read(saved: SavedImage) -> Sequence[Item]:
     """Return the components of an image."""
-    return [*_packages(saved), *_components(saved), *_python(saved), *_go(saved)]
+    return [
+        *_packages(saved), *_components(saved), *_crates(saved), *_python(saved), *_go(saved),
+    ]  # fmt: skip
 
 
 def _text(saved: SavedImage, path: str) -> str:
@@ -203,6 +207,24 @@ def _components(saved: SavedImage) -> Iterator[Item]:
             source,
             {"checksum": f"sha256:{sha256}"} if sha256 else {},
         )
+
+
+def _crates(saved: SavedImage) -> Iterator[Item]:
+    """Yield the crates in the Rust programs in /usr/local/bin, which versions.json lists."""
+    components: Mapping[str, Mapping[str, Any]] = json.loads(_text(saved, VERSIONS) or "{}")
+    for name, component in components.items():
+        for crate in component.get("crates", ()):
+            licences = re.split(r" OR |/", crate["licence"])
+            sha256 = crate["digest"].removeprefix("sha256:")
+            yield Item(
+                crate["name"],
+                crate["version"],
+                "cargo",
+                f"{_PROGRAMS}{name}",
+                licences,
+                sha256=sha256,
+                qualifiers={"checksum": f"sha256:{sha256}"},
+            )
 
 
 def _terms(saved: SavedImage, name: str, component: Mapping[str, Any]) -> tuple[str, str]:

@@ -39,16 +39,23 @@ def without_text(saved: SavedImage, items: Sequence[Item]) -> Iterator[str]:
     texts = [path for path in files if _TEXT.search(path) and _is_filled(saved, path)]
     installed = {item.name for item in items if item.kind == "deb" and item.listed_in != VERSIONS}
     has_cuda = any(path.startswith(_CUDA) for path in files)
+    found = {item.name: item for item in items if _is_distribution(item)}
     for item in items:
         if item.listed_in == VERSIONS and _is_absent(item, installed, has_cuda=has_cuda):
             continue
-        places = list(_places(item, installed))
+        is_wheel = item.listed_in == VERSIONS and item.kind == "pypi"
+        places = list(_places(found.get(item.name, item) if is_wheel else item, installed))
         if not any(
             _is_filled(saved, place) or any(text.startswith(place) for text in texts)
             for place in places
         ):
             listed = f"{item.name} {item.version}, listed in {item.listed_in}"
             yield f"{listed}, has no licence text in {' or '.join(places)}"
+
+
+def _is_distribution(item: Item) -> bool:
+    """Return whether a component is an installed Python distribution."""
+    return item.kind == "pypi" and item.listed_in != VERSIONS
 
 
 def _is_filled(saved: SavedImage, path: str) -> bool:
@@ -94,17 +101,28 @@ def _of_module(item: Item) -> Iterator[str]:
     yield f"{DOC}/{posixpath.basename(item.listed_in)}/{item.name}/"
 
 
+def _of_crate(item: Item) -> Iterator[str]:
+    yield f"{DOC}/{posixpath.basename(item.listed_in)}/{item.name}-{item.version}/"
+    yield from _common(item)
+
+
 def _of_distribution(item: Item) -> Iterator[str]:
     """Yield the places of a Python distribution: its metadata, its package, and Debian's texts."""
     metadata = posixpath.dirname(item.listed_in)
     yield f"{metadata}/"
     yield f"{posixpath.dirname(metadata)}/{item.name.lower().replace('-', '_')}/"
+    yield from _common(item)
+
+
+def _common(item: Item) -> Iterator[str]:
+    """Yield Debian's copy of Apache's text, which names no copyright holder."""
     for licence in item.licences:
-        if licence.startswith("Apache"):  # its text names no copyright holder
+        if licence.startswith("Apache"):
             yield f"{_COMMON}/{licence.replace(' ', '-')}"
 
 
 _PLACES: Mapping[str, Callable[[Item], Iterator[str]]] = {
+    "cargo": _of_crate,
     "deb": _of_package,
     "golang": _of_module,
     "pypi": _of_distribution,

@@ -147,6 +147,7 @@ def write(
             if item.listed_in == VERSIONS:
                 _write_component(work, item, installed)
         _write_modules(work, [item for item in items if item.kind == "golang"])
+        _write_crates(work, [item for item in items if item.kind == "cargo"])
         (made / PACKAGES).write_text(_debian(work))
         (made / README).write_text(_readme(work))
         written = sorted(path for path in made.rglob("*") if path.is_file())
@@ -375,6 +376,21 @@ def _write_modules(work: _Work, modules: Sequence[Item]) -> None:
         path = download.fetch_module(item.name, item.version, digest, work.environment)
         target = work.directory / "go" / f"{item.name}@{item.version}.zip"
         target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
+        work.here.append(f"{item.name} {item.version}: {target.relative_to(work.directory)}")
+
+
+def _write_crates(work: _Work, items: Sequence[Item]) -> None:
+    """Write the crates that were compiled into programs.
+
+    Raises:
+        UserError: a crate cannot be fetched, or has another digest than the image states.
+    """
+    for item in sorted(items, key=lambda item: (item.name, item.version)):
+        file = File(item.name, item.version, item.sha256, CRATES, item.name)
+        path = download.fetch(file, work.lock.archive, (), work.environment)
+        target = work.directory / "cargo" / path.name
+        target.parent.mkdir(exist_ok=True)
         shutil.copyfile(path, target)
         work.here.append(f"{item.name} {item.version}: {target.relative_to(work.directory)}")
 

@@ -11,7 +11,8 @@ from tree_sitter import Language, Node, Parser
 _PARSER = Parser(Language(tree_sitter_bash.language()))
 
 _WRAPPERS = {
-    "command", "doas", "env", "exec", "nice", "nohup", "runcache.py", "sudo", "time", "xargs",
+    "command", "doas", "env", "exec", "nice", "nohup", "runcache.py", "sudo", "time",
+    "timeout", "xargs",
 }  # fmt: skip
 """Programs whose arguments are another command."""
 _SHELLS = {"ash", "bash", "dash", "sh"}
@@ -132,6 +133,8 @@ def _wrapped(outer: Command) -> Iterator[Command]:
         if equals and not name.startswith("-"):
             assignments[name] = value
         rest = rest[1:]
+    if outer.program == "timeout":
+        rest = rest[1:]  # the duration
     if rest:
         inner = Command(tuple(rest), assignments, outer.file, outer.line, outer.chain)
         yield inner

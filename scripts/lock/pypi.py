@@ -13,7 +13,10 @@ from scripts.lock.sources_lock import File
 
 INDEX = "the package index"
 """The origin as messages name it."""
-REQUESTED: Mapping[str, tuple[str, ...]] = {"oneapi": ("dpcpp-cpp-rt", "intel-opencl-rt")}
+REQUESTED: Mapping[str, tuple[str, ...]] = {
+    "oneapi": ("dpcpp-cpp-rt", "intel-opencl-rt"),
+    "tools": ("easyvmaf", "ffmpeg-quality-metrics"),
+}
 """The packages of a part that its other packages are dependencies of; by default, all."""
 LEFT_OUT: Mapping[str, frozenset[str]] = {
     "oneapi": frozenset({"intel-openmp", "intel-cmplr-lic-rt"})

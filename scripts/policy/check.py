@@ -1,5 +1,6 @@
 """Apply the rules, and the exemptions from them."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -49,7 +50,8 @@ def _is_in_scope(rule: Rule, finding: Finding, project: Project) -> bool:
     if rule.scope is not Scope.CCACHE or not project.is_foreign:
         return True
     scripts = (step.text for step in project.steps if step.run.file == finding.file)
-    return any("ccache" in text for text in (project.files[finding.file].text, *scripts))
+    texts = (project.files[finding.file].text, *scripts)
+    return any(re.search("(?<!s)ccache", text) for text in texts)  # sccache is another program
 
 
 def _exemptions(project: Project) -> Iterator[Exemption]:

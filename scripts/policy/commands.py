@@ -36,6 +36,7 @@ _INSTALL_TARGETS = re.compile(r"install(?:-\w+)*")
 _PRINT_OPTIONS = re.compile(r"-[Vv]|--help|--version|-dump\w+|-print-.*|-fsyntax-only|-E")
 """Options with which a compiler prints or checks something, and writes no object."""
 _CARGO = {"bench", "build", "check", "clippy", "install", "run", "rustc", "test"}
+_CARGO_FETCHES = {*_CARGO, "fetch", "vendor"}
 _GO = {"build", "generate", "install", "run", "test", "vet"}
 _LAUNCHER = re.compile(r"\b(?:ccache|sccache)\b")
 
@@ -128,6 +129,24 @@ def builds_go_tree(command: Command) -> bool:
     return is_compile and not any("@" in argument for argument in command.argv)
 
 
+def runs_cargo(command: Command, *, compiles: bool) -> bool:
+    """Whether cargo fetches or compiles crates, or, if `compiles` is true, compiles them."""
+    verbs = [argument for argument in command.argv[1:] if not argument.startswith(("-", "+"))]
+    return command.program == "cargo" and bool(
+        verbs and verbs[0] in (_CARGO if compiles else _CARGO_FETCHES)
+    )
+
+
+def cargo_target(command: Command) -> str:
+    """Return the value of cargo's option `--target-dir`; empty without the option."""
+    for argument, following in zip(command.argv, [*command.argv[1:], ""], strict=True):
+        if argument == "--target-dir":
+            return following
+        if argument.startswith("--target-dir="):
+            return argument.partition("=")[2]
+    return ""
+
+
 def ccache_directory(environment: Mapping[str, str]) -> str:
     """Return the directory of ccache's cache; by default, root's cache directory."""
     return environment.get("CCACHE_DIR", "/root/.cache/ccache").rstrip("/")
@@ -139,7 +158,7 @@ _READERS = {
     Purpose.GO_COMPILE: r"GO\w+|CGO_\w+",
     Purpose.COMPILE: (
         r"CC|CXX|CPP|AS|LD|CFLAGS|CXXFLAGS|CPPFLAGS|LDFLAGS|MAKEFLAGS|PKG_CONFIG_\w+|CCACHE_\w+"
-        r"|CMAKE_\w+|NVCC_\w+|HIPCC?_\w+|RUSTC_WRAPPER|CARGO_\w+|NINJA_\w+"
+        r"|CMAKE_\w+|NVCC_\w+|HIPCC?_\w+|RUSTC_WRAPPER|RUSTFLAGS|CARGO_\w+|SCCACHE_\w+|NINJA_\w+"
     ),
 }
 

@@ -20,17 +20,19 @@ EMPTY = 0.02
 
 @dataclass(frozen=True)
 class HitRateDrop:
-    """A drop of the ccache hit rate of a stage, compared with earlier builds."""
+    """A drop of the hit rate of a stage, compared with earlier builds."""
 
     stage: str
     before: float
     now: float
+    cache: str = "ccache"
 
     def __str__(self) -> str:
         """Return the warning, with the cause of the drop."""
         return (
-            f"ccache: the hit rate of {self.stage} fell from {self.before:.0%} to {self.now:.0%}: "
-            "its compile flags or headers no longer match those in the cache (docs/caching.md)"
+            f"{self.cache}: the hit rate of {self.stage} fell from {self.before:.0%} to "
+            f"{self.now:.0%}: its compile flags or headers no longer match those in the cache "
+            "(docs/caching.md)"
         ).replace("%", " %")
 
 
@@ -62,7 +64,7 @@ def hit_rate_drops(latest: BuildRecord, earlier: Iterable[BuildRecord]) -> list[
                 if (rate := stage.hit_rate) is not None:
                     best[stage.name] = max(rate, best.get(stage.name, 0.0))
     return [
-        HitRateDrop(stage.name, best[stage.name], rate)
+        HitRateDrop(stage.name, best[stage.name], rate, stage.main_cache)
         for stage in latest.stages
         if (rate := stage.hit_rate) is not None and best.get(stage.name, 0.0) - rate > DROP
     ]
@@ -117,6 +119,10 @@ def _remote_summary(remote: Remote | None) -> None:
         )
 
 
+def _has(build: BuildRecord, cache: str) -> bool:
+    return any(cache in stage.lookups for stage in build.stages)
+
+
 TEXT_COLUMNS = frozenset({"stage", "targets", "cause"})
 """The headings of the columns that are no numbers."""
 
@@ -129,7 +135,8 @@ def shown_stages(build: BuildRecord) -> list[StageRecord]:
 def stage_rows(latest: BuildRecord, causes: Mapping[str, str] | None) -> list[list[str]]:
     """Return the headings and then the rows of the table of a build."""
     headings = ["stage", "targets", "time", "steps cached"]
-    headings += [f"{name} hits" for name in COMPILER_CACHES]
+    caches = [name for name in COMPILER_CACHES if name != "sccache" or _has(latest, name)]
+    headings += [f"{name} hits" for name in caches]
     headings += ["remote hits"] if latest.remote else []
     headings += ["cause"] if causes else []
     rows = [headings]
@@ -143,7 +150,7 @@ def stage_rows(latest: BuildRecord, causes: Mapping[str, str] | None) -> list[li
                 " ".join(requested or stage.targets),
                 f"{stage.seconds:.1f} s",
                 f"{cached} of {len(stage.steps)}",
-                *(_cell(*stage.lookups.get(name, (0, 0))) for name in COMPILER_CACHES),
+                *(_cell(*stage.lookups.get(name, (0, 0))) for name in caches),
                 *([_remote_cell(stage)] if latest.remote else []),
                 *([causes.get(stage.name, "")] if causes else []),
             ]

@@ -23,6 +23,7 @@ COMMANDS = {
     "docker/Dockerfile.ffmpeg": "ffmpeg",
     "docker/Dockerfile.production": "cli",
     "docker/Dockerfile.tests": "upstream-tests",
+    "docker/Dockerfile.tools": "tools",
     "docker/Dockerfile.update": "lock-candidates",
 }
 """The files that need bake, and the target in the command that their message gives."""

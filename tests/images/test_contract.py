@@ -30,7 +30,7 @@ BUILD_SETTING = re.compile(
     re.IGNORECASE,
 )
 
-BUILT = {"ffmpeg": "ffmpeg", "server": "vmaf-server"}
+BUILT = {"ffmpeg": "ffmpeg", "server": "vmaf-server", "tools": "ab-av1"}
 """Programs that the project builds besides libvmaf, by the capability of their images."""
 
 DIGEST = re.compile("sha256:[0-9a-f]{64}")
@@ -39,6 +39,7 @@ ENTRIES = {
     "vmaf": ("--help", "--reference"),
     "ffmpeg": ("-filters", " libvmaf "),
     "vmaf-server": ("--help", "--grpc-address"),
+    "vmaf-tools": ("--help", "  ab-av1 crf-search "),
 }
 """For each program that is an entry point, an argument and output that only it prints."""
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from tests.support.patches import replace_once
 
 MAIN = "docker/Dockerfile.production-gpu"
+TOOLS = "docker/Dockerfile.tools"
+AB_AV1 = "docker/recipes/compile/ab-av1.sh"
 
 
 @dataclass(frozen=True)
@@ -173,8 +175,8 @@ COMPILERS = (
     Edit(
         "compile-mount",
         "in-a-heredoc",
-        "`cargo build --release` compiles",
-        added=stage("RUN <<end", "cd /src", "RUSTC_WRAPPER=ccache cargo build --release", "end"),
+        "`make -j4` compiles",
+        added=stage("RUN <<end", "cd /src", "CC='ccache gcc' make -j4", "end"),
     ),
     Edit(
         "ccache-memory",
@@ -289,8 +291,83 @@ COMPILERS = (
     Edit(
         "no-sccache",
         "installed",
-        "has put sccache on PATH",
+        "meson runs, and docker/Dockerfile.production-gpu:",
         patches={"ccache g++ g++-13": "ccache g++ sccache g++-13"},
+    ),
+    Edit(
+        "no-sccache",
+        "in-a-parent",
+        "meson runs, and docker/Dockerfile.tools:",
+        file=TOOLS,
+        added=stage(
+            ARCH,
+            USER,
+            run(TEMPORARY, BUILD_TREE, OBJECTS, "CC='ccache gcc' meson setup b"),
+            base="rust-toolchain",
+        ),
+    ),
+    Edit(
+        "no-sccache",
+        "copied",
+        "meson runs, and docker/Dockerfile.tools:",
+        file=TOOLS,
+        added=stage(
+            ARCH,
+            "COPY --from=rust-toolchain /usr/bin/ /usr/bin/",
+            USER,
+            run(TEMPORARY, BUILD_TREE, OBJECTS, "CC='ccache gcc' meson setup b"),
+        ),
+    ),
+)
+
+RUST = (
+    Edit(
+        "cargo-mounts",
+        "without-git",
+        "cargo runs without a cache mount at /cargo/git",
+        file=TOOLS,
+        patches={
+            "--mount=type=cache,id=vmaf-cargo-git,target=/cargo/git,"
+            "sharing=locked,uid=1000,gid=1000 ": ""
+        },
+    ),
+    Edit(
+        "cargo-sccache",
+        "without",
+        "sccache runs without a cache mount at /sccache",
+        file=TOOLS,
+        patches={
+            "--mount=type=cache,id=vmaf-sccache-$TARGETARCH,target=/sccache,"
+            "sharing=locked,uid=1000,gid=1000 ": ""
+        },
+    ),
+    Edit(
+        "cargo-locked",
+        "in-a-recipe",
+        "`cargo build --release` has no --locked",
+        file=AB_AV1,
+        patches={"cargo build --release --locked --offline": "cargo build --release --offline"},
+    ),
+    Edit(
+        "cargo-c-launcher",
+        "in-a-recipe",
+        "cargo compiles C with `gcc`, not by ccache",
+        file=AB_AV1,
+        patches={"export CC='ccache gcc'": "export CC='gcc'"},
+    ),
+    Edit(
+        "cargo-target",
+        "in-the-sources",
+        "no tmpfs contains the target directory target",
+        file=TOOLS,
+        patches={" CARGO_TARGET_DIR=/build/target": ""},
+    ),
+    Edit(
+        "compile-launcher",
+        "rustc",
+        "`cargo build --release` has no compiler launcher",
+        file=AB_AV1,
+        patches={"    export RUSTC_WRAPPER=sccache\n": "    :\n"},
     ),
 )
 
@@ -439,4 +516,4 @@ ARGUMENTS = (
     ),
 )
 
-EDITS = (*FILES, *APT_STEPS, *COMPILERS, *MODULES, *MOUNTS, *IMAGES, *ARGUMENTS)
+EDITS = (*FILES, *APT_STEPS, *COMPILERS, *RUST, *MODULES, *MOUNTS, *IMAGES, *ARGUMENTS)

@@ -32,32 +32,18 @@ test)
     ;;
 esac
 
+# shellcheck source=go.sh
+. /run/recipes/go.sh
 out=/out/server
 program=$out/runtime/usr/local/bin/vmaf-server
 library=$(realpath /usr/local/lib/libvmaf.so)
-# Hardened like the binaries of compile.sh, which needs the C linker.
-go build -buildmode=pie -o "$program" -ldflags "-s -w -linkmode=external \
-    -extldflags '-Wl,-z,relro -Wl,-z,now' \
-    -X main.version=$LIBVMAF_VERSION -X main.revision=$REVISION" ./cmd/vmaf-server
-
-# The image contains the licence texts of the Go modules in the program, and of Go's library.
-texts=$out/runtime/usr/local/share/doc/vmaf-server
-go list -deps -f '{{with .Module}}{{if not .Main}}{{.Path}} {{.Dir}}{{end}}{{end}}' ./cmd/vmaf-server |
-    sort -u | while read -r module directory; do
-    [ "$module" ] || continue
-    (cd "$directory" && find . -type f -not -path '*/testdata/*' \( -name 'LICEN[CS]E*' \
-        -o -name 'COPYING*' -o -name 'NOTICE*' -o -name 'PATENTS*' \) \
-        -exec install -D -m 644 {} "$texts/$module/{}" \;)
-done
-text=$(go env GOROOT)/LICENSE # of a release that is not Debian's
-[ -f "$text" ] || text=/usr/share/doc/golang-$(go env GOROOT | sed 's/.*go-//')-go/copyright
-install -D -m 644 -t "$texts/stdlib" "$text"
+link_program "$program" ./cmd/vmaf-server
+install_module_licences $out/runtime/usr/local/share/doc/vmaf-server ./cmd/vmaf-server
 
 # The manifest has the digest of the library, so that a test can check the image against it.
 mkdir -p $out/manifest
-digest() { sha256sum | sed 's/ .*//; s/^/sha256:/'; }
 jq -n --arg version "$LIBVMAF_VERSION" --arg revision "$REVISION" \
-    --arg digest "$(tar -c --sort=name --mtime=@0 --owner=0 --group=0 . | digest)" \
+    --arg digest "$(digest_of_sources)" \
     --arg go "$(go env GOVERSION)" --arg linked "$(digest <"$library")" \
     --arg models "$(find /usr/local/share/vmaf/model -name '*.json' -printf '%P\n' | sort)" \
     '{name: "vmaf-server", version: $version, source: ("server/ at " + $revision),

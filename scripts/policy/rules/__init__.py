@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from scripts.policy.rule import Rule
-from scripts.policy.rules import apt, arguments, compilers, files, images, modules, mounts
+from scripts.policy.rules import apt, arguments, compilers, files, images, modules, mounts, rust
 
 RULES: Mapping[str, Rule] = {
     rule.id: rule
@@ -42,6 +42,11 @@ RULES: Mapping[str, Rule] = {
         mounts.mount_agrees,
         mounts.mount_owner,
         mounts.context_narrow,
+        rust.cargo_mounts,
+        rust.cargo_sccache,
+        rust.cargo_locked,
+        rust.cargo_c_launcher,
+        rust.cargo_target,
     )
 }
 """Every rule by its id."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from scripts.dockerfile.parser import Instruction
-from scripts.dockerfile.project import Project, Step
+from scripts.dockerfile.project import Project, StageReference, Step
 from scripts.policy import commands
 from scripts.policy.commands import Purpose
 from scripts.policy.rule import Fault, Scope, rule, step_rule
@@ -137,10 +137,17 @@ def no_sccache(project: Project) -> Iterator[Fault]:
     for step in project.steps:
         if not any(command.program == "meson" for command in step.commands):
             continue
-        for earlier in (*project.before(step.stage, step.run), step.run):
-            if _installs_sccache(earlier) or _copies_sccache(earlier):
-                location = f"{earlier.file}:{earlier.line}"
-                yield step.run, f"meson runs, and {location} has put sccache on PATH"
+        for reference, stage in project.chain(step.stage):
+            for earlier in stage.instructions:
+                if reference == step.stage and earlier.line > step.run.line:
+                    break
+                if (
+                    _installs_sccache(earlier)
+                    or _copies_sccache(earlier)
+                    or _copies_programs(project, reference, earlier)
+                ):
+                    location = f"{earlier.file}:{earlier.line}"
+                    yield step.run, f"meson runs, and {location} has put sccache on PATH"
 
 
 def _installs_sccache(instruction: Instruction) -> bool:
@@ -148,6 +155,20 @@ def _installs_sccache(instruction: Instruction) -> bool:
     return any(
         "install" in command.argv and any(re.fullmatch(r"sccache(=.*)?", a) for a in command.argv)
         for command in commands_run
+    )
+
+
+def _copies_programs(project: Project, reference: StageReference, instruction: Instruction) -> bool:
+    """Whether an instruction copies the directory of a stage in which sccache is installed."""
+    name = instruction.flag("from") if instruction.name == "COPY" else ""
+    directories = [path.rstrip("/*") for path in instruction.arguments[:-1]] if name else []
+    if not {"", "/usr", "/usr/bin"} & set(directories):
+        return False
+    origin = project.resolve(name, reference.file, instruction.line)
+    return isinstance(origin, StageReference) and any(
+        _installs_sccache(other)
+        for _, stage in project.chain(origin)
+        for other in stage.instructions
     )
 
 

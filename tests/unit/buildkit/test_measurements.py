@@ -12,6 +12,7 @@ from scripts.buildkit.measurements import (
     Measurements,
     Progress,
     Remote,
+    Sccache,
     Tests,
     read_measurements,
     read_progress,
@@ -31,6 +32,7 @@ LINES = [
         '{"depcache": {"hit": 1, "miss": 2, "unsafe": 3, "passed": 4}}',
         Measurements(depcache=Depcache(1, 2, 3, 4)),
     ),
+    ('{"sccache": {"hit": 1, "miss": 2, "bypassed": 3}}', Measurements(sccache=Sccache(1, 2, 3))),
     (
         '{"remote": {"hit": 1, "miss": 2, "error": 3, "refused": 4, "received": 5, "sent": 6}}',
         Measurements(remote=Remote(1, 2, 3, 4, 0, 5, 6)),
@@ -97,6 +99,7 @@ def test_lookups_are_hits_and_misses() -> None:
     """The lookups of a cache include uncacheable calls and no bypassed ones."""
     both = Measurements(ccache=Ccache(3, 1, 2), depcache=Depcache(1, 2, 3, 4))
     assert both.lookups == {"ccache": (4, 6), "depcache": (1, 6)}
+    assert Measurements(sccache=Sccache(1, 2, 3)).lookups == {"sccache": (1, 3)}
     assert Measurements(ccache=Ccache(), tests=Tests(3, 0)).lookups == {}
 
 

@@ -26,6 +26,17 @@ def test_statistics_use_the_declared_options() -> None:
     assert lines.count("RUN") == 2
 
 
+def test_statistics_of_sccache_are_counted() -> None:
+    """For sccache, whose server forgets its statistics, the files of the mount are counted."""
+    mount = Mount({"type": "cache", "target": "/sccache", "uid": "1000"})
+    declared = [DeclaredMount("x", mount)]
+    for as_json, end in ((False, " > /tmp/statistics/x/sccache"), (True, "tonumber)' > ")):
+        lines = statistics.dockerfile(declared, as_json=as_json)
+        assert "USER 1000\n" in lines
+        assert "find /sccache -type f" in lines
+        assert end in lines
+
+
 def test_json_statistics_use_other_commands() -> None:
     """With --format json, the compiler caches print their statistics as JSON."""
     mount = Mount({"type": "cache", "target": "/ccache"})

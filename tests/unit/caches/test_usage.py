@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from scripts.buildkit.measurements import Apt, Depcache, Measurements
-from scripts.buildkit.records import StageRecord, StepRecord
+from scripts.buildkit.measurements import Apt, Ccache, Depcache, Measurements, Sccache
+from scripts.buildkit.records import BuildRecord, StageRecord, StepRecord
 from scripts.caches.usage import last_usage, rows
 from tests.support.mounts import APT, CCACHE, DECLARED, compiled, record, stage
 
@@ -38,6 +38,24 @@ def test_depcache_is_counted_separately() -> None:
     assert use
     assert use.savings.hits == {"ccache": (100, 100), "depcache": (151, 154)}
     assert use.rates == "ccache 100 %\ndepcache 98 %"
+
+
+def test_lookups_are_those_of_the_mounts_own_caches() -> None:
+    """In a stage with Rust and C, each mount has the hits of its caches; sccache saves the time."""
+    sccache = replace(CCACHE, id="vmaf-sccache-amd64", directory="/sccache")
+    mounts = f"{CCACHE.id},target=/ccache --mount=type=cache,id={sccache.id}"
+
+    def build(seconds: int, hits: int) -> BuildRecord:
+        counts = Measurements(ccache=Ccache(4), sccache=Sccache(hits, 100 - hits, 35))
+        return record(seconds, stage("rust", seconds, mounts, counts))
+
+    builds = [build(1, 0), build(2, 97)]
+    builds[0].stages[0].seconds = 90
+    rust, c = (last_usage(mount, builds) for mount in (sccache, CCACHE))
+    assert rust
+    assert c
+    assert (rust.rates, rust.saved) == ("sccache 97 %", "88 s")
+    assert (c.rates, c.saved) == ("ccache 100 %", "-")
 
 
 def test_saved_time_is_relative_to_the_shortest_cold_run() -> None:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -125,6 +126,34 @@ def test_each_module_of_a_go_program_needs_a_text(lacking: Lacking) -> None:
         "x.org/a v1, listed in /usr/local/bin/server, has no licence text in "
         "/usr/local/share/doc/server/x.org/a/"
     )
+
+
+@pytest.mark.parametrize(
+    ("path", "licence", "has_text"),
+    [
+        ("usr/local/share/doc/program/a-1/LICENSE-MIT", "MIT OR Apache-2.0", True),
+        ("usr/share/common-licenses/Apache-2.0", "Apache-2.0/MIT", True),
+        ("usr/share/common-licenses/Apache-2.0", "MIT", False),
+        ("usr/local/share/doc/program/a-2/LICENSE-MIT", "MIT", False),
+    ],
+)
+def test_each_crate_of_a_rust_program_needs_a_text(
+    lacking: Lacking, path: str, licence: str, *, has_text: bool
+) -> None:
+    """A crate has a directory for its text, or Debian has Apache's."""
+    crate = {"name": "a", "version": "1", "licence": licence, "digest": "sha256:0"}
+    program: Any = {**part(source="docker/x"), "crates": [crate]}
+    own = {"usr/local/share/doc/vmaf-images/LICENSE": b"own"}
+    messages = lacking({"program": program}, {**own, path: b"text"})
+    assert [message.split(",")[0] for message in messages] == ([] if has_text else ["a 1"])
+
+
+def test_text_of_a_wheel_may_be_that_of_its_distribution(lacking: Lacking) -> None:
+    """A wheel in versions.json that is installed has its text in its metadata."""
+    wheel = {"a-b": part(source="PyPI wheel a_b-1-py3-none-any.whl")}
+    files = {f"{SITE}/a_b-1.dist-info/METADATA": b"Name: a-b\nVersion: 1\nLicense: MIT\n\n"}
+    assert not lacking(wheel, {**files, f"{SITE}/a_b-1.dist-info/licenses/LICENSE": b"MIT"})
+    assert len(lacking(wheel, files)) == 2
 
 
 @pytest.mark.parametrize(

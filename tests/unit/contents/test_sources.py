@@ -271,6 +271,17 @@ def test_go_modules_of_programs_are_written(world: World) -> None:
     assert "  Go 1.24.4: compiler and standard library" in world.readme()
 
 
+def test_crates_of_programs_are_written(world: World) -> None:
+    """The crates that a program was compiled from are written; versions.json has their digests."""
+    world.site.files["/crates/log/0.4.33/download"] = HEADERS
+    digest = f"sha256:{sha256(HEADERS)}"
+    crate = {"name": "log", "version": "0.4.33", "licence": "MIT OR Apache-2.0", "digest": digest}
+    rust: Any = {**part("crate vmaf-sys 0.2.0 (a/b abc)", CRATE), "crates": [crate]}
+    sums = world.write(world.image({**PARTS, "ab-av1": rust}))
+    assert sums["cargo/log-0.4.33.crate"] == sha256(HEADERS)
+    assert "  log 0.4.33: cargo/log-0.4.33.crate\n" in world.readme()
+
+
 def tree(directory: Path, text: str = "one") -> Path:
     """Make a small tree of libvmaf."""
     (directory / "libvmaf").mkdir(parents=True)

@@ -15,6 +15,8 @@ from scripts.dockerfile import shell
         ("case $1 in build) make ;; esac", ["make"]),
         ("env -i A=b make", ["env", "make"]),
         ("xargs -r apt-get install <list", ["xargs", "apt-get"]),
+        ("timeout 60 make", ["timeout", "make"]),
+        ("timeout --kill-after=5 1h env A=b make", ["timeout", "env", "make"]),
         ("sh -c 'cd /src && make'", ["sh", "cd", "make"]),
         ("bash <<end\nmake\nend", ["bash", "make"]),
         ("cat <<end\nmake\nend", ["cat"]),

@@ -10,8 +10,14 @@ from scripts.dockerfile import parser
 from scripts.dockerfile.project import Project
 from scripts.policy import rules
 from scripts.policy.rule import Rule
-from scripts.policy.rules import RULES, files
+from scripts.policy.rules import RULES, compilers, files, rust
 from tests.support.dockerfiles import findings
+
+CARGO = (
+    "RUN --mount=type=cache,id=g,target=/root/.cargo/git "
+    "--mount=type=cache,id=r,target=/root/.cargo/registry"
+)
+SCCACHE = "--mount=type=cache,id=s,target=/s"
 
 
 def test_every_rule_of_every_module_is_listed() -> None:
@@ -45,6 +51,47 @@ def test_stage_comment_names_a_stage_without_a_name_by_its_line() -> None:
 
 
 @pytest.mark.parametrize(
+    ("arguments", "environment", "message"),
+    [
+        ("", "/build/target", ""),
+        ("--target-dir /build/t", "", ""),
+        ("--target-dir=/build", "/other", ""),
+        ("", "/buildings", "no tmpfs contains the target directory /buildings"),
+        ("--target-dir=/t", "/build", "no tmpfs contains the target directory /t"),
+        ("", "", "no tmpfs contains the target directory target"),
+    ],
+)
+def test_target_directory_is_an_option_or_a_variable(
+    arguments: str, environment: str, message: str
+) -> None:
+    """The target directory of cargo is that of the option, or else of the variable."""
+    variable = f"ENV CARGO_TARGET_DIR={environment}\n" if environment else ""
+    run = f"RUN --mount=type=tmpfs,target=/build cargo build {arguments}\n"
+    read = Project({"D": parser.read(f"FROM scratch AS a\n{variable}{run}", "D")})
+    assert "".join(finding.message for finding in rust.cargo_target.check(read)) == message
+
+
+@pytest.mark.parametrize(
+    ("text", "is_found"),
+    [
+        ("FROM rust AS c\nRUN meson setup b", True),
+        ("FROM plain AS c\nRUN meson setup b\nRUN apt-get install sccache", False),
+        ("FROM plain AS c\nRUN apt-get install sccache && meson setup b", True),
+        ("FROM plain AS c\nCOPY --from=rust /usr/bin/ /usr/bin/\nRUN meson setup b", True),
+        ("FROM plain AS c\nCOPY --from=rust / /\nRUN meson setup b", True),
+        ("FROM plain AS c\nCOPY --from=rust /out/ /\nRUN meson setup b", False),
+        ("FROM plain AS c\nCOPY --from=plain / /\nRUN meson setup b", False),
+        ("FROM plain AS c\nCOPY --from=x /opt/sccache /opt/bin/\nRUN meson setup b", True),
+    ],
+)
+def test_sccache_comes_by_a_parent_or_a_copy(text: str, *, is_found: bool) -> None:
+    """Where a parent stage installs sccache, or it is copied from another, it is on PATH."""
+    stages = "FROM scratch AS plain\nFROM plain AS rust\nRUN apt-get install sccache=0.10\n"
+    read = Project({"D": parser.read(f"{stages}{text}\n", "D")})
+    assert bool(list(compilers.no_sccache.check(read))) is is_found
+
+
+@pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("RUN CFLAGS=-O3 ./configure \\\n  && make", {"env-prefix"}),
@@ -68,6 +115,17 @@ def test_stage_comment_names_a_stage_without_a_name_by_its_line() -> None:
                 "ENV GOPATH=/g GOCACHE=/c\nRUN --mount=type=cache,id=m,target=/g/pkg/mod "
                 "--mount=type=cache,id=c,target=/c go build ./..."
             ),
+            set(),
+        ),
+        ("RUN cargo fetch", {"cargo-mounts", "cargo-locked"}),
+        ("RUN cargo --version && cargo tree", set()),
+        (f"{CARGO} cargo fetch --locked", set()),
+        (f"{CARGO} cargo +nightly fetch --frozen", set()),
+        (f"{CARGO} cargo build --locked", set()),
+        (f"{CARGO} RUSTC_WRAPPER=/usr/bin/sccache cargo build --locked", {"cargo-sccache"}),
+        (f"ENV RUSTC_WRAPPER=sccache\n{CARGO} cargo fetch --locked", set()),
+        (
+            f"ENV SCCACHE_DIR=/s RUSTC_WRAPPER=sccache\n{CARGO} {SCCACHE} cargo build --locked",
             set(),
         ),
         ("ADD https://example.org/a.git#v1 /a", {"add-checksum"}),

@@ -44,16 +44,15 @@ def test_texts_of_a_component_are_installed(tmp_path: Path) -> None:
 
 
 def test_texts_of_go_modules_are_installed(tmp_path: Path) -> None:
-    """server.sh installs the texts of each module, also of code in it, and Debian's of Go."""
+    """go.sh installs the texts of each module, also of code in it, and Debian's of Go."""
     write(tmp_path, "a/LICENSE", "a/a.go", "b/internal/c/COPYING", "b/testdata/LICENSE")
     write(tmp_path, "usr/share/doc/golang-1.24-go/copyright")
     (tmp_path / "go").write_text(GO.replace("HERE", str(tmp_path)))
     (tmp_path / "go").chmod(0o755)
-    text = (COMPILE / "server.sh").read_text()
-    part = text[text.index("texts=$out") : text.index("# The manifest has the digest")]
-    part = part.replace("/usr/share/doc", f"{tmp_path}/usr/share/doc")
+    functions = (COMPILE / "go.sh").read_text().replace("/usr/share", f"{tmp_path}/usr/share")
+    call = f"install_module_licences {tmp_path / DOC}/vmaf-server ./cmd/vmaf-server"
     environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
-    done = process.run("sh", "-euc", f"out={tmp_path}\n{part}", cwd=tmp_path, env=environment)
+    done = process.run("sh", "-euc", f"{functions}\n{call}", cwd=tmp_path, env=environment)
     assert not done.returncode, done.stderr
     assert files(tmp_path / DOC / "vmaf-server") == {
         "x.org/a/v2/LICENSE",

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from scripts.buildkit.builder import Builder
-from scripts.buildkit.measurements import Depcache, Measurements, Remote
+from scripts.buildkit.measurements import Ccache, Depcache, Measurements, Remote, Sccache
 from scripts.buildkit.records import BuildRecord, StageRecord, StepRecord
 from scripts.core.console import console
 from scripts.report.summary import HitRateDrop, cache_was_empty, hit_rate_drops, summary
@@ -58,6 +58,18 @@ def test_table_names_the_causes(
     words = "".join(line[60:].strip() for line in lines[1:6])
     assert "docker/recipes/compile/ffmpeg/ffmpeg.sh" in words.replace(" ", "")
     assert max(map(len, lines)) <= 80
+
+
+def test_table_has_sccache_where_a_stage_used_it(capsys: pytest.CaptureFixture[str]) -> None:
+    """The closing table has a column of sccache only if a stage has its hits."""
+    counts = Measurements(ccache=Ccache(4), sccache=Sccache(97, 4, 35))
+    rust = StageRecord("ab-av1", ["tools"], 49.0, measurements=counts)
+    summary(replace(record(), stages=[rust]))
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].endswith(" sccache hits")
+    assert lines[1].endswith("97 of 101, 96 %")
+    summary(record())
+    assert "sccache" not in capsys.readouterr().err
 
 
 def test_cached_build_has_no_table(capsys: pytest.CaptureFixture[str]) -> None:
@@ -127,6 +139,15 @@ def test_drop_is_relative_to_the_best_build() -> None:
     earlier = [measured(96, 4, 1), measured(50, 50, 2)]
     (drop,) = hit_rate_drops(measured(5, 95, 3), earlier)
     assert (drop.stage, drop.before, drop.now) == ("ffmpeg", 0.96, 0.05)
+
+
+def test_drop_in_a_stage_with_rust_is_that_of_sccache() -> None:
+    """In a stage with Rust, the hits of sccache are compared, and the warning names it."""
+    builds = [measured(40, 0, second) for second in (1, 2)]
+    for build, counts in zip(builds, (Sccache(97, 4), Sccache(50, 51)), strict=True):
+        build.stages[0].measurements.sccache = counts
+    (drop,) = hit_rate_drops(builds[1], builds[:1])
+    assert str(drop).startswith("sccache: the hit rate of ffmpeg fell from 96 % to 50 %")
 
 
 def test_drop_to_zero_is_reported() -> None:
