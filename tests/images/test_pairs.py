@@ -105,7 +105,12 @@ UNEQUAL = (
         FRAMES - 3,
     ),
     Unequal("rate", f"-r 30 {X264}", "has 30 fps and the reference 25 fps", FRAMES),
-    Unequal("transfer", f"-vf setparams=color_trc=smpte2084 {X264}", "the HDR transfer function PQ", FRAMES),
+    Unequal(
+        "transfer",
+        f"-vf setparams=color_trc=smpte2084 {X264}",
+        "the HDR transfer function PQ",
+        FRAMES,
+    ),
 )
 
 BAD = {
