@@ -168,7 +168,8 @@ def test_aligned_pairs_score_like_their_frames(image: Subject, videos: Path, cas
     """`score` gives each frame the score that the vmaf program gives the same decoded frames."""
     encode(image, videos, case.encode, case.file)
     (pair,) = score(image, videos, case.file)
-    assert case.note in "\n".join(pair["notes"] or [""]), pair["notes"]
+    notes = "\n".join(pair.get("notes", []))
+    assert case.note in notes, notes
     got = [frame["scores"]["vmaf"] for frame in pair["frames"]]
     assert len(got) == case.frames, f"{len(got)} frames are scored"
     reference = decode(image, videos, "reference.mkv", case.reference, case.format)
@@ -205,17 +206,16 @@ def test_bad_files_are_refused(image: Subject, videos: Path) -> None:
     (videos / "cut-off.part").write_bytes(cut_off.read_bytes()[:20_000])
     (videos / "cut-off.part").replace(cut_off)
     before = sorted(path.name for path in videos.iterdir())
-    options = ("--read-only", "--network=none")
     done = image.run(
         *("reference.mkv", *BAD, "nothing.mkv"),
         program="score",
-        options=options,
+        options=("--read-only", "--network=none"),
         directory=videos,
         succeeds=False,
     )
     assert done.code == 2, f"exit status {done.code}: {done}"
     said = dict(line.split(": ", 1) for line in done.stdout.splitlines() if not line[0].isspace())
-    for name, (_, reason) in (*BAD.items(), ("nothing.mkv", ("", "does not exist"))):
+    for name, (_, reason) in {**BAD, "nothing.mkv": ("", "does not exist")}.items():
         assert reason in said[name], f"{name}: {said[name]}"
     assert sorted(path.name for path in videos.iterdir()) == before, "a file was left behind"
 

@@ -218,3 +218,14 @@ func TestMatchFrames(t *testing.T) {
 		})
 	}
 }
+
+func TestClock(t *testing.T) {
+	for expected, f := range map[string]*media.Frames{
+		"25 fps": video(25, still[:50]), "29.97 fps": video(30/1.001, still), "30 fps": video(30, still[:50]),
+		"23.976 fps": video(24/1.001, still), "12.5 fps": video(12.5, still),
+	} {
+		if got := newClock(f).String(); got != expected {
+			t.Errorf("%s instead of %s", got, expected)
+		}
+	}
+}

@@ -61,6 +61,9 @@ func newClock(f *media.Frames) clock {
 	return c
 }
 
+// error is how precisely the times tell the rate, as a part of it: less in a short video.
+func (c clock) error() float64 { return c.tick / c.times[len(c.times)-1] }
+
 // interval is the time between two frames, in seconds.
 func (c clock) interval() float64 {
 	if c.rate == 0 {
@@ -69,9 +72,17 @@ func (c clock) interval() float64 {
 	return 1 / c.rate
 }
 
-// String returns the rate in words.
+// String returns the rate in words. It is a usual one, such as 29.97, if the times do not tell it from
+// that.
 func (c clock) String() string {
-	text := fmt.Sprintf("%s fps", shortest(c.rate))
+	rate := c.rate
+	for _, usual := range []float64{math.Round(rate), math.Round(rate*1.001) / 1.001} {
+		if math.Abs(usual/rate-1) < max(c.error(), 1e-5) {
+			rate = usual
+			break
+		}
+	}
+	text := fmt.Sprintf("%s fps", shortest(rate))
 	if !c.constant {
 		text = "a variable frame rate (mostly " + text + ")"
 	}
@@ -88,11 +99,7 @@ func (c clock) multipleOf(slower clock) int {
 	if c.rate == 0 || slower.rate == 0 {
 		return 1
 	}
-	// The times of a short video do not tell its rate more precisely than this.
-	error := rateTolerance
-	for _, one := range []clock{c, slower} {
-		error += one.tick / one.times[len(one.times)-1]
-	}
+	error := rateTolerance + c.error() + slower.error()
 	ratio := c.rate / slower.rate
 	k := math.Round(ratio)
 	if k < 1 || k > maxMultiple || math.Abs(ratio/k-1) > error {

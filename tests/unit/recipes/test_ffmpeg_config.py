@@ -27,7 +27,7 @@ CONFIG = """\
 COMPONENTS = "#define CONFIG_H264_DECODER 1\n#define CONFIG_HEVC_DECODER 1\n"
 MAK = """\
 CPPFLAGS=-DPIC -DFOO_NEW=1 -DPIC
-CFLAGS=-std=c17 -I{lib} -I{lib}/../lib -pthread -I{gcc} -D_Y -DFOO_OLD=0 -pthread -Wall
+CFLAGS=-std=c17 -I{lib} -isystem {lib}/../lib -pthread -I{gcc} -D_Y -DFOO_OLD=0 -pthread -Wall
 CXXFLAGS=-std=c++11 -I{lib}
 CC_DEPFLAGS=-MMD -MF $(@:.o=.d) -MT $@
 EXTRALIBS=-lm -lm

@@ -36,9 +36,9 @@ What is reduced, and how:
    that includes a macro's value (`#include HEADER`) may include anything: it keeps the complete
    headers and all flags. Objects with equal copies share a copy, whose path is the digest of its
    macros' names and so the same in all variants.
-2. Flags. The directories (-I) and macros (-D) that configure found in the libraries' .pc files are
-   only passed for objects with an include that is found in the directory, or that mention the
-   macro. Each flag is passed once, directories by their real path, and without the directories
+2. Flags. The directories (-I, -isystem) and macros (-D) that configure found in the libraries' .pc
+   files are only passed for objects with an include that is found in the directory, or that mention
+   the macro. Each flag is passed once, directories by their real path, and without the directories
    that gcc searches anyway. -MMD becomes -MD, as ccache needs to see the libraries' headers.
 3. config.asm, which is part of all assembly, loses the macros that no assembly mentions.
 """
@@ -82,6 +82,7 @@ def split_flags(line: str, searched: Sequence[str]) -> tuple[str, list[str]]:
     `searched` are the directories that gcc searches without a flag.
     """
     line = re.sub(r"-MMD\b", "-MD", line)
+    line = re.sub(r"-isystem +(?=/)", "-I", line)  # a directory as the others, if searched later
     variable, _, value = line.partition("=")
     if variable not in {"CPPFLAGS", "CFLAGS", "CXXFLAGS"}:
         return line, []
