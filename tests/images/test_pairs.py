@@ -131,14 +131,12 @@ CONTENTS = {
 }
 
 
-@pytest.fixture
-def videos(image: Subject, clip: Path, directory: Path) -> Path:
-    """Return a directory with reference.mkv, a part of the real clip without loss."""
+def cut_reference(image: Subject, clip: Path, directory: Path) -> None:
+    """Write reference.mkv, a part of the real clip without loss."""
     (directory / "clip.mp4").write_bytes(clip.read_bytes())
     options = f"-an -frames:v {FRAMES} -s {SIZE} -c:v libx264 -preset ultrafast -qp 0"
     image.ffmpeg("-i", "clip.mp4", *options.split(), "reference.mkv", directory=directory)
     (directory / "clip.mp4").unlink()
-    return directory
 
 
 def encode(image: Subject, directory: Path, options: str, file: str) -> None:
@@ -164,67 +162,75 @@ def decode(image: Subject, directory: Path, source: str, chain: str, form: str) 
 
 @pytest.mark.needs("score")
 @pytest.mark.parametrize("case", ALIGNED, ids=lambda case: case.name)
-def test_aligned_pairs_score_like_their_frames(image: Subject, videos: Path, case: Aligned) -> None:
+def test_aligned_pairs_score_like_their_frames(
+    image: Subject, clip: Path, directory: Path, case: Aligned
+) -> None:
     """`score` gives each frame the score that the vmaf program gives the same decoded frames."""
-    encode(image, videos, case.encode, case.file)
-    (pair,) = score(image, videos, case.file)
+    cut_reference(image, clip, directory)
+    encode(image, directory, case.encode, case.file)
+    (pair,) = score(image, directory, case.file)
     notes = "\n".join(pair.get("notes", []))
     assert case.note in notes, notes
     got = [frame["scores"]["vmaf"] for frame in pair["frames"]]
     assert len(got) == case.frames, f"{len(got)} frames are scored"
-    reference = decode(image, videos, "reference.mkv", case.reference, case.format)
-    distorted = decode(image, videos, case.file, case.distorted, case.format)
-    expected = image.score(videos, reference, distorted)
+    reference = decode(image, directory, "reference.mkv", case.reference, case.format)
+    distorted = decode(image, directory, case.file, case.distorted, case.format)
+    expected = image.score(directory, reference, distorted)
     differences = [abs(a - b) for a, b in zip(got, expected, strict=True)]
     assert max(differences) < 1e-3, f"a frame differs by {max(differences)}"
 
 
 @pytest.mark.needs("score")
 @pytest.mark.parametrize("case", UNEQUAL, ids=lambda case: case.check)
-def test_unequal_pairs_are_refused(image: Subject, videos: Path, case: Unequal) -> None:
+def test_unequal_pairs_are_refused(
+    image: Subject, clip: Path, directory: Path, case: Unequal
+) -> None:
     """`score` refuses a pair that cannot be aligned, names the check, and scores it if allowed."""
-    encode(image, videos, case.encode, "distorted.mkv")
+    cut_reference(image, clip, directory)
+    encode(image, directory, case.encode, "distorted.mkv")
     pair = ("reference.mkv", "distorted.mkv")
-    refused = image.run(*pair, program="score", directory=videos, succeeds=False)
+    refused = image.run(*pair, program="score", directory=directory, succeeds=False)
     assert refused.code == 2, f"a pair with unequal {case.check} is scored: {refused.stdout}"
     assert case.reason in refused.stdout, f"{case.check}: {refused.stdout}"
     assert f"--allow {case.check}" in refused.stdout, f"{case.check}: {refused.stdout}"
-    (allowed,) = score(image, videos, "distorted.mkv", f"--allow={case.check}")
+    (allowed,) = score(image, directory, "distorted.mkv", f"--allow={case.check}")
     assert len(allowed["frames"]) == case.frames
     assert any(case.reason in note for note in allowed["notes"]), allowed["notes"]
 
 
 @pytest.mark.needs("score")
-def test_bad_files_are_refused(image: Subject, videos: Path) -> None:
+def test_bad_files_are_refused(image: Subject, clip: Path, directory: Path) -> None:
     """`score` refuses files that are no video, or name other files, and leaves nothing behind."""
+    cut_reference(image, clip, directory)
     for name, (options, _) in BAD.items():
         if name in CONTENTS:
-            (videos / name).write_text(CONTENTS[name])
+            (directory / name).write_text(CONTENTS[name])
         else:
-            image.ffmpeg(*options.split(), name, directory=videos)
-    cut_off = videos / "cut-off.mp4"
-    (videos / "cut-off.part").write_bytes(cut_off.read_bytes()[:20_000])
-    (videos / "cut-off.part").replace(cut_off)
-    before = sorted(path.name for path in videos.iterdir())
+            image.ffmpeg(*options.split(), name, directory=directory)
+    cut_off = directory / "cut-off.mp4"
+    (directory / "cut-off.part").write_bytes(cut_off.read_bytes()[:20_000])
+    (directory / "cut-off.part").replace(cut_off)
+    before = sorted(path.name for path in directory.iterdir())
     done = image.run(
         *("reference.mkv", *BAD, "nothing.mkv"),
         program="score",
         options=("--read-only", "--network=none"),
-        directory=videos,
+        directory=directory,
         succeeds=False,
     )
     assert done.code == 2, f"exit status {done.code}: {done}"
     said = dict(line.split(": ", 1) for line in done.stdout.splitlines() if not line[0].isspace())
     for name, (_, reason) in {**BAD, "nothing.mkv": ("", "does not exist")}.items():
         assert reason in said[name], f"{name}: {said[name]}"
-    assert sorted(path.name for path in videos.iterdir()) == before, "a file was left behind"
+    assert sorted(path.name for path in directory.iterdir()) == before, "a file was left behind"
 
 
 @pytest.mark.needs("score")
-def test_results_of_several_pairs_agree(image: Subject, videos: Path) -> None:
+def test_results_of_several_pairs_agree(image: Subject, clip: Path, directory: Path) -> None:
     """JSON, CSV and the page have all pairs, and `--min` sets the exit status."""
+    cut_reference(image, clip, directory)
     for name, crf in (("good.mkv", 18), ("bad.mkv", 45)):
-        encode(image, videos, f"-c:v libx264 -preset veryfast -crf {crf}", name)
+        encode(image, directory, f"-c:v libx264 -preset veryfast -crf {crf}", name)
     files = (
         "good.mkv",
         "bad.mkv",
@@ -234,20 +240,20 @@ def test_results_of_several_pairs_agree(image: Subject, videos: Path) -> None:
         "--features=psnr",
     )
     done = image.run(
-        *("reference.mkv", *files, "--min=80"), program="score", directory=videos, succeeds=False
+        *("reference.mkv", *files, "--min=80"), program="score", directory=directory, succeeds=False
     )
     assert done.code == 1, f"a score below --min gives the exit status {done.code}: {done.stdout}"
-    pairs = json.loads((videos / "s.json").read_text())["pairs"]
+    pairs = json.loads((directory / "s.json").read_text())["pairs"]
     means = {pair["file"]: pair["pooled"]["vmaf"]["mean"] for pair in pairs}
     assert means["bad.mkv"] < 80 < means["good.mkv"], means
-    with (videos / "s.csv").open() as file:
+    with (directory / "s.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 2 * FRAMES, f"{len(rows)} lines"
     for pair in pairs:
         listed = [float(row["vmaf"]) for row in rows if row["distorted"] == pair["file"]]
         assert listed == pytest.approx([frame["scores"]["vmaf"] for frame in pair["frames"]])
         assert all("psnr_y" in frame["scores"] for frame in pair["frames"])
-    page = (videos / "s.html").read_text()
+    page = (directory / "s.html").read_text()
     plots: list[str] = []
 
     class Plots(HTMLParser):
@@ -257,14 +263,17 @@ def test_results_of_several_pairs_agree(image: Subject, videos: Path) -> None:
     Plots().feed(page)
     assert [len(points.split()) for points in plots] == [FRAMES, FRAMES], "points of the plots"
     assert all(f"{mean:.3f}" in page for mean in means.values()), "the page lacks a mean"
-    passed = image.run("reference.mkv", "good.mkv", "--min=80", program="score", directory=videos)
+    passed = image.run(
+        "reference.mkv", "good.mkv", "--min=80", program="score", directory=directory
+    )
     assert f"good.mkv: {means['good.mkv']:.3f} (vmaf_v0.6.1, " in passed.stdout
 
 
 @pytest.mark.needs("score")
-def test_models_are_chosen_and_named(image: Subject, videos: Path) -> None:
+def test_models_are_chosen_and_named(image: Subject, clip: Path, directory: Path) -> None:
     """`score` names the model: by default the one for the size, else the one that was chosen."""
-    encode(image, videos, X264, "distorted.mkv")
+    cut_reference(image, clip, directory)
+    encode(image, directory, X264, "distorted.mkv")
     for choice, model in (
         ("auto", "vmaf_v0.6.1"),
         ("neg", "vmaf_v0.6.1neg"),
@@ -272,9 +281,9 @@ def test_models_are_chosen_and_named(image: Subject, videos: Path) -> None:
         ("v1", "vmaf_v1.0.16_3d0h"),
     ):
         size = ("--size=model",) if choice == "v1" else ()  # its frames must have 320 lines
-        (pair,) = score(image, videos, "distorted.mkv", f"--model={choice}", "--every=25", *size)
+        (pair,) = score(image, directory, "distorted.mkv", f"--model={choice}", "--every=25", *size)
         assert pair["model"] == model
         assert pair["pooled"]["vmaf"]["mean"] > 0
     unknown = ("reference.mkv", "distorted.mkv", "--model=vmaf_v0.6.9")
-    done = image.run(*unknown, program="score", directory=videos, succeeds=False)
+    done = image.run(*unknown, program="score", directory=directory, succeeds=False)
     assert "libvmaf has no model vmaf_v0.6.9" in done.stdout, str(done)

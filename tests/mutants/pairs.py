@@ -10,6 +10,12 @@ def with_options(options: str) -> str:
     return wrap("score", f'exec score.real "$@" {options}')
 
 
+def with_graph(edit: str) -> str:
+    """Return the lines that make ffmpeg change the filter graph, which it gets as a descriptor."""
+    changed = f'*fd/5*) sed "{edit}" <&5 >/tmp/graph; exec 5</tmp/graph ;;'
+    return wrap("ffmpeg", f'case "$*" in {changed} esac\nexec ffmpeg.real "$@"')
+
+
 CASES = {case.name: case for case in ALIGNED}
 
 MUTANTS = based_on(
@@ -27,7 +33,7 @@ MUTANTS = based_on(
     Mutant(
         "score-finds-no-offset",
         test_pairs.test_aligned_pairs_score_like_their_frames,
-        "beginning-cut|the pictures do not look alike at any offset of up to 0 s",
+        "the pictures do not look alike at any offset of up to 0 s",
         with_options("--window 0"),
         params={"case": CASES["beginning-cut"]},
     ),
@@ -35,25 +41,14 @@ MUTANTS = based_on(
         "score-scales-by-neighbours",
         test_pairs.test_aligned_pairs_score_like_their_frames,
         r"a frame differs by \d",
-        # The graph is in a pipe, so that ffmpeg is the place to change it.
-        wrap(
-            "ffmpeg",
-            'case "$*" in *filter_complex*fd/5*) sed s/bicubic/neighbor/ <&5 >/tmp/graph;\n'
-            'exec ffmpeg.real "$@" 5</tmp/graph ;; esac\n'
-            'exec ffmpeg.real "$@"',
-        ),
+        with_graph("s/bicubic/neighbor/"),
         params={"case": CASES["smaller"]},
     ),
     Mutant(
-        "score-takes-every-frame",
+        "score-loses-frames",
         test_pairs.test_aligned_pairs_score_like_their_frames,
-        r"libvmaf scored|a frame differs by \d",
-        wrap(
-            "ffmpeg",
-            'case "$*" in *filter_complex*fd/5*) sed "s/mod(n-0,2)/0/" <&5 >/tmp/graph;\n'
-            'exec ffmpeg.real "$@" 5</tmp/graph ;; esac\n'
-            'exec ffmpeg.real "$@"',
-        ),
+        r"libvmaf scored \d+ pairs of frames instead of 50",
+        with_graph("s/between(n,0,98)/between(n,0,90)/"),
         params={"case": CASES["twice-the-rate"]},
     ),
     Mutant(

@@ -20,7 +20,7 @@ type Model struct {
 	smallest int
 }
 
-// The names that --model takes besides those of libvmaf.
+// ModelHelp lists the names that --model takes besides those of libvmaf.
 const ModelHelp = `auto: hd or 4k, by the size of the reference
 hd:   vmaf_v0.6.1, for 1080p on a television
 4k:   vmaf_4k_v0.6.1, for 2160p on a television
