@@ -151,14 +151,15 @@ func (m *matcher) cost(samples []int, shift int) float64 {
 
 const (
 	// A shift is found if the frames differ less by this factor and by this many grey levels than
-	// without a shift. One frame of a slow pan differs by about one level from the next.
+	// without a shift.
 	shiftFactor = 0.8
 	shiftLevels = 0.1
 	// Motion lags by this many frames at most, and the lowest cost is then lower by this factor.
 	lagFrames = 2
 	lagCost   = 2
 	// Pictures do not look alike if their frames differ by this many grey levels, and by this
-	// factor of what frames of different times differ. Codecs at their lowest quality stay below 3.
+	// factor of what frames of different times differ. A clip that x264 coded in 160x90 pixels with
+	// crf 35 differed by 5 levels from its reference, and is alike by the factor.
 	alikeLevels = 4
 	alikeFactor = 0.5
 	// Frames of different times differ by this many grey levels at least, if something moves.
