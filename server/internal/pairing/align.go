@@ -52,8 +52,8 @@ func (v *verdict) matchFrames(ref, dist *media.Frames, window float64) ([]Pair, 
 	return pairs, v.checkMiddle(m, pairs, refClock)
 }
 
-// matcher chooses how frames are matched: by their numbers if one rate is a multiple of the other, or
-// by their times if a rate is variable.
+// matcher chooses how frames are matched: by their numbers if one rate is a multiple of the other,
+// or by their times if a rate is variable.
 func (v *verdict) matcher(ref, dist *media.Frames, refClock, distClock clock, window float64) (
 	*matcher, error,
 ) {
@@ -208,7 +208,8 @@ func (v *verdict) checkEnds(m *matcher, pairs []Pair, ref, dist clock) error {
 		if end.frames < end.step {
 			continue
 		}
-		left := end.clock.times[len(end.clock.times)-1] - end.clock.times[len(end.clock.times)-1-end.frames]
+		last := len(end.clock.times) - 1
+		left := end.clock.times[last] - end.clock.times[last-end.frames]
 		if end.frames/end.step > max(freeEnd, offset) {
 			if err := v.refuse(Length, "%s ends %s (%s) before %s", end.ends, seconds(left),
 				count(end.frames, "frame"), end.goesOn); err != nil {

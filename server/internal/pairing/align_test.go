@@ -23,7 +23,8 @@ func film(seed uint64, frames int) [][]byte {
 	for n := range frames {
 		picture := make([]byte, media.ThumbSize)
 		for i := range picture {
-			x, y := float64(i%media.ThumbWidth)/media.ThumbWidth, float64(i/media.ThumbWidth)/media.ThumbHeight
+			x := float64(i%media.ThumbWidth) / media.ThumbWidth
+			y := float64(i/media.ThumbWidth) / media.ThumbHeight
 			level := 128.0
 			for _, w := range waves {
 				level += 25 * math.Sin(w[0]*x+w[1]*y+w[2]*float64(n)+w[3])
@@ -221,8 +222,8 @@ func TestMatchFrames(t *testing.T) {
 
 func TestClock(t *testing.T) {
 	for expected, f := range map[string]*media.Frames{
-		"25 fps": video(25, still[:50]), "29.97 fps": video(30/1.001, still), "30 fps": video(30, still[:50]),
-		"23.976 fps": video(24/1.001, still), "12.5 fps": video(12.5, still),
+		"25 fps": video(25, still[:50]), "30 fps": video(30, still[:50]), "12.5 fps": video(12.5, still),
+		"29.97 fps": video(30/1.001, still), "23.976 fps": video(24/1.001, still),
 	} {
 		if got := newClock(f).String(); got != expected {
 			t.Errorf("%s instead of %s", got, expected)
