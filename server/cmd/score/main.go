@@ -154,7 +154,9 @@ func (s *session) read(ctx context.Context, path string) (pairing.Video, error) 
 }
 
 // pair scores a distorted video.
-func (s *session) pair(ctx context.Context, ref pairing.Video, path string) (*results.Pair, error) {
+func (s *session) pair(ctx context.Context, ref pairing.Video, path string) (
+	*results.Pair, error,
+) {
 	dist, err := s.read(ctx, path)
 	if err != nil {
 		return nil, err
@@ -195,7 +197,8 @@ func (s *session) print(p *results.Pair) {
 	}
 	stats, lowest := p.Pooled[results.VMAF], p.Lowest()
 	fmt.Fprintf(s.summary, "%s: %.3f (%s, %s; lowest %.3f at %s, 5%% of the frames up to %.3f)\n",
-		p.File, stats.Mean, p.Model, frames(len(p.Frames)), stats.Min, results.Clock(lowest.Time), stats.P5)
+		p.File, stats.Mean, p.Model, frames(len(p.Frames)), stats.Min, results.Clock(lowest.Time),
+		stats.P5)
 	for _, note := range p.Notes {
 		fmt.Fprintf(s.summary, "  %s\n", note)
 	}

@@ -39,8 +39,8 @@ var featureNames = map[string]string{
 
 const usageHead = `Usage: score REFERENCE DISTORTED... [OPTION...]
 
-Scores how close each distorted video looks to the reference, with VMAF. It aligns the videos first,
-says what it did, and refuses pairs whose score would be wrong.
+Scores how close each distorted video looks to the reference, with VMAF. It aligns the videos
+first, says what it did, and refuses pairs whose score would be wrong.
 
 Exit status: 0 if all pairs were scored, 1 if one has less than --min, 2 if one was not scored.
 
@@ -96,7 +96,8 @@ func parse(args []string) (*options, error) {
 		}
 		feature, ok := featureNames[name]
 		if !ok {
-			return nil, fmt.Errorf("--features: %q is not one of %s", name, strings.Join(sortedNames(), ", "))
+			return nil, fmt.Errorf("--features: %q is not one of %s", name,
+				strings.Join(sortedNames(), ", "))
 		}
 		o.features = append(o.features, feature)
 	}
@@ -114,8 +115,8 @@ func parse(args []string) (*options, error) {
 func (o *options) flags(size, allow, features *string) *flag.FlagSet {
 	f := flag.NewFlagSet("score", flag.ContinueOnError)
 	f.StringVar(&o.pairing.Model, "model", "auto", "`NAME` of the model:\n"+pairing.ModelHelp)
-	f.StringVar(size, "size", "reference", "compare in the size of the reference, or with \"model\" in "+
-		"that of\nthe screen that the model was made for: `SIZE`")
+	f.StringVar(size, "size", "reference", "compare in the size of the reference, or with \"model\" "+
+		"in that of\nthe screen that the model was made for: `SIZE`")
 	f.StringVar(features, "features", "", "compute these, too: a `LIST` of "+
 		strings.Join(sortedNames(), ", "))
 	f.StringVar(allow, "allow", "", "score in spite of these checks, a `LIST` of:\n"+checkHelp())

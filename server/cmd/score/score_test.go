@@ -17,12 +17,13 @@ import (
 )
 
 func TestParse(t *testing.T) {
-	o, err := parse([]string{"ref.mkv", "--min", "93", "a.mp4", "-json=-", "b.mp4", "--features", "psnr,ssim",
-		"--allow=rate", "--size", "model", "--", "--odd.mp4", "-c.mp4"})
+	o, err := parse([]string{"ref.mkv", "--min", "93", "a.mp4", "-json=-", "b.mp4", "--features",
+		"psnr,ssim", "--allow=rate", "--size", "model", "--", "--odd.mp4", "-c.mp4"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o.reference != "ref.mkv" || !slices.Equal(o.distorted, []string{"a.mp4", "b.mp4", "--odd.mp4", "-c.mp4"}) {
+	distorted := []string{"a.mp4", "b.mp4", "--odd.mp4", "-c.mp4"}
+	if o.reference != "ref.mkv" || !slices.Equal(o.distorted, distorted) {
 		t.Errorf("files: %s %q", o.reference, o.distorted)
 	}
 	if o.min != 93 || o.json != "-" || !o.pairing.Fit || !o.pairing.Allowed[pairing.Rate] ||
@@ -44,7 +45,8 @@ func TestParse(t *testing.T) {
 		"not defined":                  "r d --verbose",
 		"invalid value":                "r d --min high",
 	} {
-		if _, err := parse(strings.Fields(args)); err == nil || !strings.Contains(err.Error(), expected) {
+		_, err := parse(strings.Fields(args))
+		if err == nil || !strings.Contains(err.Error(), expected) {
 			t.Errorf("%s: %v", args, err)
 		}
 	}
@@ -119,10 +121,13 @@ func TestOutput(t *testing.T) {
 
 func TestPrint(t *testing.T) {
 	pair := &results.Pair{File: "d.mp4", Model: "m", Notes: []string{"scaled"},
-		Frames: []results.Frame{{Scores: map[string]float64{"vmaf": 90, "ciede2000": 30, "integer_adm2": 1}}}}
+		Frames: []results.Frame{{
+			Scores: map[string]float64{"vmaf": 90, "ciede2000": 30, "integer_adm2": 1},
+		}}}
 	pair.Pool()
 	var text bytes.Buffer
-	s := &session{options: &options{min: 93, pool: "mean", features: []string{"ciede"}}, summary: &text}
+	s := &session{summary: &text,
+		options: &options{min: 93, pool: "mean", features: []string{"ciede"}}}
 	s.print(pair)
 	s.print(&results.Pair{File: "e.mp4", Refused: "it is empty"})
 	for _, expected := range []string{"d.mp4: 90.000 (m, 1 frame;", "\n  scaled\n", "ciede2000: 30.000",

@@ -19,9 +19,9 @@ const LogPath = "/dev/fd/3"
 // ErrModel is what Filter returns if libvmaf cannot load the model of the graph.
 var ErrModel = errors.New("libvmaf cannot load the model")
 
-// Filter runs a filter graph on videos, and calls read with the log that a filter writes to LogPath.
-// It calls seen with the number of frames that have passed, from another goroutine. No file is
-// written.
+// Filter runs a filter graph on videos, and calls read with the log that a filter writes to
+// LogPath. It calls seen with the number of frames that have passed, from another goroutine. No
+// file is written.
 func Filter(ctx context.Context, inputs []*Video, graph string, read func(io.Reader) error,
 	seen func(frames int),
 ) error {

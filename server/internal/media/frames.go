@@ -41,8 +41,9 @@ func (f *Frames) Thumb(frame int) []byte {
 	return f.Thumbs[frame*ThumbSize : (frame+1)*ThumbSize]
 }
 
-// Decode decodes a video once, and returns the time and a small picture of each frame. It calls seen
-// with the number of frames so far, from another goroutine. It returns a FileError if there is none.
+// Decode decodes a video once, and returns the time and a small picture of each frame. It calls
+// seen with the number of frames so far, from another goroutine. It returns a FileError if there
+// is none.
 func Decode(ctx context.Context, v *Video, seen func(frames int)) (*Frames, error) {
 	thumbs, thumbsOut, err := os.Pipe()
 	if err != nil {
@@ -106,7 +107,8 @@ func Decode(ctx context.Context, v *Video, seen func(frames int)) (*Frames, erro
 	return frames, nil
 }
 
-// readTimes reads the lines of FFmpeg's framecrc format: stream, dts, pts, duration, size, checksum.
+// readTimes reads the lines of FFmpeg's framecrc format: stream, dts, pts, duration, size,
+// checksum.
 func (f *Frames) readTimes(from io.Reader, seen func(int)) error {
 	lines := bufio.NewScanner(from)
 	for lines.Scan() {

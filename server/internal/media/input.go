@@ -18,8 +18,9 @@ const (
 	FFprobe = "ffprobe"
 )
 
-// demuxers are the containers that may be read. Each of them reads the given file only: playlists,
-// and formats that name other files, such as hls, dash, concat, image2 and sdp, are not among them.
+// demuxers are the containers that may be read. Each of them reads the given file only:
+// playlists, and formats that name other files, such as hls, dash, concat, image2 and sdp, are
+// not among them.
 const demuxers = "apng,asf,av1,avi,dirac,dnxhd,dv,evc,flv,gif,gxf,h261,h263,h264,hevc,ivf,jpeg_pipe," +
 	"jpegxl_anim,jpegxl_pipe,m4v,matroska,mjpeg,mov,mpeg,mpegts,mpegvideo,mxf,nut,obu,ogg,png_pipe," +
 	"rm,tiff_pipe,vc1,vvc,webp_anim,webp_pipe,wtv,yuv4mpegpipe"
@@ -40,8 +41,8 @@ type FileError struct {
 
 func (e *FileError) Error() string { return e.Path + " " + e.Reason }
 
-// CheckFile returns a FileError unless path is a regular file that can be read. A pipe could be read
-// only once, and opening it waits for a writer.
+// CheckFile returns a FileError unless path is a regular file that can be read. A pipe could be
+// read only once, and opening it waits for a writer.
 func CheckFile(path string) error {
 	info, err := os.Stat(path)
 	if err == nil && info.Mode().IsRegular() {

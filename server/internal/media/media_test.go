@@ -36,8 +36,8 @@ func TestCheckFile(t *testing.T) {
 	}
 }
 
-// TestInput checks that a file's name is never taken for an option or for another protocol, and that
-// no demuxer is allowed that opens files which the given one names.
+// TestInput checks that a file's name is never taken for an option or for another protocol, and
+// that no demuxer is allowed that opens files which the given one names.
 func TestInput(t *testing.T) {
 	if args := Input("concat:a|b"); args[len(args)-1] != "file:concat:a|b" {
 		t.Error(args)

@@ -10,8 +10,8 @@ import (
 // Pair is a frame of each video that are compared. The first frame is 0.
 type Pair struct{ Ref, Dist int }
 
-// matchFrames decides which frames are compared. window is the largest offset of the videos that is
-// looked for, in seconds.
+// matchFrames decides which frames are compared. window is the largest offset of the videos that
+// is looked for, in seconds.
 func (v *verdict) matchFrames(ref, dist *media.Frames, window float64) ([]Pair, error) {
 	if ref.Errors > 0 {
 		if err := v.refuse(Damage, "the reference is damaged: the decoder reports %d errors, such as "+
@@ -91,8 +91,8 @@ func (v *verdict) matcher(ref, dist *media.Frames, refClock, distClock clock, wi
 	}
 	m := newMatcher(ref, dist, refClock, distClock, refIsDense, byTimes)
 	m.regular = true
-	return m, v.refuse(Rate, "the distorted video has %s and the reference %s, neither a multiple of "+
-		"the other, so that most frames have no counterpart of the same moment", distClock, refClock)
+	return m, v.refuse(Rate, "the distorted video has %s and the reference %s, neither a multiple "+
+		"of the other, so that most frames have no counterpart of the same moment", distClock, refClock)
 }
 
 // pairs returns the frames that are compared. Both numbers rise from pair to pair.
@@ -115,8 +115,8 @@ func (m *matcher) pairs(f found) []Pair {
 // minAlike is the number of frames that must look different before a part of the videos does.
 const minAlike = 12
 
-// checkPictures refuses pairs of which a part does not look alike, as after a cut in one video that
-// is longer than the search for lost frames.
+// checkPictures refuses pairs of which a part does not look alike, as after a cut in one video
+// that is longer than the search for lost frames.
 func (v *verdict) checkPictures(m *matcher, pairs []Pair, refClock clock) error {
 	limit := max(alikeLevels, alikeFactor*m.apart(m.samples()))
 	from, sum := 0, 0.0
@@ -179,8 +179,8 @@ func (v *verdict) checkMiddle(m *matcher, pairs []Pair, refClock clock) error {
 // freeEnd is the number of frames that one video may have more at its end than the other.
 const freeEnd = 2
 
-// checkEnds refuses pairs if one video goes on after the other has ended. A video that starts later
-// may end later by as much.
+// checkEnds refuses pairs if one video goes on after the other has ended. A video that starts
+// later may end later by as much.
 func (v *verdict) checkEnds(m *matcher, pairs []Pair, ref, dist clock) error {
 	head, tail := pairs[0], pairs[len(pairs)-1]
 	step := m.step()

@@ -72,8 +72,8 @@ func (c clock) interval() float64 {
 	return 1 / c.rate
 }
 
-// String returns the rate in words. It is a usual one, such as 29.97, if the times do not tell it from
-// that.
+// String returns the rate in words. It is a usual one, such as 29.97, if the times do not tell it
+// from that.
 func (c clock) String() string {
 	rate := c.rate
 	for _, usual := range []float64{math.Round(rate), math.Round(rate*1.001) / 1.001} {

@@ -30,8 +30,8 @@ func runs(frames []int) []run {
 	return found
 }
 
-// expression returns an expression of FFmpeg that is not 0 for the frames of the runs. It is a tree,
-// so that a frame passes a few comparisons even if there are thousands of runs.
+// expression returns an expression of FFmpeg that is not 0 for the frames of the runs. It is a
+// tree, so that a frame passes a few comparisons even if there are thousands of runs.
 func expression(list []run) string {
 	if len(list) == 1 {
 		r := list[0]
@@ -58,8 +58,8 @@ type Scoring struct {
 	Log string
 }
 
-// Graph returns the filter graph of FFmpeg that compares the first input, the distorted video, with
-// the second one. The streams are the numbers of the video streams in their files.
+// Graph returns the filter graph of FFmpeg that compares the first input, the distorted video,
+// with the second one. The streams are the numbers of the video streams in their files.
 func (p *Plan) Graph(dist, ref Video, s Scoring) string {
 	c := p.Conversion
 	chain := func(input int, v Video, selected []int, sampleRange, label string) string {

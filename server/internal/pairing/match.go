@@ -6,8 +6,8 @@ import (
 	"vmaf-images/server/internal/media"
 )
 
-// matcher finds the frame of the dense video for each frame of the sparse one. The sparse video has
-// the lower rate, or fewer frames.
+// matcher finds the frame of the dense video for each frame of the sparse one. The sparse video
+// has the lower rate, or fewer frames.
 type matcher struct {
 	sparse, dense *media.Frames
 	// means are the mean grey values of the thumbnails.
@@ -60,8 +60,8 @@ func (m *matcher) pair(sparse, dense int) Pair {
 	return Pair{sparse, dense}
 }
 
-// base returns the dense frame of a sparse one, if the dense video starts shift frames earlier than
-// the sparse one; or none.
+// base returns the dense frame of a sparse one, if the dense video starts shift frames earlier
+// than the sparse one; or none.
 func (m *matcher) base(frame, shift int) int {
 	if m.multiple != byTimes {
 		found := frame*m.multiple + shift
@@ -158,8 +158,8 @@ const (
 	lagFrames = 2
 	lagCost   = 2
 	// Pictures do not look alike if their frames differ by this many grey levels, and by this
-	// factor of what frames of different times differ. A clip that x264 coded in 160x90 pixels with
-	// crf 35 differed by 5 levels from its reference, and is alike by the factor.
+	// factor of what frames of different times differ. A clip that x264 coded in 160x90 pixels
+	// with crf 35 differed by 5 levels from its reference, and is alike by the factor.
 	alikeLevels = 4
 	alikeFactor = 0.5
 	// Frames of different times differ by this many grey levels at least, if something moves.
@@ -206,9 +206,9 @@ func (m *matcher) shift(window float64) found {
 		certain: lowest < alikeFactor*apart && apart > movingLevels}
 }
 
-// byFirstFrames returns the shift of those near the best with which the first frames are most alike.
-// At a low quality, encoders let motion lag, and only a frame that is coded without others, as the
-// first one, shows the right moment.
+// byFirstFrames returns the shift of those near the best with which the first frames are most
+// alike. At a low quality, encoders let motion lag, and only a frame that is coded without
+// others, as the first one, shows the right moment.
 func (m *matcher) byFirstFrames(costs map[int]float64, best int) int {
 	limit := costs[best]*lagCost + shiftLevels
 	near := lagFrames * m.step()
@@ -247,8 +247,8 @@ const (
 	stepCost = 12
 	// absent is what a frame costs that is outside of the dense video.
 	absent = 60
-	// This factor of the mean difference is what a frame away from the videos' clocks costs, so that
-	// motion that lags is not taken for a lost frame.
+	// This factor of the mean difference is what a frame away from the videos' clocks costs, so
+	// that motion that lags is not taken for a lost frame.
 	lagFactor = 0.2
 )
 
@@ -261,9 +261,9 @@ func (m *matcher) straight(shift int) []int {
 	return found
 }
 
-// path returns the dense frame of each sparse one, by the pictures. It follows frames that are lost
-// or repeated in either video: it is the path with the lowest sum of differences, where each step
-// away from the videos' clocks costs stepCost (the Viterbi algorithm).
+// path returns the dense frame of each sparse one, by the pictures. It follows frames that are
+// lost or repeated in either video: it is the path with the lowest sum of differences, where each
+// step away from the videos' clocks costs stepCost (the Viterbi algorithm).
 func (m *matcher) path(shift int, lag float64) []int {
 	reach := maxSteps + 2*m.multiple
 	states := 2*reach + 1

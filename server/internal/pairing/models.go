@@ -33,7 +33,8 @@ const (
 	largeSide = 2880
 	// highRate separates 24 to 30 from 50 to 60 frames a second.
 	highRate = 40
-	// The smallest sides with which libvmaf 3.2 does not leave its memory; package vmaf tests them.
+	// The smallest sides with which libvmaf 3.2 does not leave its memory; package vmaf tests
+	// them.
 	smallestFirst, smallestLater = 64, 320
 )
 

@@ -1,5 +1,5 @@
-// Package pairing decides which frames of two videos are compared, and how they are converted to the
-// same size and format. It changes no file and starts no program.
+// Package pairing decides which frames of two videos are compared, and how they are converted to
+// the same size and format. It changes no file and starts no program.
 package pairing
 
 import (

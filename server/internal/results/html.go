@@ -47,7 +47,8 @@ type plot struct {
 	Mean float64
 	// Lowest is the place of the lowest score.
 	Lowest struct{ X, Y float64 }
-	// Scores are the drawn points for the script of the page, as JSON: time, reference frame, score.
+	// Scores are the drawn points for the script of the page, as JSON: time, reference frame,
+	// score.
 	Scores string
 	// Last is the time at the right end, in seconds, and Low and High are the scores at the bottom
 	// and the top.

@@ -103,8 +103,8 @@ type Log struct {
 	Frames  []Frame
 }
 
-// ReadLog reads a log of which each n-th pair was scored. It returns an error if the log does not have
-// the frames of the plan.
+// ReadLog reads a log of which each n-th pair was scored. It returns an error if the log does not
+// have the frames of the plan.
 func ReadLog(log io.Reader, plan *pairing.Plan, n int) (*Log, error) {
 	var read struct {
 		Version string `json:"version"`
