@@ -97,6 +97,20 @@ def test_crate_is_fetched_once(tmp_path: Path) -> None:
     assert not (tmp_path / "home").exists()
 
 
+def test_damaged_crate_is_fetched_again(tmp_path: Path) -> None:
+    """A stored crate of another content, as after a crash of the machine, is replaced."""
+    build = Build(tmp_path)
+    build.unpack()
+    (stored,) = tmp_path.glob("cache/*/x-sys-1.0.crate")
+    stored.write_bytes(build.content[:-9])
+    shutil.rmtree(build.source)
+    done = build.unpack()
+    assert not done.returncode, done.stderr
+    assert (build.source / "src" / "main.rs").read_text() == FILES["src/main.rs"]
+    assert build.log.count("cargo info --quiet x-sys@1.0") == 2
+    assert stored.read_bytes() == build.content
+
+
 def test_crate_is_described(tmp_path: Path) -> None:
     """source.json has the fields of versions.json, in the form that `nox -s sources` reads."""
     build = Build(tmp_path)
