@@ -197,8 +197,8 @@ func (s *session) print(p *results.Pair) {
 	}
 	stats, lowest := p.Pooled[results.VMAF], p.Lowest()
 	fmt.Fprintf(s.summary, "%s: %.3f (%s, %s; lowest %.3f at %s, 5%% of the frames up to %.3f)\n",
-		p.File, stats.Mean, p.Model, frames(len(p.Frames)), stats.Min, results.Clock(lowest.Time),
-		stats.P5)
+		p.File, stats.Mean, p.Model, pairing.Count(len(p.Frames), "frame"), stats.Min,
+		pairing.Clock(lowest.Time), stats.P5)
 	for _, note := range p.Notes {
 		fmt.Fprintf(s.summary, "  %s\n", note)
 	}
@@ -210,13 +210,6 @@ func (s *session) print(p *results.Pair) {
 	if got := stats.Get(s.pool); !math.IsNaN(s.min) && got < s.min {
 		fmt.Fprintf(s.summary, "  too low: its %s is %.3f, and --min is %.3f\n", s.pool, got, s.min)
 	}
-}
-
-func frames(n int) string {
-	if n == 1 {
-		return "1 frame"
-	}
-	return fmt.Sprintf("%d frames", n)
 }
 
 // computed reports whether a score was asked for by --features.

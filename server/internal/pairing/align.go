@@ -168,7 +168,7 @@ func (v *verdict) checkMiddle(m *matcher, pairs []Pair, refClock clock) error {
 		if n := missing[name]; n > 0 {
 			other := m.name(name == m.name(false))
 			if err := v.refuse(Missing, "%s lacks %s in its middle that %s has, the first after %s of "+
-				"the reference", name, count(n, "frame"), other, refClock.at(first[name])); err != nil {
+				"the reference", name, Count(n, "frame"), other, refClock.at(first[name])); err != nil {
 				return err
 			}
 		}
@@ -212,7 +212,7 @@ func (v *verdict) checkEnds(m *matcher, pairs []Pair, ref, dist clock) error {
 		left := end.clock.times[last] - end.clock.times[last-end.frames]
 		if end.frames/end.step > max(freeEnd, offset) {
 			if err := v.refuse(Length, "%s ends %s (%s) before %s", end.ends, seconds(left),
-				count(end.frames, "frame"), end.goesOn); err != nil {
+				Count(end.frames, "frame"), end.goesOn); err != nil {
 				return err
 			}
 			continue
@@ -225,14 +225,19 @@ func (v *verdict) checkEnds(m *matcher, pairs []Pair, ref, dist clock) error {
 
 // at returns the time of a frame, after the first one.
 func (c clock) at(frame int) string {
-	t := c.times[frame]
+	return Clock(c.times[frame])
+}
+
+// Clock prints a time, given in seconds, as minutes and seconds.
+func Clock(t float64) string {
 	minutes := int(t) / 60
 	return fmt.Sprintf("%d:%06.3f", minutes, t-float64(60*minutes))
 }
 
 func seconds(t float64) string { return shortest(t) + " s" }
 
-func count(n int, noun string) string {
+// Count prints a number with its noun.
+func Count(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun
 	}
@@ -244,7 +249,7 @@ func at(end string, n int) string {
 	if n == 1 {
 		return end + " frame"
 	}
-	return end + " " + count(n, "frame")
+	return end + " " + Count(n, "frame")
 }
 
 func ordinal(n int) string {

@@ -10,6 +10,8 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"vmaf-images/server/internal/pairing"
 )
 
 //go:embed report.html
@@ -17,19 +19,13 @@ var files embed.FS
 
 var page = template.Must(template.New("report.html").Funcs(template.FuncMap{
 	"score": func(x float64) string { return fmt.Sprintf("%.3f", x) },
-	"clock": Clock,
+	"clock": pairing.Clock,
 	"plot":  newPlot,
 	"pools": func() []string { return Pools },
 }).ParseFS(files, "report.html"))
 
 // WriteHTML writes one page with a table of all pairs, and a plot of each. It needs no other file.
 func (r *Run) WriteHTML(to io.Writer) error { return page.Execute(to, r) }
-
-// Clock prints a time, given in seconds, as minutes and seconds.
-func Clock(t float64) string {
-	minutes := int(t) / 60
-	return fmt.Sprintf("%d:%06.3f", minutes, t-float64(60*minutes))
-}
 
 // The area of a plot, in pixels.
 const (
@@ -80,7 +76,7 @@ func newPlot(p *Pair) plot {
 		score := d.Low + (d.High-d.Low)*part
 		d.Lines = append(d.Lines,
 			mark{y(score), strings.TrimSuffix(fmt.Sprintf("%.1f", score), ".0"), "end"})
-		d.Marks = append(d.Marks, mark{x(d.Last * part), Clock(d.Last * part), anchor})
+		d.Marks = append(d.Marks, mark{x(d.Last * part), pairing.Clock(d.Last * part), anchor})
 	}
 	var points strings.Builder
 	var scores [][3]float64
