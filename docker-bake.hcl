@@ -33,7 +33,19 @@ variable "CUDA_LICENSES" {
 variable "FFMPEG" {
   default = "9.0"
 }
-tag_suffix = FFMPEG == "9.0" ? "" : "-ffmpeg${FFMPEG}"
+ffmpeg_suffix = FFMPEG == "9.0" ? "" : "-ffmpeg${FFMPEG}"
+
+// The platforms to build for, as "linux/arm64" or "linux/amd64,linux/arm64"; by default, the build
+// machine's. A single other platform is part of the tags, as in vmaf:cpu-arm64, because the engine's
+// store has one platform for each tag. Images with a part for GPUs are for linux/amd64 only.
+variable "PLATFORMS" {
+  default = ""
+}
+platforms     = PLATFORMS == "" ? null : split(",", PLATFORMS)
+amd64_only    = PLATFORMS == "" && BAKE_LOCAL_PLATFORM == "linux/amd64" ? null : ["linux/amd64"]
+is_foreign    = PLATFORMS != "" && PLATFORMS != BAKE_LOCAL_PLATFORM && length(split(",", PLATFORMS)) == 1
+arch_suffix   = is_foreign ? replace(PLATFORMS, "linux/", "-") : ""
+tag_suffix    = "${ffmpeg_suffix}${arch_suffix}"
 
 // The version of FFmpeg in the images; the build sessions set it for a --ffmpeg tree.
 variable "FFMPEG_VERSION" {
@@ -120,7 +132,8 @@ group "default" {
 }
 
 target "_common" {
-  context = "."
+  context   = "."
+  platforms = platforms
   labels = {
     "org.opencontainers.image.vendor"   = "vmaf-images"
     "org.opencontainers.image.revision" = REVISION
@@ -156,6 +169,7 @@ target "cpu" {
 
 target "cuda12" {
   inherits = ["_production"]
+  platforms = amd64_only
   target   = "final-cuda12"
   contexts = LIBVMAF_CUDA == "clang" ? { cuda-devel = "target:cuda-from-clang" } : {}
   tags     = ["vmaf:cuda12${tag_suffix}"]
@@ -173,6 +187,7 @@ target "cuda12" {
 
 target "cuda13" {
   inherits   = ["_production"]
+  platforms = amd64_only
   dockerfile = "docker/Dockerfile.cuda13"
   target     = "final-cuda13"
   contexts = {
@@ -197,6 +212,7 @@ target "cuda13" {
 
 target "vulkan" {
   inherits = ["_production"]
+  platforms = amd64_only
   target   = "final-vulkan"
   tags     = ["vmaf:vulkan${tag_suffix}"]
   labels = {
@@ -213,6 +229,7 @@ target "vulkan" {
 
 target "_rocm" {
   inherits = ["_production"]
+  platforms = amd64_only
   target   = "final-rocm"
   labels = {
     "org.opencontainers.image.licenses" = "GPL-3.0-or-later AND ${LIBVMAF_LICENSE}"
@@ -247,6 +264,7 @@ target "rocm7" {
 
 target "oneapi2026" {
   inherits = ["_production"]
+  platforms = amd64_only
   target   = "final-oneapi2026"
   tags     = ["vmaf:oneapi2026${tag_suffix}"]
   labels = {
@@ -263,6 +281,7 @@ target "oneapi2026" {
 
 target "all-backends" {
   inherits   = ["_production"]
+  platforms = amd64_only
   dockerfile = "Dockerfile"
   target     = "all-backends"
   contexts = {
@@ -285,6 +304,7 @@ target "all-backends" {
 
 target "dev" {
   inherits   = ["_production"]
+  platforms = amd64_only
   dockerfile = "dev/Containerfile"
   target     = "dev"
   contexts = {
@@ -326,7 +346,7 @@ target "cli" {
     libvmaf-cpu = "target:libvmaf-cpu"
     runtime     = "target:runtime"
   }
-  tags = ["vmaf:cli"]
+  tags = ["vmaf:cli${arch_suffix}"]
   labels = {
     "org.opencontainers.image.title"       = "vmaf:cli"
     "org.opencontainers.image.description" = "libvmaf and the program vmaf, no FFmpeg"
@@ -340,6 +360,7 @@ target "cli" {
 
 target "cli-cuda12" {
   inherits = ["_cli"]
+  platforms = amd64_only
   target   = "final-cli-cuda12"
   contexts = {
     toolchain-cuda12 = "target:toolchain-cuda12"
@@ -400,7 +421,7 @@ target "_server" {
 target "go-server" {
   inherits = ["_server"]
   target   = "final-go-server"
-  tags     = ["vmaf:go-server"]
+  tags     = ["vmaf:go-server${arch_suffix}"]
   args     = { LIBVMAF_VERSION = LIBVMAF_VERSION, REVISION = REVISION }
   labels = {
     "org.opencontainers.image.title"       = "vmaf:go-server"
@@ -417,6 +438,7 @@ target "go-server" {
 // Programs for users of vmaf:cpu, on that image.
 target "tools" {
   inherits   = ["_common"]
+  platforms = amd64_only
   dockerfile = "docker/Dockerfile.tools"
   target     = "final-tools"
   contexts = {

@@ -62,8 +62,8 @@ def add_package(dockerfile: Path, package: str) -> None:
     lines = text.splitlines()
     for stage in parser.read(text, dockerfile.name).stages:
         for step in stage.instructions if stage.name == "toolchain" else ():
-            if "apt.sh install" in step.source:
-                new = step.source.replace("apt.sh install", f"apt.sh install {package}", 1)
+            if "apt.sh target" in step.source:
+                new = step.source.replace("apt.sh target", f"apt.sh target {package}", 1)
                 lines[step.line - 1 : step.last_line] = new.splitlines()
                 dockerfile.write_text("\n".join(lines) + "\n")
                 return

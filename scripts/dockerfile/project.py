@@ -153,6 +153,11 @@ class Project:
             origin = self.resolve(stage.base, origin.file, stage.start.line)
         return stages
 
+    def is_on_build_machine(self, reference: StageReference) -> bool:
+        """Whether a stage runs on the build machine's platform, whatever the image's is."""
+        _, first = self.chain(reference)[0]
+        return "BUILDPLATFORM" in first.start.flag("platform")
+
     def before(self, reference: StageReference, instruction: Instruction) -> Iterator[Instruction]:
         """Yield the instructions before an instruction of a stage, parent stages first."""
         for below, stage in self.chain(reference):

@@ -24,8 +24,9 @@ _APT_VERBS = {
     "reinstall", "source", "update", "upgrade",
 }  # fmt: skip
 _COMPILER = re.compile(
-    r"(?:[\w.]+-)*(?:cc|c\+\+|gcc|g\+\+|clang|clang\+\+|dpcpp|hipcc|icx|icpx|nvcc|tcc)(?:-[\d.]+)?"
+    r"(?:\$\{\w+\}|\$\w+-)?(?:[\w.]+-)*(?:cc|c\+\+|gcc|g\+\+|clang|clang\+\+|dpcpp|hipcc|icx|icpx|nvcc|tcc)(?:-[\d.]+)?"
 )
+"""A compiler, also with a variable for the prefix of a cross compiler: `${CROSS}gcc`."""
 _SOURCE = re.compile(r".*\.(?:c|cc|cpp|cxx|C|cu|hip|m|S|s|asm)")
 _MAKE = {"gmake", "make"}
 _DRIVERS = {*_MAKE, "ninja", "samu"}

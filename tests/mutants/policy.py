@@ -56,9 +56,10 @@ def run(*arguments: str) -> str:
 
 
 ARCH = "ARG TARGETARCH"
+MACHINE = "ARG BUILDARCH"
 USER = "USER 1000:1000"
-ARCHIVES = cache("vmaf-apt-cache-trixie-$TARGETARCH", "/var/cache/apt")
-LISTS = cache("vmaf-apt-lib-trixie-$TARGETARCH", "/var/lib/apt")
+ARCHIVES = cache("vmaf-apt-cache-trixie-$BUILDARCH", "/var/cache/apt")
+LISTS = cache("vmaf-apt-lib-trixie-$BUILDARCH", "/var/lib/apt")
 OWNED = ("sharing=locked", "uid=1000", "gid=1000")
 REMOTE = "--mount=type=secret,id=remote-cache,uid=1000"
 TEMPORARY = "--mount=type=tmpfs,target=/tmp"
@@ -123,16 +124,16 @@ APT_STEPS = (
         "apt-mounts",
         "without-lists",
         "without a cache mount at /var/lib/apt",
-        added=stage(ARCH, run(ARCHIVES, APT, INSTALL)),
+        added=stage(MACHINE, run(ARCHIVES, APT, INSTALL)),
     ),
     Edit(
         "apt-locked",
         "shared",
         "the mount at /var/cache/apt is not",
         added=stage(
-            ARCH,
+            MACHINE,
             run(
-                cache("extra-trixie-$TARGETARCH", "/var/cache/apt", "sharing=shared"),
+                cache("extra-trixie-$BUILDARCH", "/var/cache/apt", "sharing=shared"),
                 LISTS,
                 APT,
                 INSTALL,
@@ -142,18 +143,36 @@ APT_STEPS = (
     Edit(
         "apt-id",
         "without-release",
-        "the id `vmaf-apt-cache-$TARGETARCH`",
+        "the id `vmaf-apt-cache-$BUILDARCH`",
         added=stage(
-            ARCH,
-            run(cache("vmaf-apt-cache-$TARGETARCH", "/var/cache/apt"), LISTS, APT, INSTALL),
+            MACHINE,
+            run(cache("vmaf-apt-cache-$BUILDARCH", "/var/cache/apt"), LISTS, APT, INSTALL),
         ),
+    ),
+    Edit(
+        "apt-id",
+        "of-the-image-on-the-build-machine",
+        "does not contain both the release and $BUILDARCH",
+        patches={
+            "FROM tools AS toolchain\nARG TARGETARCH\n"
+            "RUN --mount=type=cache,id=vmaf-apt-cache-trixie-$BUILDARCH,": (
+                "FROM tools AS toolchain\nARG TARGETARCH\n"
+                "RUN --mount=type=cache,id=vmaf-apt-cache-trixie-$TARGETARCH,"
+            )
+        },
+    ),
+    Edit(
+        "apt-id",
+        "of-the-build-machine-in-an-image",
+        "does not contain both the release and $TARGETARCH",
+        added=stage(MACHINE, run(ARCHIVES, LISTS, APT, INSTALL), base="runtime"),
     ),
     Edit(
         "apt-keeps-packages",
         "stock-image",
         "`apt-get update` runs with docker-clean still in place",
         added=stage(
-            ARCH, run(ARCHIVES, LISTS, "apt-get update && apt-get install -y jq"), base="base"
+            MACHINE, run(ARCHIVES, LISTS, "apt-get update && apt-get install -y jq"), base="tools"
         ),
     ),
     Edit(
@@ -228,14 +247,14 @@ COMPILERS = (
         "meson",
         "`meson setup build` has no compiler launcher",
         file="docker/recipes/compile/libvmaf/libvmaf.sh",
-        patches={'export CC="ccache ${CC:-gcc}"': 'export CC="${CC:-gcc}"'},
+        patches={'CC="ccache ${CC:-${CROSS}gcc}"': 'CC="${CC:-${CROSS}gcc}"'},
     ),
     Edit(
         "ffmpeg-launchers",
         "without-cxx",
         "configured without --cxx='ccache ...'",
         file="docker/recipes/compile/ffmpeg/ffmpeg.sh",
-        patches={"--cxx='ccache g++'": "--cxx='g++'"},
+        patches={'--cxx="ccache ${CROSS}g++"': '--cxx="${CROSS}g++"'},
     ),
     Edit(
         "cmake-launchers",

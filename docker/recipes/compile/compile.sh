@@ -2,6 +2,13 @@
 # Sourced by the recipes that compile: flags for all binaries, the compiler caches and their
 # measurements, and the layout of the results.
 
+# The prefix of the compilers' names, if they are for another architecture than this machine's.
+export CROSS=''
+if [ -f /etc/cross ]; then
+    CROSS=$(cat /etc/cross)
+    export PKG_CONFIG_PATH=/usr/local/lib/pkgconfig # where they do not look by themselves
+fi
+
 # Debian hardens its own packages with these flags, too.
 export LDFLAGS='-Wl,-z,relro -Wl,-z,now'
 

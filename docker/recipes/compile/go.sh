@@ -1,6 +1,13 @@
 # shellcheck shell=sh
 # Sourced by the recipes that link a Go program for an image.
 
+# The image's architecture may not be this machine's.
+export GOARCH="$TARGETARCH"
+if [ -f /etc/cross ]; then
+    CROSS=$(cat /etc/cross)
+    export CC="${CROSS}gcc" PKG_CONFIG="${CROSS}pkg-config" PKG_CONFIG_PATH=/usr/local/lib/pkgconfig
+fi
+
 # Link a program of the module in the current directory: hardened like the binaries of compile.sh,
 # which needs the C linker.
 link_program() { # PROGRAM PACKAGE

@@ -2,6 +2,7 @@
 # Run apt in a build step that mounts caches on /var/cache/apt and /var/lib/apt.
 #
 #   apt.sh install PACKAGE...        install without recommended packages
+#   apt.sh target PACKAGE...         the same, of the architecture TARGETARCH
 #   apt.sh purge PACKAGE...          remove packages that only this step needed
 #   apt.sh enable non-free           add a component to the image's own Debian sources
 #   apt.sh download PACKAGE...       fetch packages into the cache and print the files' paths
@@ -31,7 +32,10 @@ apt() { DEBIAN_FRONTEND=noninteractive apt-get -c "$conf" -q -y -o Dpkg::Use-Pty
 # Run a command that needs the package index. Reuse an index that was fetched within the last hour
 # from the same sources; if the command fails, refresh the index and retry.
 indexed() {
-    sources=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | sha256sum)
+    sources=$({
+        cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null || true
+        dpkg --print-foreign-architectures
+    } | sha256sum)
     stamp=/var/lib/apt/lists/fetched-$(echo "$sources" | cut -c -16)
     if [ -n "$(find "$stamp" -mmin -60 2>/dev/null)" ] && "$@"; then return; fi
     apt update >&2
@@ -61,6 +65,15 @@ shift
 mkdir -p $archives/partial # a new mount is empty
 case $verb in
 install) indexed checked install --no-install-recommends "$@" ;;
+target)
+    # On a build machine of this architecture, this is what `install` does.
+    dpkg --add-architecture "$TARGETARCH"
+    for package; do
+        shift
+        set -- "$@" "$package:$TARGETARCH"
+    done
+    indexed checked install --no-install-recommends "$@"
+    ;;
 purge)
     apt purge --autoremove "$@"
     ;;
@@ -83,7 +96,7 @@ download)
     done
     ;;
 *)
-    sed -n '2,7s/^# \{0,1\}//p' "$0" >&2
+    sed -n '2,8s/^# \{0,1\}//p' "$0" >&2
     exit 2
     ;;
 esac

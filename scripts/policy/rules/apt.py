@@ -42,12 +42,17 @@ def apt_locked(_project: Project, step: Step) -> Iterator[Fault]:
 
 
 @step_rule("Packages of two releases or architectures would replace each other.", Scope.ANY)
-def apt_id(_project: Project, step: Step) -> Iterator[Fault]:
-    """The ids of apt's cache mounts contain the distribution's release and `$TARGETARCH`."""
+def apt_id(project: Project, step: Step) -> Iterator[Fault]:
+    """The ids of apt's cache mounts contain the release and the architecture of the stage.
+
+    The architecture is `$BUILDARCH` in a stage with `--platform=$BUILDPLATFORM`, and `$TARGETARCH`
+    in others.
+    """
+    variable = "BUILDARCH" if project.is_on_build_machine(step.stage) else "TARGETARCH"
     for mount in _apt_mounts(step):
         name = mount.get("id")
-        if name and not (_RELEASES.search(name) and "TARGETARCH" in name):
-            yield step.run, f"the id `{name}` does not contain both the release and $TARGETARCH"
+        if name and not (_RELEASES.search(name) and variable in name):
+            yield step.run, f"the id `{name}` does not contain both the release and ${variable}"
 
 
 @step_rule("Debian's and Ubuntu's images delete downloaded packages by default.", Scope.ANY)

@@ -48,7 +48,7 @@ def test_package_is_added_to_the_toolchain_only(tmp_path: Path) -> None:
     pairs = zip(text.splitlines(), file.read_text().splitlines(), strict=True)
     changed = [new for old, new in pairs if old != new]
     assert len(changed) == 1
-    assert re.search(r"apt\.sh install ed\b", changed[0])
+    assert re.search(r"apt\.sh target ed\b", changed[0])
 
 
 def test_package_needs_a_toolchain(tmp_path: Path) -> None:

@@ -131,7 +131,7 @@ def test_split_config_can_be_switched_off(tmp_path: Path, value: str, *, splits:
     )
     (tmp_path / "python3").write_text("#!/bin/sh\necho split\n")
     (tmp_path / "python3").chmod(0o755)
-    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "CROSS": ""}
     if value:
         environment["VMAF_SPLIT_CONFIG"] = value
     ran = process.run("sh", "-euc", line, env=environment)

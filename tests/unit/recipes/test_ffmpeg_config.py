@@ -101,8 +101,8 @@ class Built:
         """Run the script's main function, with a gcc that searches one directory by itself."""
         module = _module(script)
         monkeypatch.chdir(self.build)
-        monkeypatch.setattr(module, "gcc_directories", lambda: [str(self.gcc)])
-        module.main(str(self.source))
+        monkeypatch.setattr(module, "gcc_directories", lambda _: [str(self.gcc)])
+        module.main(str(self.source), "gcc")
         return self
 
     def flags(self, stem: str) -> list[str] | None:
@@ -227,7 +227,7 @@ needs_gcc = pytest.mark.skipif(not shutil.which("gcc"), reason="needs gcc")
 def test_preprocessed_text_is_the_same(built: Built) -> None:
     """The reduced headers give the same preprocessed text as FFmpeg's complete ones."""
     assert broken(built) == set()
-    assert _module().gcc_directories()
+    assert _module().gcc_directories("gcc")
 
 
 # Faults to plant in the script, and the source that each of them breaks.

@@ -51,7 +51,7 @@ def test_texts_of_go_modules_are_installed(tmp_path: Path) -> None:
     (tmp_path / "go").chmod(0o755)
     functions = (COMPILE / "go.sh").read_text().replace("/usr/share", f"{tmp_path}/usr/share")
     call = f"install_module_licences {tmp_path / DOC}/vmaf-server ./cmd/vmaf-server"
-    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "TARGETARCH": "amd64"}
     done = process.run("sh", "-euc", f"{functions}\n{call}", cwd=tmp_path, env=environment)
     assert not done.returncode, done.stderr
     assert files(tmp_path / DOC / "vmaf-server") == {

@@ -110,17 +110,22 @@ esac
 
 mkdir /build/ffmpeg && cd /build/ffmpeg
 
+if [ "$CROSS" ]; then
+    set -- "$@" --enable-cross-compile --target-os=linux --arch="${CROSS%%-*}" \
+        --cross-prefix="$CROSS" --pkg-config="${CROSS}pkg-config"
+fi
+
 # configure's own compiles are not cached: storing them takes longer than running them.
 # shellcheck disable=SC2086 # a list of options
 reach | CCACHE_DISABLE=1 /run/cache/runcache.py /src/configure --prefix=/usr/local \
-    --cc='ccache gcc' --cxx='ccache g++' --extra-ldflags="$LDFLAGS" \
+    --cc="ccache ${CROSS}gcc" --cxx="ccache ${CROSS}g++" --extra-ldflags="$LDFLAGS" \
     --enable-shared --disable-static --enable-pic --extra-ldexeflags=-pie \
     --disable-autodetect --enable-pthreads --disable-debug --disable-doc --disable-ffplay \
     $options "$@" || {
     tail -n 30 ffbuild/config.log || true # configure writes none for an unknown option
     exit 1
 }
-[ "${VMAF_SPLIT_CONFIG:-1}" = 0 ] || python3 /run/recipes/ffmpeg/split-config.py /src
+[ "${VMAF_SPLIT_CONFIG:-1}" = 0 ] || python3 /run/recipes/ffmpeg/split-config.py /src "${CROSS}gcc"
 
 launch nasm
 
@@ -158,15 +163,19 @@ rm -r $out/runtime/usr/local/share/ffmpeg
 install_licence ffmpeg /src/LICENSE.md /src/COPYING.*
 # Code of NVIDIA's headers is compiled in.
 install_licence nv-codec-headers /usr/local/share/doc/nv-codec-headers/copyright
-# Packages that no ELF file names: TLS reads certificates, and Vulkan's loader is opened by name.
+# Packages that no ELF file names: TLS reads certificates, and libraries open Vulkan's loader and
+# VA-API's drivers by name. Debian has Intel's driver for its own processors only.
 echo ca-certificates >$out/opened
 case " $variants " in *' vulkan '*) echo libvulkan1 >>$out/opened ;; esac
+case " $variants $TARGETARCH" in *' ffmpeg amd64') echo intel-media-va-driver >>$out/opened ;; esac
 mkdir -p $out/manifest
 sed -n 's/^#define FFMPEG_CONFIGURATION "\(.*\)"$/\1/p' config.h | sed 's/\\"/"/g' >/build/configuration
 jq --rawfile configure /build/configuration '. + {configure: ($configure | rtrimstr("\n"))}' \
     /src/source.json >$out/manifest/ffmpeg.json
 report_caches
 
-# Check that it starts and has the libvmaf filter.
+# Check that it starts and has the libvmaf filter. What is for another architecture starts in the
+# last stage of the image.
+[ ! "$CROSS" ] || exit 0
 export LD_LIBRARY_PATH=$out/runtime/usr/local/lib:/usr/local/lib
 $out/runtime/usr/local/bin/ffmpeg -hide_banner -filters 2>/dev/null | grep -qw libvmaf

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Compile each FFmpeg object with only the part of configure's output that it can use.
 
-    split-config.py SOURCE         in the directory where configure ran
+    split-config.py SOURCE GCC     in the directory where configure ran
 
 Nearly every source includes config.h, which has a macro for every feature. So one feature more
 changes the input of every compile, and variants of FFmpeg would share nothing in the compiler
@@ -98,10 +98,14 @@ def split_flags(line: str, searched: Sequence[str]) -> tuple[str, list[str]]:
     return f"{variable}=" + " ".join(flags), optional
 
 
-def gcc_directories() -> list[str]:
-    """Return the directories that gcc searches for includes without a flag."""
+def gcc_directories(gcc: str) -> list[str]:
+    """Return the directories that gcc searches for includes without a flag.
+
+    Args:
+        gcc: the compiler, `gcc` or a cross compiler.
+    """
     output = subprocess.run(
-        ["gcc", "-E", "-v", "-x", "c", "/dev/null"], capture_output=True, text=True, check=True
+        [gcc, "-E", "-v", "-x", "c", "/dev/null"], capture_output=True, text=True, check=True
     ).stderr
     listing = output.partition("search starts here:\n")[2].partition("End of search")[0]
     return [line.strip() for line in listing.splitlines() if line.startswith(" ")]
@@ -354,10 +358,10 @@ def split(source: str, optional: Sequence[str], searched: Sequence[str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def main(source: str) -> None:
+def main(source: str, gcc: str) -> None:
     """Change configure's files in the working directory."""
     config_mak = Path("ffbuild/config.mak")
-    searched = gcc_directories()
+    searched = gcc_directories(gcc)
     real = [os.path.realpath(directory) for directory in searched]
     lines, optional = [], []
     for line in config_mak.read_text().splitlines():
@@ -374,4 +378,4 @@ def main(source: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

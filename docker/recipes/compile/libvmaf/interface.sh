@@ -3,7 +3,7 @@
 # the exported names of the library, and no code. FFmpeg is compiled against it, so that an edit of
 # libvmaf's code does not rebuild FFmpeg, and an edit of its interface does.
 #
-#   interface.sh /out/libvmaf
+#   interface.sh /out/libvmaf        with the prefix of the compilers' names in CROSS
 #
 # A tree may install a second library, such as libvmafx.so.1 beside a compatible libvmaf.so.3.
 # Result: interface/ beside runtime/ and dev/, a staging root.
@@ -29,7 +29,7 @@ while read -r library; do
         END { print ".section .note.GNU-stack,\"\",@progbits" }' >/tmp/names.s
     stub=interface/usr/local/lib/$(basename "$library")
     # policy: allow compile-launcher: to assemble empty functions takes 0.1 s, which ccache cannot save
-    gcc -shared -nostdlib -Wl,--build-id=none -Wl,-soname,"$soname" -o "$stub" /tmp/names.s
+    "${CROSS}gcc" -shared -nostdlib -Wl,--build-id=none -Wl,-soname,"$soname" -o "$stub" /tmp/names.s
 
     # The stub must export the library's names, or FFmpeg would not load with the library.
     names "$library" | cut -d' ' -f1 | sort -u >/tmp/library-names
