@@ -43,6 +43,8 @@ class Inspected:
     """Whether one of its nodes runs, or buildx starts them when a build begins."""
     error: str = ""
     """What buildx printed if it knows no such builder."""
+    platforms: frozenset[str] = frozenset()
+    """The platforms whose programs its nodes run, such as `linux/arm64`."""
 
     @property
     def in_engine(self) -> bool:
@@ -61,6 +63,7 @@ def inspect(name: str = "") -> Inspected:
         name=name or values.get("Name", [""])[0],
         driver=driver,
         endpoints=values.get("Endpoint", []),
+        platforms=frozenset(re.findall(r"[^\s,*]+", " ".join(values.get("Platforms", [])))),
         answers="running" in states or (driver in STARTED_BY_BUILDX and "Error" not in values),
         error=done.stderr.strip() if done.returncode else "",
     )

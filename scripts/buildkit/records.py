@@ -107,6 +107,11 @@ class BuildRecord(Struct):
     """Why an archive of the caches was refused before the build; empty if none was."""
 
     @property
+    def platform(self) -> str:
+        """The platform of the images if it is not the build machine's, such as `linux/arm64`."""
+        return str(self.options.get("platform", ""))
+
+    @property
     def lookups(self) -> Lookups:
         """The lookups of all compiler caches in all stages."""
         counts = [count for stage in self.stages for count in stage.lookups.values()]

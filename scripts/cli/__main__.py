@@ -20,6 +20,8 @@ def main(arguments: Sequence[str]) -> int:
     chosen = options.parse(arguments, os.environ.get(SESSIONS, "").split())
     if release := getattr(chosen, "ffmpeg_release", None):
         os.environ["FFMPEG"] = release  # a variable of docker-bake.hcl, which bake reads there
+    if platform := getattr(chosen, "platform", None):
+        os.environ["PLATFORMS"] = platform  # likewise
     if builder := getattr(chosen, "builder", None):
         os.environ["BUILDX_BUILDER"] = builder
     # Each nox session installs the libraries of its own verb only.

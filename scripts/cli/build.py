@@ -5,6 +5,7 @@
 
 import time
 from argparse import Namespace
+from collections.abc import Mapping
 
 from scripts.buildkit import cold, records
 from scripts.core.console import UserError, say
@@ -102,5 +103,17 @@ def build_and_report(targets: list[str], options: Namespace) -> records.BuildRec
     if reason := cold.take(latest.namespace):
         latest.not_loaded = reason
         latest.write()
-    summary.summary(latest, summary.hit_rate_drops(latest, earlier), stage_causes(latest, earlier))
+    drops = summary.hit_rate_drops(latest, earlier)
+    emulated = _emulated(latest) if latest.platform else {}
+    summary.summary(latest, drops, stage_causes(latest, earlier), emulated)
     return latest
+
+
+def _emulated(latest: records.BuildRecord) -> Mapping[str, float]:
+    """Return the seconds that were emulated; none where the parser of Dockerfiles is missing."""
+    try:
+        from scripts.dockerfile import project  # noqa: PLC0415 # has no wheel for some platforms
+        from scripts.report import emulated  # noqa: PLC0415
+    except ImportError:
+        return {}
+    return emulated.seconds(latest, project.of_repository())

@@ -4,17 +4,20 @@ from argparse import Namespace
 from pathlib import Path
 
 from scripts.core.console import say
-from scripts.engine import client, daemon, debian, host
+from scripts.engine import client, daemon, debian, emulation, host
 
 
 def run(options: Namespace) -> int:
-    """Describe, stop or provide the engine, as the options request.
+    """Describe, stop or provide the engine, or remove emulators, as the options request.
 
     Raises:
         UserError: no engine answers and none can be started, or it is too old.
     """
     if options.stop:
         daemon.stop()
+        return 0
+    if options.remove_emulation:
+        emulation.remove()
         return 0
     if options.status:
         print(daemon.status())

@@ -66,12 +66,21 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
     },
     "--status": {"action": "store_true", "help": "describe the engine that answers, and exit"},
     "--stop": {"action": "store_true", "help": "stop the daemon that `nox -s engine` started"},
+    "--remove-emulation": {
+        "action": "store_true",
+        "help": "remove the emulators that builds for another --platform installed",
+    },
     "--data-root": {"metavar": "DIR", "help": "the data directory of a daemon that is started"},
     "--libvmaf": {"metavar": "PATH|GIT_URL", "help": "build this libvmaf source tree"},
     "--ffmpeg": {"metavar": "PATH|GIT_URL", "help": "build this FFmpeg source tree"},
     "--ffmpeg-release": {
         "metavar": "RELEASE",
         "help": "9.0, the default, or 7.1; the tags of images with 7.1 end with -ffmpeg7.1",
+    },
+    "--platform": {
+        "metavar": "PLATFORM",
+        "help": "linux/amd64 or linux/arm64; the tags of another machine's images end with its "
+        "architecture, such as -arm64: docs/platforms.md",
     },
     "--builder": {"metavar": "NAME", "help": "use this builder of buildx: docs/scale.md"},
     "--workers": {
@@ -204,16 +213,20 @@ class Verb:
     """The values of --format, if the verb has that option."""
 
 
-_SOURCES = ("--libvmaf", "--ffmpeg", "--ffmpeg-release", "--namespace", "--builder")
+_SOURCES = ("--libvmaf", "--ffmpeg", "--ffmpeg-release", "--platform", "--namespace", "--builder")
 VERBS: Mapping[str, Verb] = {
     "engine": Verb(
-        "Find a Docker Engine, or install and start one.", ("--status", "--stop", "--data-root")
+        "Find a Docker Engine, or install and start one.",
+        ("--status", "--stop", "--data-root", "--remove-emulation"),
     ),
     "build": Verb("Build images.", ("images", *_SOURCES, "--workers", "--only")),
     "check": Verb("Run a group of checks that are build targets.", ("images", *_SOURCES)),
     "verify": Verb(
         "Test built images.",
-        ("images", "--ffmpeg-release", "--list", "--require", "--as", "-k", "-m", "-x", "--suite"),
+        (
+            *("images", "--ffmpeg-release", "--platform", "--list", "--require", "--as"),
+            *("-k", "-m", "-x", "--suite"),
+        ),
     ),
     "inspect": Verb("Show the layers of images.", ("images", "--format", "--accept-size")),
     "sbom": Verb("Write the SBOM of images.", ("images", "--format")),

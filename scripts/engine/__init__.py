@@ -1,4 +1,5 @@
 """The Docker Engine: query it, install it on Debian, start and stop a daemon.
 
-The modules import downwards: daemon > debian > host, client. Other packages use only client.
+The modules import downwards: daemon, emulation > debian > host, client. Of other packages,
+images uses emulation and host, and the others only client.
 """

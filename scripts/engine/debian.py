@@ -103,6 +103,15 @@ def install(packages: Sequence[str], host: Host) -> None:
         _apt_get(*INSTALL, *files, *others, cwd=directory)
 
 
+def purge(packages: Sequence[str]) -> None:
+    """Remove packages with their settings.
+
+    Raises:
+        UserError: apt failed.
+    """
+    _apt_get("purge", *packages)
+
+
 def install_compose(host: Host) -> None:
     """Install the client's compose plugin if it is missing, on Debian and as root.
 

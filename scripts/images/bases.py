@@ -9,6 +9,7 @@ from pathlib import Path
 from scripts.core import process
 from scripts.core.console import UserError, say
 from scripts.core.paths import RECORDS, ROOT, cache_dir
+from scripts.images import platforms
 
 ((BASE, SUITE),) = re.findall(
     r"^FROM (debian:([a-z]+)\S*) AS base$",
@@ -73,7 +74,9 @@ def choose(builder: str = "") -> str:
 
 
 def bootstrap() -> None:
-    """Write the root file system that docker/bootstrap/Dockerfile adds to the base image.
+    """Write the root file systems that docker/bootstrap/Dockerfile adds to the base image.
+
+    There is one for each architecture of the build's stages.
 
     mmdebstrap sets fixed file dates, so that the same packages give the same bytes and all later
     layers stay cached.
@@ -81,25 +84,26 @@ def bootstrap() -> None:
     Raises:
         UserError: mmdebstrap is missing or fails, and no earlier result exists.
     """
-    cached = cache_dir("bases") / f"{SUITE}.tar"
-    if not cached.exists() or time.time() - cached.stat().st_mtime > FRESH_SECONDS:
-        _mmdebstrap(cached)
-    rootfs = RECORDS / "bootstrap" / "rootfs.tar"
-    if rootfs.exists() and rootfs.stat().st_mtime == cached.stat().st_mtime:
-        return
-    rootfs.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copy2(cached, rootfs)
+    for architecture in map(platforms.architecture, platforms.of_stages(os.environ)):
+        cached = cache_dir("bases") / f"{SUITE}-{architecture}.tar"
+        if not cached.exists() or time.time() - cached.stat().st_mtime > FRESH_SECONDS:
+            _mmdebstrap(cached, architecture)
+        rootfs = RECORDS / "bootstrap" / f"rootfs-{architecture}.tar"
+        if rootfs.exists() and rootfs.stat().st_mtime == cached.stat().st_mtime:
+            continue
+        rootfs.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(cached, rootfs)
 
 
-def _mmdebstrap(path: Path) -> None:
+def _mmdebstrap(path: Path, architecture: str) -> None:
     """Run mmdebstrap and write its archive; if it fails, an older archive remains in use.
 
     Raises:
         UserError: mmdebstrap failed, and there is no older archive.
     """
-    say("bases: making the root file system (about 20 s)")
+    say(f"bases: making the root file system for {architecture} (20 s, or minutes by emulation)")
     part = path.with_suffix(".part.tar")
-    options = [f"--dpkgopt={line}" for line in _SLIM]
+    options = [f"--architectures={architecture}", *(f"--dpkgopt={line}" for line in _SLIM)]
     made = process.run(
         *("mmdebstrap", "--quiet", "--variant=minbase", *options, SUITE, str(part)),
         env={**process.environment(), "SOURCE_DATE_EPOCH": "0"},

@@ -14,7 +14,7 @@ from scripts.core import git
 from scripts.core.console import UserError, say
 from scripts.core.paths import RECORDS, ROOT
 from scripts.engine import client
-from scripts.images import bases, catalogue, features, sizes, sources, unavailable
+from scripts.images import bases, catalogue, features, platforms, sizes, sources, unavailable
 from scripts.images.overlay import write_overlay
 
 _RACES = (
@@ -195,6 +195,7 @@ def build(  # noqa: PLR0913 (each argument is an option)
         )
     epoch = git.epoch(os.environ)
     images = _images(targets, tags or {})
+    platforms.check(images, os.environ)
     _check_disk(images, client.require(), builder.require())
     requested = {"libvmaf": libvmaf, "ffmpeg": ffmpeg}
     overrides = {
@@ -204,6 +205,7 @@ def build(  # noqa: PLR0913 (each argument is an option)
     }
     check_backends(images, overrides.get("libvmaf"))
     check_variables(images, os.environ)
+    platforms.provide(os.environ)
     base_source = bases.choose()
     offered = overrides["libvmaf"].features if "libvmaf" in overrides else ()
     omitted = list(features.left_out(images, offered, base_source, catalogue.images()))
@@ -236,6 +238,7 @@ def build(  # noqa: PLR0913 (each argument is an option)
         shutil.rmtree(directory, ignore_errors=True)
     built = [] if outcome.returncode else [image.tag for image in images]
     options = {project: location for project, location in requested.items() if location}
+    options |= {"platform": name} if (name := ",".join(platforms.foreign(os.environ))) else {}
     latest = records.record(
         outcome,
         targets=targets,

@@ -1,12 +1,14 @@
 """The images, as `docker buildx bake --print` lists them."""
 
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from scripts.core.console import UserError
 from scripts.dockerfile import bake
+from scripts.images import platforms
 
 NOT_REDISTRIBUTABLE = "LicenseRef-nonfree-not-redistributable"
 """The licence label of an image that must not be distributed; it covers all nonfree components."""
@@ -27,6 +29,8 @@ class Image:
     labels: Mapping[str, str]
     provides: frozenset[str]
     """The capabilities of the image, including all capabilities of its parents."""
+    platforms: Sequence[str] = ()
+    """The platforms that the image is built for, such as `linux/arm64`; empty for the builder's."""
 
     @property
     def description(self) -> str:
@@ -71,6 +75,7 @@ def read(printed: Mapping[str, Any]) -> dict[str, Image]:
             dockerfile=target["dockerfile"],
             stage=target.get("target", ""),
             labels=target["labels"],
+            platforms=target.get("platforms") or (),
             provides=capabilities(name),
         )
         for name, target in targets.items()
@@ -87,13 +92,14 @@ def images() -> dict[str, Image]:
 
 
 def choose(names: Iterable[str]) -> list[Image]:
-    """Return the named images, or all images if no name is given.
+    """Return the named images, or if no name is given all that the requested platforms have.
 
     Raises:
         UserError: a name is not in the bake file; the message lists the valid names.
     """
     known = images()
-    requested = list(dict.fromkeys(names)) or list(known)
+    every = [name for name, image in known.items() if platforms.is_built_for(image, os.environ)]
+    requested = list(dict.fromkeys(names)) or every
     for name in requested:
         if name not in known:
             listing = "\n".join(f"  {i.name:<14} {i.description}" for i in known.values())

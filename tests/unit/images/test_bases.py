@@ -1,6 +1,7 @@
 """Tests of the choice of base images and of the bootstrapped root file system."""
 
 import os
+import platform
 import time
 from pathlib import Path
 
@@ -25,6 +26,7 @@ def mmdebstrap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Replace mmdebstrap by a script that writes `made` to its last argument."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(bases, "RECORDS", tmp_path / "build")
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
     program = tmp_path / "bin" / "mmdebstrap"
     put_on_path(monkeypatch, program, 'for last; do :; done\necho made >"$last"')
     return program
@@ -84,7 +86,7 @@ def test_bootstrap_replaces_the_base_image() -> None:
 def test_root_file_system_is_made_once_a_day(tmp_path: Path, mmdebstrap: Path) -> None:
     """A root file system made today is reused, bytes and date, so that BuildKit sends nothing."""
     bases.bootstrap()
-    rootfs = tmp_path / "build" / "bootstrap" / "rootfs.tar"
+    rootfs = tmp_path / "build" / "bootstrap" / "rootfs-amd64.tar"
     assert rootfs.read_text() == "made\n"
     mmdebstrap.write_text("#!/bin/sh\nexit 1\n")
     before = rootfs.stat().st_mtime_ns
@@ -92,18 +94,30 @@ def test_root_file_system_is_made_once_a_day(tmp_path: Path, mmdebstrap: Path) -
     assert rootfs.stat().st_mtime_ns == before
 
 
+def test_foreign_images_have_a_root_file_system_of_each_architecture(
+    tmp_path: Path, mmdebstrap: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The stages that compile are on this machine's, and the last ones on the image's."""
+    mmdebstrap.write_text('#!/bin/sh\nfor last; do :; done\necho "$@" >"$last"\n')
+    monkeypatch.setenv("PLATFORMS", "linux/arm64")
+    bases.bootstrap()
+    for name in ("amd64", "arm64"):
+        made = (tmp_path / "build" / "bootstrap" / f"rootfs-{name}.tar").read_text()
+        assert f"--architectures={name}" in made
+
+
 def test_failed_bootstrap_uses_the_older_root_file_system(tmp_path: Path, mmdebstrap: Path) -> None:
     """A failed bootstrap uses the older root file system, or is an error without one."""
     mmdebstrap.write_text('#!/bin/sh\nfor last; do :; done\necho half >"$last"\nexit 1\n')
     with pytest.raises(UserError, match="cannot bootstrap"):
         bases.bootstrap()
-    cached = tmp_path / "cache" / "vmaf-images" / "bases" / f"{bases.SUITE}.tar"
+    cached = tmp_path / "cache" / "vmaf-images" / "bases" / f"{bases.SUITE}-amd64.tar"
     assert list(cached.parent.iterdir()) == []
     cached.write_text("yesterday's")
     old = time.time() - 2 * bases.FRESH_SECONDS
     os.utime(cached, (old, old))
     bases.bootstrap()
-    assert (tmp_path / "build" / "bootstrap" / "rootfs.tar").read_text() == "yesterday's"
+    assert (tmp_path / "build" / "bootstrap" / "rootfs-amd64.tar").read_text() == "yesterday's"
 
 
 def test_missing_mmdebstrap_is_named(
