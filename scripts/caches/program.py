@@ -174,6 +174,8 @@ class Mount:
     id: str
     """The id with its variables replaced."""
     namespace: str = ""
+    is_foreign: bool = False
+    """Whether it is for images of another architecture than the builder's."""
 
     @property
     def name(self) -> str:

@@ -28,7 +28,8 @@ from scripts.caches.usage import last_usage
 from scripts.core import git
 from scripts.core.console import UserError, console, say
 from scripts.core.paths import RECORDS
-from scripts.dockerfile import project
+from scripts.dockerfile import parser, project
+from scripts.images import platforms
 
 if TYPE_CHECKING:
     from scripts.caches.transport import Remote
@@ -69,17 +70,19 @@ def with_values(text: str) -> frozenset[str]:
 def contract(
     declared: Iterable[DeclaredMount], architecture: str, namespace: str = ""
 ) -> list[Mount]:
-    """Return the mounts that the Dockerfiles declare, for an architecture."""
-    return [
-        Mount(
-            declaration,
-            declaration.id.replace("${TARGETARCH}", architecture).replace(
-                "$TARGETARCH", architecture
-            ),
-            namespace,
-        )
-        for declaration in declared
-    ]
+    """Return the mounts that the Dockerfiles declare, for the architecture of a builder.
+
+    Those for images of other architectures are the last.
+    """
+    declared = list(declared)
+    found: dict[str, Mount] = {}
+    targets = [architecture, *map(platforms.architecture, platforms.KNOWN)]
+    for target in dict.fromkeys(targets):
+        values = {"BUILDARCH": architecture, "TARGETARCH": target}
+        for declaration in declared:
+            name = parser.expanded(declaration.id, values)
+            found.setdefault(name, Mount(declaration, name, namespace, target != architecture))
+    return list(found.values())
 
 
 @contextmanager
@@ -144,7 +147,7 @@ def save(
         found = next((other for other in present if other.id == mount.id), None)
         if found:
             chosen.append((mount, found))
-        else:
+        elif not mount.is_foreign:
             say(f"{mount.name}: no build has created it")
     refuse_failed([existing for _, existing in chosen], builds)
     with _layout(place) as (layout, remote):
@@ -276,7 +279,7 @@ def eviction(chosen: Iterable[Mount], unused: timedelta) -> str:
     age = f"{int(unused.total_seconds())}s"
     steps = []
     for mount in chosen:
-        options = mount.declaration.options
+        options = mount.declaration.options.replace(mount.declaration.id, mount.id)
         if mount.declaration.mount.target == COMPILED:
             steps.append(
                 f"USER {mount.declaration.mount.get('uid') or 0}\n"

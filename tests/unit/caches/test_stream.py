@@ -114,12 +114,27 @@ def test_packages_are_saved_on_request(contents: dict[str, str], tmp_path: Path)
 
 def test_unused_results_are_evicted_before() -> None:
     """The step that evicts has the declared options, the age, and the identity of the compiler."""
-    text = stream.eviction(stream.contract(DECLARED, "amd64"), WEEK)
+    native = [mount for mount in stream.contract(DECLARED, "amd64") if not mount.is_foreign]
+    text = stream.eviction(native, WEEK)
     assert "RUN --mount=type=cache,target=/ccache,sharing=locked,uid=1000 " in text
     assert "ccache --evict-older-than 604800s && /run/cache/depcache.py --evict-older-than" in text
     assert text.count("--evict-older-than 604800s") == 2
     assert text.index("USER 1000") > text.index("identity.sh >")
     assert stream.identity().count("RUN") == 1
+
+
+def test_mounts_of_foreign_images_are_in_the_contract() -> None:
+    """The compiler cache of images for another architecture travels and is evicted by its id."""
+    options = parser.Mount({**OPTIONS, "id": "vmaf-ccache-$TARGETARCH"})
+    apt = "vmaf-apt-cache-trixie-$BUILDARCH"
+    declared = [DeclaredMount(options.get("id"), options), DeclaredMount(apt, parser.Mount({}))]
+    contract = stream.contract(declared, "amd64")
+    assert [(mount.id, mount.is_foreign) for mount in contract] == [
+        ("vmaf-ccache-amd64", False),
+        ("vmaf-apt-cache-trixie-amd64", False),
+        ("vmaf-ccache-arm64", True),
+    ]
+    assert "id=vmaf-ccache-arm64 " in stream.eviction(contract, WEEK)
 
 
 def empty(contents: dict[str, str]) -> None:
