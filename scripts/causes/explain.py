@@ -228,13 +228,18 @@ def explain(
 
     Args:
         latest: the build.
-        earlier: other builds; later ones and those without recorded inputs are skipped.
+        earlier: other builds; later ones, those for another platform and those without recorded
+            inputs are skipped.
         targets: the targets to explain, by default those of the build.
     """
     graph = _graph(latest.inputs)
     if graph is None:
         return None
-    known = [build for build in earlier if build.inputs and build.started < latest.started]
+    known = [
+        build
+        for build in earlier
+        if build.inputs and build.started < latest.started and build.platform == latest.platform
+    ]
     known.sort(key=lambda build: build.started, reverse=True)
     steps: dict[str, Step] = {}
     cached: set[str] = set()

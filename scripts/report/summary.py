@@ -39,9 +39,11 @@ class HitRateDrop:
 def comparable(build: BuildRecord, other: BuildRecord) -> bool:
     """Return whether two builds used the same compiler cache, according to their records.
 
-    Each namespace and each builder has its own cache. A builder that lost its data or its cache
-    mounts between the builds counts as another builder.
+    Each namespace, platform and builder has its own cache. A builder that lost its data or its
+    cache mounts between the builds counts as another builder.
     """
+    if build.platform != other.platform:
+        return False
     return (build.namespace, build.builder) == (other.namespace, other.builder)
 
 
@@ -174,6 +176,7 @@ def summary(
     latest: BuildRecord,
     drops: Sequence[HitRateDrop] = (),
     causes: Mapping[str, str] | None = None,
+    emulated: Mapping[str, float] | None = None,
 ) -> None:
     """Print the table of stages, the image sizes, the warnings, and the hit rate drops in red.
 
@@ -181,12 +184,16 @@ def summary(
         latest: the build.
         drops: the hit rates that fell.
         causes: why each stage ran, in a few words; if it is empty, the table has no such column.
+        emulated: the seconds of steps that an emulator ran, by stage.
     """
     rows = stage_rows(latest, causes)
     if len(rows) > 1:
         console.print(_table(*rows))
     folded = len(latest.stages) + 1 - len(rows)
     say(f"{latest.outcome} in {latest.seconds:.1f} s, {folded} more stages cached or instant")
+    if emulated:
+        listed = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in emulated.items())
+        say(f"emulated: {sum(emulated.values()):.1f} s ({listed})")
     for tag, size in latest.sizes.items():
         say(f"{tag}  {decimal(size)}")
     _remote_summary(latest.remote)
