@@ -14,7 +14,7 @@ from scripts.contents.archive import Archive
 from scripts.core import clips
 from scripts.core.paths import ROOT
 from scripts.engine.client import has_image
-from scripts.images import catalogue, unavailable
+from scripts.images import catalogue, platforms, unavailable
 from tests.support.buildx import bake_options
 from tests.support.lavapipe import Lavapipe
 from tests.support.subject import COMPOSE, Store, Subject, docker, image_tags
@@ -60,7 +60,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip tests that need a GPU on a machine without one."""
+    """Skip tests that need a GPU on a machine without one, or take too long by emulation."""
+    native = item.get_closest_marker("native")
+    if native and platforms.foreign(os.environ):
+        pytest.skip(native.args[0])
     mark = item.get_closest_marker("gpu")
     if mark and mark.args:
         (vendor,) = mark.args

@@ -12,8 +12,11 @@ from elftools.elf.elffile import ELFFile
 
 MAGIC = b"\x7fELF"
 
-DEFAULT_DIRECTORIES = ("/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib", "/usr/lib")
-"""The directories that Debian's loader searches after /etc/ld.so.cache."""
+DEFAULT_DIRECTORIES = (
+    *(f"{lib}/{name}-linux-gnu" for name in ("x86_64", "aarch64") for lib in ("/lib", "/usr/lib")),
+    *("/lib", "/usr/lib"),
+)
+"""The directories that Debian's loaders search after /etc/ld.so.cache."""
 
 _EXECUTABLE = 1  # PF_X
 _NOW = 1  # DF_1_NOW
@@ -26,6 +29,8 @@ class Elf:
     """A program or shared library."""
 
     path: str
+    machine: str
+    """The processor, such as `EM_X86_64`."""
     soname: str
     needed: Sequence[str]
     search: Sequence[str]
@@ -48,6 +53,7 @@ def read(path: str, content: bytes) -> Elf | None:
     values = {name: tags[0].entry.d_val for name, tags in dynamic.items()}
     return Elf(
         path=path,
+        machine=elf["e_machine"],
         soname=dynamic["DT_SONAME"][0].soname if "DT_SONAME" in dynamic else "",
         needed=[tag.needed for tag in dynamic.get("DT_NEEDED", ())],
         search=[directory for entry in search for directory in entry.split(":")],

@@ -8,7 +8,7 @@ import pytest
 
 from scripts.contents import gpu_code
 from tests.support import smoke
-from tests.support.subject import LIBRARIES, Subject
+from tests.support.subject import Subject
 
 NO_GPU = 3
 
@@ -43,8 +43,8 @@ def test_hip_smoke_has_code_for_the_declared_gpus(image: Subject) -> None:
 def test_hip_release_is_the_requested_one(image: Subject) -> None:
     """versions.json and the HIP library's file name are of the release in the image's name."""
     major = release(image)
-    library = image.saved.resolve(LIBRARIES + f"libamdhip64.so.{major}")
-    assert library.startswith(LIBRARIES + f"libamdhip64.so.{major}."), library
+    library = image.saved.resolve(image.libraries + f"libamdhip64.so.{major}")
+    assert library.startswith(image.libraries + f"libamdhip64.so.{major}."), library
     for name in ("hip", "hip-smoke"):
         version = image.manifest[name]["version"]
         assert version.startswith(f"{major}."), f"{name} is of version {version}"

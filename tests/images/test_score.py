@@ -74,6 +74,7 @@ def test_quiet_program_prints_no_warning(image: Subject, directory: Path) -> Non
 
 
 @pytest.mark.needs("vmaf", "ffmpeg")
+@pytest.mark.native("an emulator takes minutes for a real clip")
 def test_real_clip_scores_by_its_quality(image: Subject, clip: Path, directory: Path) -> None:
     """A real clip, encoded by x264 at three qualities, scores near viewers' opinions."""
     (directory / "clip.mp4").write_bytes(clip.read_bytes())

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from scripts.contents import elf
-from tests.support.subject import LIBRARIES, Subject
+from tests.support.subject import Subject
 
 FEATURES = {
     "-hwaccels": {"vaapi"},
@@ -40,11 +40,13 @@ def test_vaapi_driver_matches_libva(image: Subject) -> None:
     """
     names = {name for capability, name in DRIVERS.items() if capability in image.image.provides}
     assert names, "no driver is known for an image with these capabilities"
-    libva = image.saved.resolve(LIBRARIES + "libva.so.2")
+    if image.architecture != "amd64":
+        pytest.skip("Debian has Intel's driver for amd64 only")
+    libva = image.saved.resolve(image.libraries + "libva.so.2")
     accepted = int(libva.split(".")[-2]) // 100
     entry_points = re.compile(r"__vaDriverInit_1_(\d+)")
     for name in sorted(names):
-        driver = f"{LIBRARIES}dri/{name}_drv_video.so"
+        driver = f"{image.libraries}dri/{name}_drv_video.so"
         assert image.exists(driver), f"there is no {driver}"
         offered = [
             int(match[1])

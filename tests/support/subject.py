@@ -23,8 +23,6 @@ from scripts.images.catalogue import Image
 PREFIX = "/usr/local/"
 """The prefix of all installations that the project builds."""
 VERSIONS = PREFIX + "share/vmaf/versions.json"
-LIBRARIES = "/usr/lib/x86_64-linux-gnu/"
-"""The directory of the libraries of Debian's packages."""
 CUDA = PREFIX + "cuda/"
 """The directory of NVIDIA's tools; it is below PREFIX, but the project does not build them."""
 CUDA_13 = "nvidia-cuda-nvcc"
@@ -171,6 +169,12 @@ class Subject:
         """The size on the engine's disk in bytes."""
         return int(docker("image", "inspect", "--format", "{{.Size}}", self.tag).stdout)
 
+    @cached_property
+    def architecture(self) -> str:
+        """The architecture in the image's configuration, such as `arm64`."""
+        shown = docker("image", "inspect", "--format", "{{.Architecture}}", self.tag)
+        return shown.stdout.strip()
+
     @property
     def labels(self) -> Mapping[str, str]:
         """The labels of the image."""
@@ -188,6 +192,12 @@ class Subject:
         return manifest
 
     # Files, which are read without running the image
+
+    @property
+    def libraries(self) -> str:
+        """The directory of the libraries of Debian's packages."""
+        processor = {"amd64": "x86_64", "arm64": "aarch64"}[self.architecture]
+        return f"/usr/lib/{processor}-linux-gnu/"
 
     @cached_property
     def saved(self) -> SavedImage:

@@ -109,6 +109,7 @@ def test_libraries_are_searched_as_by_the_loader() -> None:
     """A library is searched in RUNPATH, the loader's cache and its default directories."""
     found = elf.Elf(
         path="/opt/app/bin/app",
+        machine="EM_X86_64",
         soname="",
         needed=["libown.so", "libcached.so", "libc.so.6", "libstale.so", "libelsewhere.so"],
         search=["$ORIGIN/../lib"],
