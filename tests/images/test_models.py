@@ -36,6 +36,8 @@ def test_v1_models_score_a_real_clip(
     image: Subject, clip: Path, directory: Path, depth: int
 ) -> None:
     """Each v1 model scores an encoded real clip as before, and the filter like the program."""
+    if image.architecture != "amd64":
+        pytest.skip("the scores are of the encoding by x264 on amd64, and others have another one")
     models.encode(image, clip, directory, depth)
     scores = models.program_scores(image, directory)
     held = {model.name: model.scores[depth] for model in MODELS}

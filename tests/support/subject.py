@@ -1,6 +1,7 @@
 """The images under test, with their configuration, files and programs."""
 
 import json
+import os
 import subprocess
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,7 +18,7 @@ from scripts.contents.archive import Archive, Layer, SavedImage
 from scripts.core import process
 from scripts.core.console import UserError
 from scripts.core.paths import ROOT
-from scripts.images import catalogue
+from scripts.images import catalogue, platforms
 from scripts.images.catalogue import Image
 
 PREFIX = "/usr/local/"
@@ -268,6 +269,11 @@ class Subject:
 
     # Programs
 
+    @cached_property
+    def platform(self) -> Sequence[str]:
+        """The option without which docker warns about an image for another processor."""
+        return [f"--platform={name}" for name in platforms.foreign(os.environ)]
+
     def run(
         self,
         *arguments: str,
@@ -288,7 +294,7 @@ class Subject:
             timeout: seconds after which the test fails.
         """
         name = f"vmaf-verify-{uuid.uuid4().hex}"
-        command = ["run", "--rm", f"--name={name}", *options]
+        command = ["run", "--rm", f"--name={name}", *self.platform, *options]
         command += [f"--entrypoint={program}"] if program else []
         if directory:
             command += [f"--mount=type=bind,source={directory},target={self.config['WorkingDir']}"]
@@ -348,7 +354,8 @@ class Subject:
     @cached_property
     def host(self) -> Any:  # noqa: ANN401 (testinfra has no types)
         """A testinfra host: a container of the image that runs until the tests end."""
-        started = docker("run", "--detach", "--entrypoint=sleep", self.tag, "infinity")
+        command = ("run", "--detach", *self.platform, "--entrypoint=sleep", self.tag, "infinity")
+        started = docker(*command)
         assert started.returncode == 0, started.stderr
         self._container = started.stdout.strip()
         return testinfra.get_host(f"docker://{self._container}")
