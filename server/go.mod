@@ -4,6 +4,7 @@ go 1.24.0 // hold: Debian 13 has Go 1.24
 
 require (
 	github.com/prometheus/client_golang v1.23.2
+	golang.org/x/time v0.14.0
 	google.golang.org/genproto/googleapis/rpc v0.0.0-20260120221211-b8f7ae30c516
 	google.golang.org/grpc v1.80.0
 	google.golang.org/protobuf v1.36.12

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"time"
 
@@ -14,6 +13,7 @@ import (
 	"vmaf-images/server/internal/grpcapi"
 	"vmaf-images/server/internal/httpapi"
 	"vmaf-images/server/internal/metrics"
+	"vmaf-images/server/internal/overload"
 	"vmaf-images/server/internal/scoring"
 	"vmaf-images/server/internal/vmaf"
 )
@@ -30,24 +30,27 @@ func serve(ctx context.Context, c *config.Config, log *slog.Logger) error {
 	defer engine.Close()
 	m.Watch(engine)
 
+	refusals := overload.NewSummary(log)
+	defer refusals.Flush()
 	base, cutOff := context.WithCancelCause(context.Background())
 	defer cutOff(nil)
 	h := httpapi.New(base, httpapi.Settings{
 		Address: c.HTTPAddress, MaxBodyBytes: c.MaxBodyBytes, MaxOptionsBytes: c.MaxOptionsBytes,
 		MaxHeaderBytes: c.MaxHeaderBytes, HeaderTimeout: c.HeaderTimeout,
-		IdleTimeout: c.IdleTimeout, StallTimeout: c.StallTimeout,
+		IdleTimeout: c.IdleTimeout, StallTimeout: c.StallTimeout, Refusals: refusals,
 	}, engine, m, log)
 	g := grpcapi.New(base, grpcapi.Settings{
 		MaxMessageBytes: c.GRPCMaxMessageBytes, MaxHeaderBytes: c.MaxHeaderBytes,
 		HeaderTimeout: c.HeaderTimeout, IdleTimeout: c.IdleTimeout, StallTimeout: c.StallTimeout,
+		MaxStreams: c.MaxStreams(), Refusals: refusals,
 	}, engine, m, log)
 
-	httpListener, err := net.Listen("tcp", c.HTTPAddress)
+	httpListener, err := overload.Listen(c.HTTPAddress, c.MaxConnections)
 	if err != nil {
 		return fmt.Errorf("--http-address: %w", err)
 	}
 	defer httpListener.Close()
-	grpcListener, err := net.Listen("tcp", c.GRPCAddress)
+	grpcListener, err := overload.Listen(c.GRPCAddress, c.MaxConnections)
 	if err != nil {
 		return fmt.Errorf("--grpc-address: %w", err)
 	}

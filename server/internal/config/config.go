@@ -35,6 +35,13 @@ type Config struct {
 // Usage writes the help text to w.
 func (c *Config) Usage(w io.Writer) { c.usage(w) }
 
+// otherStreams is the number of calls of a gRPC connection besides those that the server scores
+// or that wait for it. 100 is the least that HTTP/2 recommends.
+const otherStreams = 100
+
+// MaxStreams returns the maximum number of concurrent calls of a gRPC connection.
+func (c *Config) MaxStreams() int { return c.Concurrency + c.Queue + otherStreams }
+
 // Parse reads the settings from the arguments args and from the environment, which lookup
 // reads like os.LookupEnv.
 func Parse(args []string, lookup func(string) (string, bool)) (*Config, error) {
@@ -69,6 +76,10 @@ func Parse(args []string, lookup func(string) (string, bool)) (*Config, error) {
 		"maximum `bytes` of a gRPC message, which holds a frame pair")
 	f.IntVar(&c.Concurrency, "concurrency", cores, "maximum `requests` scored at the same time")
 	f.IntVar(&c.Queue, "queue", 16, "maximum `requests` waiting to be scored")
+	f.IntVar(&c.RefusalsPerSecond, "refusals-per-second", 100,
+		"maximum `requests` refused in a second; others wait for their refusal")
+	f.IntVar(&c.MaxConnections, "max-connections", 1024,
+		"maximum open `connections`, of HTTP and of gRPC")
 	f.DurationVar(&c.HeaderTimeout, "header-timeout", 10*time.Second,
 		"time limit for receiving a request's headers")
 	f.DurationVar(&c.IdleTimeout, "idle-timeout", time.Minute,
@@ -139,6 +150,8 @@ func (c *Config) check() error {
 		{"grpc-max-message-bytes", int64(c.GRPCMaxMessageBytes), 1},
 		{"concurrency", int64(c.Concurrency), 1},
 		{"queue", int64(c.Queue), 0},
+		{"refusals-per-second", int64(c.RefusalsPerSecond), 1},
+		{"max-connections", int64(c.MaxConnections), 1},
 		{"header-timeout", int64(c.HeaderTimeout), 1},
 		{"idle-timeout", int64(c.IdleTimeout), 1},
 		{"stall-timeout", int64(c.StallTimeout), 1},

@@ -49,8 +49,17 @@ func (s *service) fail(err error) error {
 			st = detailed
 		}
 	}
+	if scoring.Overloaded(err) {
+		return refusal{st.Err()}
+	}
 	return st.Err()
 }
+
+// refusal is the status of a request that the server could answer at another time.
+type refusal struct{ error }
+
+// GRPCStatus returns the status, for package status.
+func (r refusal) GRPCStatus() *status.Status { return status.Convert(r.error) }
 
 var chroma = map[vmafv1.Chroma]y4m.Chroma{
 	vmafv1.Chroma_CHROMA_420: y4m.Chroma420,

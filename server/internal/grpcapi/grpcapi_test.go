@@ -20,6 +20,7 @@ import (
 
 	vmafv1 "vmaf-images/server/api/vmaf/v1"
 	"vmaf-images/server/internal/metrics"
+	"vmaf-images/server/internal/overload"
 	"vmaf-images/server/internal/scoring"
 	"vmaf-images/server/internal/y4m"
 	"vmaf-images/server/internal/y4mtest"
@@ -33,10 +34,19 @@ type fixture struct {
 	connection *grpc.ClientConn
 	engine     *scoring.Engine
 	cutOff     context.CancelCauseFunc
+	refusals   *overload.Summary
 }
 
 // start runs a server with small limits, which change may modify.
 func start(t *testing.T, change func(*scoring.Limits, *Settings)) *fixture {
+	listener := bufconn.Listen(1 << 20)
+	dial := func(context.Context, string) (net.Conn, error) { return listener.Dial() }
+	return startWith(t, change, listener, dial, io.Discard)
+}
+
+// startWith is start with a listener, how the client connects to it, and the output of the log.
+func startWith(t *testing.T, change func(*scoring.Limits, *Settings), listener net.Listener,
+	dial func(context.Context, string) (net.Conn, error), output io.Writer) *fixture {
 	l := scoring.Limits{
 		DataRoot: t.TempDir(), ScratchDir: t.TempDir(), DefaultModel: "vmaf_v0.6.1",
 		MaxScratchBytes: 1 << 20, MaxFramePixels: 1 << 20, MaxFrames: 100,
@@ -45,7 +55,10 @@ func start(t *testing.T, change func(*scoring.Limits, *Settings)) *fixture {
 	s := Settings{
 		MaxMessageBytes: 1 << 20, MaxHeaderBytes: 1 << 16,
 		HeaderTimeout: time.Minute, IdleTimeout: time.Minute, StallTimeout: time.Minute,
+		MaxStreams: 100,
 	}
+	log := slog.New(slog.NewJSONHandler(output, nil))
+	s.Refusals = overload.NewSummary(log)
 	if change != nil {
 		change(&l, &s)
 	}
@@ -62,14 +75,11 @@ func start(t *testing.T, change func(*scoring.Limits, *Settings)) *fixture {
 		}
 	}
 	base, cutOff := context.WithCancelCause(context.Background())
-	server := New(base, s, engine, m, slog.New(slog.NewJSONHandler(io.Discard, nil)))
-	listener := bufconn.Listen(1 << 20)
+	server := New(base, s, engine, m, log)
 	go func() { _ = server.Serve(listener) }()
 	t.Cleanup(server.Stop)
 	connection, err := grpc.NewClient("passthrough:///server",
-		grpc.WithContextDialer(func(context.Context, string) (net.Conn, error) {
-			return listener.Dial()
-		}),
+		grpc.WithContextDialer(dial),
 		grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		t.Fatal(err)
@@ -80,6 +90,7 @@ func start(t *testing.T, change func(*scoring.Limits, *Settings)) *fixture {
 		connection:    connection,
 		engine:        engine,
 		cutOff:        cutOff,
+		refusals:      s.Refusals,
 	}
 }
 

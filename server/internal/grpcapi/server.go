@@ -3,8 +3,10 @@ package grpcapi
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc"
@@ -12,11 +14,13 @@ import (
 	"google.golang.org/grpc/health"
 	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/reflection"
 	"google.golang.org/grpc/status"
 
 	vmafv1 "vmaf-images/server/api/vmaf/v1"
 	"vmaf-images/server/internal/metrics"
+	"vmaf-images/server/internal/overload"
 	"vmaf-images/server/internal/scoring"
 	"vmaf-images/server/internal/vmaf"
 )
@@ -27,6 +31,8 @@ type Settings struct {
 	MaxHeaderBytes             int
 	HeaderTimeout, IdleTimeout time.Duration
 	StallTimeout               time.Duration
+	MaxStreams                 int // of one connection
+	Refusals                   *overload.Summary
 }
 
 // Server is a gRPC server and its health service.
@@ -37,21 +43,24 @@ type Server struct {
 
 type service struct {
 	vmafv1.UnimplementedScoringServer
-	base    context.Context // the server's context; see New
-	stall   time.Duration
-	engine  *scoring.Engine
-	metrics *metrics.Metrics
-	log     *slog.Logger
+	base     context.Context // the server's context; see New
+	stall    time.Duration
+	refusals *overload.Summary
+	engine   *scoring.Engine
+	metrics  *metrics.Metrics
+	log      *slog.Logger
 }
 
 // New returns a server. Cancelling base cuts off all calls, with its cause as their error.
 func New(base context.Context, s Settings, e *scoring.Engine, m *metrics.Metrics,
 	log *slog.Logger) *Server {
-	srv := &service{base: base, stall: s.StallTimeout, engine: e, metrics: m, log: log}
+	srv := &service{base: base, stall: s.StallTimeout, refusals: s.Refusals, engine: e, metrics: m,
+		log: log}
 	g := grpc.NewServer(
 		grpc.MaxRecvMsgSize(s.MaxMessageBytes),
 		grpc.MaxHeaderListSize(uint32(s.MaxHeaderBytes)),
 		grpc.ConnectionTimeout(s.HeaderTimeout),
+		grpc.MaxConcurrentStreams(uint32(s.MaxStreams)),
 		grpc.KeepaliveParams(keepalive.ServerParameters{
 			MaxConnectionIdle: s.IdleTimeout, Time: s.StallTimeout, Timeout: s.StallTimeout,
 		}),
@@ -129,13 +138,30 @@ func (s *service) ListModels(
 func (s *service) unary(ctx context.Context, r any, info *grpc.UnaryServerInfo,
 	handle grpc.UnaryHandler) (resp any, err error) {
 	defer s.finish(ctx, info.FullMethod, time.Now(), &err)
+	if err := s.admit(ctx, info.FullMethod); err != nil {
+		return nil, err
+	}
 	return handle(ctx, r)
 }
 
 func (s *service) streaming(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo,
 	handle grpc.StreamHandler) (err error) {
 	defer s.finish(stream.Context(), info.FullMethod, time.Now(), &err)
+	if err := s.admit(stream.Context(), info.FullMethod); err != nil {
+		return err
+	}
 	return handle(srv, stream)
+}
+
+// admit returns an error if a call came on a reserved connection and is no health check.
+func (s *service) admit(ctx context.Context, method string) error {
+	client, known := peer.FromContext(ctx)
+	if !known || !overload.IsReserved(client.Addr) ||
+		strings.HasPrefix(method, "/"+grpc_health_v1.Health_ServiceDesc.ServiceName+"/") {
+		return nil
+	}
+	return s.fail(scoring.Problemf(scoring.QueueFull,
+		"too many connections are open; try again later"))
 }
 
 // finish counts and logs a call. It must be deferred, because it also converts a panic to an
@@ -147,7 +173,11 @@ func (s *service) finish(ctx context.Context, method string, start time.Time, er
 	code := status.Code(*err)
 	s.metrics.GRPC.WithLabelValues(method, code.String()).Inc()
 	level := slog.LevelInfo
-	if code == codes.OK && method != vmafv1.Scoring_Score_FullMethodName &&
+	refused := errors.As(*err, new(refusal))
+	if refused {
+		s.refusals.Refused("grpc")
+	}
+	if refused || code == codes.OK && method != vmafv1.Scoring_Score_FullMethodName &&
 		method != vmafv1.Scoring_ScoreStream_FullMethodName {
 		level = slog.LevelDebug
 	}

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"vmaf-images/server/internal/metrics"
+	"vmaf-images/server/internal/overload"
 	"vmaf-images/server/internal/scoring"
 	"vmaf-images/server/internal/y4m"
 	"vmaf-images/server/internal/y4mtest"
@@ -33,14 +34,21 @@ var (
 // fixture is a running server.
 type fixture struct {
 	*testing.T
-	url    string
-	data   string
-	engine *scoring.Engine
-	cutOff context.CancelCauseFunc
+	url      string
+	data     string
+	engine   *scoring.Engine
+	cutOff   context.CancelCauseFunc
+	refusals *overload.Summary
 }
 
 // start runs a server with small limits, which change may modify.
 func start(t *testing.T, change func(*scoring.Limits, *Settings)) *fixture {
+	return startWith(t, change, nil, io.Discard)
+}
+
+// startWith is start with the listener of the server, if not nil, and the output of its log.
+func startWith(t *testing.T, change func(*scoring.Limits, *Settings), listener net.Listener,
+	output io.Writer) *fixture {
 	limits := scoring.Limits{
 		DataRoot: t.TempDir(), ScratchDir: t.TempDir(), DefaultModel: "vmaf_v0.6.1",
 		MaxScratchBytes: 1 << 20, MaxFramePixels: 1 << 20, MaxFrames: 100,
@@ -50,6 +58,8 @@ func start(t *testing.T, change func(*scoring.Limits, *Settings)) *fixture {
 		MaxBodyBytes: 1 << 20, MaxOptionsBytes: 1 << 10, MaxHeaderBytes: 4 << 10,
 		HeaderTimeout: time.Minute, IdleTimeout: time.Minute, StallTimeout: time.Minute,
 	}
+	log := slog.New(slog.NewJSONHandler(output, nil))
+	settings.Refusals = overload.NewSummary(log)
 	if change != nil {
 		change(&limits, &settings)
 	}
@@ -62,7 +72,11 @@ func start(t *testing.T, change func(*scoring.Limits, *Settings)) *fixture {
 	m.Watch(engine)
 	base, cutOff := context.WithCancelCause(context.Background())
 	server := httptest.NewUnstartedServer(nil)
-	server.Config = New(base, settings, engine, m, slog.New(slog.NewJSONHandler(io.Discard, nil)))
+	server.Config = New(base, settings, engine, m, log)
+	if listener != nil {
+		server.Listener.Close()
+		server.Listener = listener
+	}
 	server.Start()
 	t.Cleanup(server.Close)
 	for name, video := range map[string][]byte{
@@ -72,7 +86,8 @@ func start(t *testing.T, change func(*scoring.Limits, *Settings)) *fixture {
 			t.Fatal(err)
 		}
 	}
-	return &fixture{T: t, url: server.URL, data: limits.DataRoot, engine: engine, cutOff: cutOff}
+	return &fixture{T: t, url: server.URL, data: limits.DataRoot, engine: engine, cutOff: cutOff,
+		refusals: settings.Refusals}
 }
 
 // field is a part of a form.
@@ -428,8 +443,8 @@ func TestQueue(t *testing.T) {
 	contentType, body := form(field{"reference", good}, field{"distorted", worse})
 	code, header, text := f.post("", contentType, bytes.NewReader(body))
 	f.refused(code, text, 429, "queue-full")
-	if header.Get("Retry-After") != "1" {
-		t.Errorf("Retry-After: %q", header.Get("Retry-After"))
+	if header.Get("Retry-After") != "1" || header.Get("Content-Length") == "" {
+		t.Errorf("the headers of a refusal: %v", header)
 	}
 	close(secondGo)
 	close(firstGo)

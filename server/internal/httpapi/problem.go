@@ -5,8 +5,10 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strconv"
 	"time"
 
+	"vmaf-images/server/internal/overload"
 	"vmaf-images/server/internal/scoring"
 )
 
@@ -90,11 +92,15 @@ func (s *server) fail(w *responseWriter, r *http.Request, err error) {
 	}
 	control := http.NewResponseController(w)
 	_ = control.SetWriteDeadline(time.Now().Add(s.StallTimeout))
+	text, _ := json.Marshal(doc)
+	text = append(text, '\n')
+	// The length makes the response complete before the rest of the request is read.
+	h.Set("Content-Length", strconv.Itoa(len(text)))
 	w.WriteHeader(doc.Status)
-	_ = json.NewEncoder(w).Encode(doc)
-	if r.Body != nil && r.Body != http.NoBody {
+	_, _ = w.Write(text)
+	if r.Body != nil && r.Body != http.NoBody && !overload.FromReserved(r.Context()) {
 		_ = control.Flush()
-		s.linger(control, r.Body)
+		s.linger(control, r.Body, scoring.Overloaded(err))
 	}
 }
 
@@ -108,9 +114,18 @@ func errorText(err error) string {
 }
 
 // linger reads and discards the rest of the request for a short time. Closing a connection with
-// unread data resets it, and the client might then lose the response.
-func (s *server) linger(control *http.ResponseController, body io.Reader) {
+// unread data resets it, and the client might then lose the response. What it reads of a refused
+// request delays the next refusals.
+func (s *server) linger(control *http.ResponseController, body io.Reader, refused bool) {
 	const maxBytes, timeout = 256 << 20, 2 * time.Second
 	_ = control.SetReadDeadline(time.Now().Add(timeout))
-	_, _ = io.CopyN(io.Discard, body, maxBytes)
+	for range maxBytes / scoring.BytesOfRefusal {
+		_, err := io.CopyN(io.Discard, body, scoring.BytesOfRefusal)
+		if err != nil {
+			return
+		}
+		if refused {
+			s.engine.DelayRefusals()
+		}
+	}
 }

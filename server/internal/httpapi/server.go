@@ -16,6 +16,7 @@ import (
 
 	"vmaf-images/server/api"
 	"vmaf-images/server/internal/metrics"
+	"vmaf-images/server/internal/overload"
 	"vmaf-images/server/internal/scoring"
 	"vmaf-images/server/internal/vmaf"
 )
@@ -28,6 +29,7 @@ type Settings struct {
 	MaxHeaderBytes             int
 	HeaderTimeout, IdleTimeout time.Duration
 	StallTimeout               time.Duration
+	Refusals                   *overload.Summary
 }
 
 type server struct {
@@ -44,6 +46,7 @@ func New(base context.Context, s Settings, e *scoring.Engine, m *metrics.Metrics
 		Addr:              s.Address,
 		Handler:           (&server{Settings: s, engine: e, metrics: m, log: log}).handler(),
 		BaseContext:       func(net.Listener) context.Context { return base },
+		ConnContext:       overload.ConnContext,
 		ReadHeaderTimeout: s.HeaderTimeout,
 		IdleTimeout:       s.IdleTimeout,
 		// net/http's response to large headers is not a problem document, so the server's
@@ -101,9 +104,16 @@ func (s *server) wrap(path, method string,
 		// Replace the deadline that the previous request on this connection has set.
 		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.StallTimeout))
 		rw.Header().Set("X-Content-Type-Options", "nosniff")
-		err := s.check(method, r)
+		err := s.admit(rw, path, r)
+		if err == nil {
+			err = s.check(method, r)
+		}
 		if err == nil {
 			err = s.guard(serve, rw, r)
+		}
+		refused := scoring.Overloaded(err)
+		if refused {
+			s.Refusals.Refused("http")
 		}
 		if err != nil {
 			s.fail(rw, r, err)
@@ -114,12 +124,28 @@ func (s *server) wrap(path, method string,
 		}
 		s.metrics.HTTP.WithLabelValues(path, name, strconv.Itoa(rw.code())).Inc()
 		level := slog.LevelInfo
-		if path != "/v1/score" {
+		if path != "/v1/score" || refused {
 			level = slog.LevelDebug
 		}
 		s.log.Log(r.Context(), level, "request", "method", name, "path", path, "code", rw.code(),
 			"seconds", time.Since(start).Seconds(), "client", r.RemoteAddr)
 	})
+}
+
+// monitoring are the endpoints that answer on reserved connections.
+var monitoring = []string{"/healthz", "/readyz", "/metrics"}
+
+// admit returns an error if a request came on a reserved connection and is not for monitoring.
+// A reserved connection is closed after one request.
+func (s *server) admit(w http.ResponseWriter, path string, r *http.Request) error {
+	if !overload.FromReserved(r.Context()) {
+		return nil
+	}
+	w.Header().Set("Connection", "close")
+	if slices.Contains(monitoring, path) {
+		return nil
+	}
+	return scoring.Problemf(scoring.QueueFull, "too many connections are open; try again later")
 }
 
 // guard calls serve and converts a panic to an error, so that a bug does not end the server.

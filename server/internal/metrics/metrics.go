@@ -63,6 +63,8 @@ func (m *Metrics) Watch(e *scoring.Engine) {
 		func() float64 { return float64(e.Running()) })
 	gauge("vmaf_scorings_queued", "Requests waiting to be scored.",
 		func() float64 { return float64(e.Queued()) })
+	gauge("vmaf_refusals_delayed", "Requests waiting to be refused.",
+		func() float64 { return float64(e.Delayed()) })
 	gauge("vmaf_scratch_bytes", "Bytes of uploads stored in the scratch directory.",
 		func() float64 { return float64(e.Scratch.Used()) })
 }

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"vmaf-images/server/internal/vmaf"
 )
 
@@ -21,6 +23,8 @@ type Limits struct {
 	MaxFramePixels, MaxFrames      int
 	MaxThreads, Threads            int
 	Concurrency, Queue             int
+	RefusalsPerSecond              int
+	MaxConnections                 int
 	RequestTimeout                 time.Duration
 }
 
@@ -37,6 +41,7 @@ type Engine struct {
 	Scratch  *Scratch
 	limits   Limits
 	gate     *gate
+	refusals *refusals
 	data     *os.Root
 	models   *os.Root
 	observer Observer
@@ -55,6 +60,8 @@ func NewEngine(limits Limits, observer Observer) (*Engine, error) {
 	}
 	e.drain = sync.OnceFunc(func() { close(e.draining) })
 	e.gate = newGate(limits.Concurrency, limits.Queue, e.draining)
+	e.refusals = newRefusals(rate.Limit(limits.RefusalsPerSecond), limits.MaxConnections,
+		e.draining)
 	for _, dir := range []struct {
 		setting, path string
 		root          **os.Root
@@ -106,6 +113,13 @@ func (e *Engine) Running() int { return len(e.gate.slots) }
 // Queued returns the number of requests waiting to be scored.
 func (e *Engine) Queued() int { return len(e.gate.queue) }
 
+// DelayRefusals delays the next refusal, because BytesOfRefusal of a request that was refused
+// had to be read.
+func (e *Engine) DelayRefusals() { e.refusals.postpone() }
+
+// Delayed returns the number of requests that wait to be refused.
+func (e *Engine) Delayed() int { return len(e.refusals.waiting) }
+
 // Ready returns an error if the engine cannot score requests.
 func (e *Engine) Ready() error {
 	select {
@@ -138,7 +152,7 @@ func (e *Engine) Do(ctx context.Context, score func(context.Context) error) erro
 	ctx, cancel := context.WithTimeoutCause(ctx, e.limits.RequestTimeout,
 		Problemf(Timeout, "the request took longer than %s", e.limits.RequestTimeout))
 	defer cancel()
-	leave, err := e.gate.enter(ctx)
+	leave, err := e.enter(ctx)
 	if err != nil {
 		return err
 	}
@@ -150,6 +164,19 @@ func (e *Engine) Do(ctx context.Context, score func(context.Context) error) erro
 		return cause
 	}
 	return err
+}
+
+// enter waits for a free slot and takes it. If the queue is full, it waits for the turn of the
+// request to be refused, and refuses it if the queue is still full then.
+func (e *Engine) enter(ctx context.Context) (leave func(), err error) {
+	leave, err = e.gate.enter(ctx)
+	if err == nil || AsProblem(err).Kind != QueueFull {
+		return leave, err
+	}
+	if err := e.refusals.wait(ctx, err); err != nil {
+		return nil, err
+	}
+	return e.gate.enter(ctx)
 }
 
 // ScorePaths scores two files under the data root. See Score for emit.

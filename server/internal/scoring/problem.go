@@ -62,6 +62,13 @@ func AsProblem(err error) *Problem {
 	return &Problem{Kind: Internal, Detail: "internal error; see the server's log", cause: err}
 }
 
+// Overloaded returns whether err refuses a request that the server could answer at another time:
+// the queue is full, or the server is shutting down.
+func Overloaded(err error) bool {
+	var p *Problem
+	return errors.As(err, &p) && (p.Kind == QueueFull || p.Kind == Draining)
+}
+
 // ofVideo adds the name of the video to an error, unless it is an error of the source.
 func ofVideo(which string, err error) error {
 	var bad y4m.FormatError
