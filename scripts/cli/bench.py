@@ -10,9 +10,11 @@ from argparse import Namespace
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
+from itertools import chain
 
 from scripts.bench import rebuild, server
 from scripts.bench.figure import Figure
+from scripts.bench.flood import run as flood
 from scripts.bench.fresh import overlap
 from scripts.bench.fresh import run as fresh
 from scripts.core.console import UserError, say
@@ -23,7 +25,8 @@ Bench = Callable[[Namespace], Iterator[Figure]]
 """Measures with the given options, and yields the figures."""
 BENCHES: Mapping[str, Bench] = {
     "rebuild": rebuild.figures,
-    "server": lambda _: server.figures(),
+    "server": lambda _: chain(server.figures(), flood.figures()),
+    "flood": flood.figures,
     "fresh": fresh.figures,
     "overlap": overlap.figures,
 }

@@ -21,7 +21,7 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "benches": {
         "nargs": "*",
         "metavar": "BENCH",
-        "help": "rebuild, server, fresh or overlap; the first two by default",
+        "help": "rebuild, server, flood, fresh or overlap; the first two by default",
     },
     "faults": {"nargs": "*", "metavar": "FAULT", "help": "a fault to plant; all by default"},
     "action": {
@@ -120,7 +120,7 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "--resume": {"action": "store_true", "help": "rebuild, fresh: continue the latest run"},
     "--update-docs": {
         "action": "store_true",
-        "help": "rebuild, fresh: measure nothing; write the latest run into docs/performance.md",
+        "help": "rebuild, fresh, flood: measure nothing; write the latest run into docs/",
     },
     "--keep-state": {
         "action": "store_true",

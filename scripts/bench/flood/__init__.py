@@ -1,0 +1,1 @@
+"""The bench of the scoring server under a flood of requests."""
