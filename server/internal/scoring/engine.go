@@ -113,6 +113,14 @@ func (e *Engine) Running() int { return len(e.gate.slots) }
 // Queued returns the number of requests waiting to be scored.
 func (e *Engine) Queued() int { return len(e.gate.queue) }
 
+// AwaitRefusal waits for the turn of a request to be refused with the error full, so that clients
+// that repeat refused requests at once cannot take much processor time. It then returns nil. It
+// returns full at once if too many requests wait already, and another error if the engine is
+// drained or ctx is done.
+func (e *Engine) AwaitRefusal(ctx context.Context, full error) error {
+	return e.refusals.wait(ctx, full)
+}
+
 // DelayRefusals delays the next refusal, because BytesOfRefusal of a request that was refused
 // had to be read.
 func (e *Engine) DelayRefusals() { e.refusals.postpone() }
@@ -173,7 +181,7 @@ func (e *Engine) enter(ctx context.Context) (leave func(), err error) {
 	if err == nil || AsProblem(err).Kind != QueueFull {
 		return leave, err
 	}
-	if err := e.refusals.wait(ctx, err); err != nil {
+	if err := e.AwaitRefusal(ctx, err); err != nil {
 		return nil, err
 	}
 	return e.gate.enter(ctx)
