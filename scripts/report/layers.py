@@ -71,7 +71,7 @@ def _number(step: str) -> int:
 
 
 def _name(made_by: str) -> str:
-    if "rootfs.tar" in made_by or made_by.startswith("COPY / /"):
+    if "/rootfs-" in made_by or made_by.startswith("COPY / /"):
         return "base"
     if "apt.sh install" in made_by or "workbench.sh" in made_by:
         return "packages"

@@ -14,9 +14,9 @@ MACHINES = {"amd64": "EM_X86_64", "arm64": "EM_AARCH64"}
 SCORES = (78.0708, 82.1961, 82.4283, 82.7185, 83.5243, 82.1766, 82.1245, 82.8639)
 """The scores of the generated pair on amd64, of libvmaf 3.2.0 and its default model."""
 TOLERANCE = 0.01
-"""The largest difference of a frame's score. libvmaf's code for NEON computes ADM slightly otherwise
-than its C code: integer_adm_scale3 of one frame of this pair by 0.0002, and its score by 0.009. The C
-code gives the same on both platforms."""
+"""The largest difference of a frame's score. libvmaf's code for NEON computes ADM slightly
+otherwise than its C code: integer_adm_scale3 of one frame of this pair by 0.0002, and its score by
+0.009. The C code gives the same on both platforms."""
 
 
 def test_image_is_for_the_requested_platform(image: Subject) -> None:

@@ -137,7 +137,8 @@ def test_base_lines_are_those_of_the_bootstrap_file() -> None:
     lines = builds.base_lines("bootstrap").splitlines()
     assert lines == [
         "FROM scratch AS base",
-        "ADD build/bootstrap/rootfs.tar /",
+        "ARG TARGETARCH",
+        "ADD build/bootstrap/rootfs-$TARGETARCH.tar /",
         'CMD ["bash"]',
     ]
 

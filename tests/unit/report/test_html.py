@@ -185,7 +185,7 @@ def test_images_and_sizes_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_layers_of_built_images_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     """The report shows the layers of the images that the engine has."""
-    line = json.dumps({"Size": "2000000", "CreatedBy": "ADD rootfs.tar /"})
+    line = json.dumps({"Size": "2000000", "CreatedBy": "ADD build/bootstrap/rootfs-amd64.tar /"})
 
     def output(*command: str, **_: object) -> str:
         return line if command[-1] == "vmaf:cpu" else ""

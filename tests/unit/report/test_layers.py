@@ -11,7 +11,7 @@ MADE_BY = [
     "RUN |1 TARGETARCH=amd64 /bin/sh -c ldconfig # buildkit",
     "RUN /bin/sh -c xargs /run/recipes/apt.sh install </run/packages # buildkit",
     "COPY --from=x /a /b",
-    "ADD build/bootstrap/rootfs.tar / # buildkit",
+    "ADD build/bootstrap/rootfs-amd64.tar / # buildkit",
 ]
 HISTORY = "\n".join(
     json.dumps({"Size": "0" if "ENV" in how else "5", "CreatedBy": how}) for how in MADE_BY
