@@ -98,7 +98,7 @@ func (s *session) score(ctx context.Context, standard io.Writer) (int, error) {
 	}
 
 	var err error
-	if s.run.FFmpeg, err = media.Version(ctx); err != nil {
+	if s.run.FFmpeg, err = media.OnPath.Version(ctx); err != nil {
 		return 0, err
 	}
 	ref, err := s.read(ctx, s.reference)
@@ -145,11 +145,11 @@ func reason(path string, err error) string {
 
 // read decodes a video.
 func (s *session) read(ctx context.Context, path string) (pairing.Video, error) {
-	v, err := media.Probe(ctx, path)
+	v, err := media.OnPath.Probe(ctx, media.Source{Name: path})
 	if err != nil {
 		return pairing.Video{}, err
 	}
-	frames, err := media.Decode(ctx, v, s.progress.task("reading "+path, 0))
+	frames, err := media.OnPath.Decode(ctx, v, s.progress.task("reading "+path, 0))
 	return pairing.Video{Video: v, Frames: frames}, err
 }
 
@@ -169,7 +169,8 @@ func (s *session) pair(ctx context.Context, ref pairing.Video, path string) (
 		Comparison: &plan.Conversion, Notes: plan.Notes}
 	graph := plan.Graph(dist, ref, pairing.Scoring{Features: s.features, Threads: s.threads,
 		Every: s.every, Log: media.LogPath})
-	err = media.Filter(ctx, []*media.Video{dist.Video, ref.Video}, graph, func(log io.Reader) error {
+	inputs := []*media.Video{dist.Video, ref.Video}
+	err = media.OnPath.Filter(ctx, inputs, graph, func(log io.Reader) error {
 		read, err := results.ReadLog(log, plan, s.every)
 		if err == nil {
 			pair.Frames, s.run.Libvmaf = read.Frames, read.Version

@@ -20,14 +20,14 @@ const LogPath = "/dev/fd/3"
 var ErrModel = errors.New("libvmaf cannot load the model")
 
 // Filter runs a filter graph on videos, and calls read with the log that a filter writes to
-// LogPath. It calls seen with the number of frames that have passed, from another goroutine. No
+// LogPath. The sources of the videos are paths. It calls seen with the number of frames that have passed, from another goroutine. No
 // file is written.
-func Filter(ctx context.Context, inputs []*Video, graph string, read func(io.Reader) error,
-	seen func(frames int),
+func (p Programs) Filter(ctx context.Context, inputs []*Video, graph string,
+	read func(io.Reader) error, seen func(frames int),
 ) error {
 	args := []string{"-nostdin", "-v", "error", "-progress", "pipe:4", "-stats_period", "0.5"}
 	for _, v := range inputs {
-		args = append(args, Input(v.Path)...)
+		args = append(args, p.input(v.source, 0)...)
 	}
 	// A graph may be longer than an argument can be.
 	args = append(args, "-/filter_complex", "/dev/fd/5", "-an", "-sn", "-dn", "-f", "null", "-")
@@ -41,7 +41,7 @@ func Filter(ctx context.Context, inputs []*Video, graph string, read func(io.Rea
 		defer pipes[i].from.Close()
 		defer pipes[i].to.Close()
 	}
-	cmd, said, err := start(ctx, nil, []*os.File{pipes[0].to, pipes[1].to, pipes[2].from}, FFmpeg,
+	cmd, said, err := p.start(ctx, nil, []*os.File{pipes[0].to, pipes[1].to, pipes[2].from}, p.FFmpeg,
 		args...)
 	pipes[0].to.Close()
 	pipes[1].to.Close()
@@ -86,14 +86,14 @@ func Filter(ctx context.Context, inputs []*Video, graph string, read func(io.Rea
 }
 
 // Version returns the version of ffmpeg.
-func Version(ctx context.Context) (string, error) {
+func (p Programs) Version(ctx context.Context) (string, error) {
 	var out bytes.Buffer
-	cmd, _, err := start(ctx, &out, nil, FFmpeg, "-version")
+	cmd, said, err := p.start(ctx, &out, nil, p.FFmpeg, "-version")
 	if err != nil {
 		return "", err
 	}
 	if err := cmd.Wait(); err != nil {
-		return "", fmt.Errorf("ffmpeg -version failed: %w", err)
+		return "", fmt.Errorf("ffmpeg -version failed (%w): %s", err, said.first())
 	}
 	fields := strings.Fields(out.String())
 	if len(fields) < 3 {

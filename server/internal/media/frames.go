@@ -43,8 +43,16 @@ func (f *Frames) Thumb(frame int) []byte {
 
 // Decode decodes a video once, and returns the time and a small picture of each frame. It calls
 // seen with the number of frames so far, from another goroutine. It returns a FileError if there
-// is none.
-func Decode(ctx context.Context, v *Video, seen func(frames int)) (*Frames, error) {
+// is none, or if there are more than the limits allow.
+func (p Programs) Decode(ctx context.Context, v *Video, seen func(frames int)) (*Frames, error) {
+	outer := ctx
+	ctx, cancel := context.WithCancel(outer)
+	defer cancel()
+	files, err := v.source.open()
+	if err != nil {
+		return nil, err
+	}
+	defer closeAll(files)
 	thumbs, thumbsOut, err := os.Pipe()
 	if err != nil {
 		return nil, err
@@ -56,7 +64,7 @@ func Decode(ctx context.Context, v *Video, seen func(frames int)) (*Frames, erro
 		return nil, err
 	}
 	defer times.Close()
-	args := append([]string{"-nostdin", "-v", "error", "-copyts"}, Input(v.Path)...)
+	args := append([]string{"-nostdin", "-v", "error", "-copyts"}, p.input(v.source, 5)...)
 	args = append(args, "-filter_complex", fmt.Sprintf(
 		"[0:%d]scale=%d:%d:flags=area,format=gray,split[thumbs][times]",
 		v.index, ThumbWidth, ThumbHeight),
@@ -64,7 +72,8 @@ func Decode(ctx context.Context, v *Video, seen func(frames int)) (*Frames, erro
 		"-f", "rawvideo", "pipe:3",
 		"-map", "[times]", "-fps_mode", "passthrough", "-enc_time_base", "filter",
 		"-c:v", "rawvideo", "-f", "framecrc", "pipe:4")
-	cmd, said, err := start(ctx, nil, []*os.File{thumbsOut, timesOut}, FFmpeg, args...)
+	cmd, said, err := p.start(ctx, nil, append([]*os.File{thumbsOut, timesOut}, files...), p.FFmpeg,
+		args...)
 	thumbsOut.Close()
 	timesOut.Close()
 	if err != nil {
@@ -76,7 +85,10 @@ func Decode(ctx context.Context, v *Video, seen func(frames int)) (*Frames, erro
 	reading.Add(1)
 	go func() {
 		defer reading.Done()
-		errTimes = frames.readTimes(times, seen)
+		errTimes = frames.readTimes(times, p.Limits, seen)
+		if errors.Is(errTimes, ErrLimit) {
+			cancel()
+		}
 		io.Copy(io.Discard, times) // so that ffmpeg ends after an error here
 	}()
 	var errThumbs error
@@ -84,8 +96,16 @@ func Decode(ctx context.Context, v *Video, seen func(frames int)) (*Frames, erro
 	reading.Wait()
 	errExit := cmd.Wait()
 	frames.Errors, frames.FirstError = said.lines, said.first()
-	if ctx.Err() != nil {
-		return nil, ctx.Err()
+	if outer.Err() != nil {
+		return nil, context.Cause(outer)
+	}
+	var limit *FileError
+	if errors.As(errTimes, &limit) {
+		limit.Path = v.Path
+		return nil, limit
+	}
+	if stopped := p.stopped(v.Path, cmd, said); stopped != nil {
+		return nil, stopped
 	}
 	if err := errors.Join(errTimes, errThumbs); err != nil {
 		return nil, fmt.Errorf("the frames of %s cannot be read: %w", v.Path, err)
@@ -95,10 +115,10 @@ func Decode(ctx context.Context, v *Video, seen func(frames int)) (*Frames, erro
 		if said.lines > 0 {
 			reason += ": " + said.first()
 		}
-		return nil, &FileError{v.Path, reason}
+		return nil, &FileError{Path: v.Path, Reason: reason}
 	}
 	if errExit != nil {
-		return nil, &FileError{v.Path, "cannot be decoded to its end: " + said.last()}
+		return nil, &FileError{Path: v.Path, Reason: "cannot be decoded to its end: " + said.last()}
 	}
 	if len(frames.Thumbs) != frames.Count()*ThumbSize {
 		return nil, fmt.Errorf("ffmpeg decoded %d frames of %s, and sent pictures of %d bytes",
@@ -108,8 +128,8 @@ func Decode(ctx context.Context, v *Video, seen func(frames int)) (*Frames, erro
 }
 
 // readTimes reads the lines of FFmpeg's framecrc format: stream, dts, pts, duration, size,
-// checksum.
-func (f *Frames) readTimes(from io.Reader, seen func(int)) error {
+// checksum. It returns a FileError without a path at the first frame beyond a limit.
+func (f *Frames) readTimes(from io.Reader, l Limits, seen func(int)) error {
 	lines := bufio.NewScanner(from)
 	for lines.Scan() {
 		line := lines.Text()
@@ -134,6 +154,12 @@ func (f *Frames) readTimes(from io.Reader, seen func(int)) error {
 			return fmt.Errorf("not a time: %q", line)
 		}
 		f.Times = append(f.Times, float64(pts)*f.Tick)
+		if l.Frames > 0 && f.Count() > l.Frames {
+			return tooLarge("", "has more frames than the limit of %d", l.Frames)
+		}
+		if l.Duration > 0 && f.Times[f.Count()-1]-f.Times[0] > l.Duration.Seconds() {
+			return tooLarge("", "takes longer than the limit of %s", l.Duration)
+		}
 		if seen != nil {
 			seen(len(f.Times))
 		}

@@ -9,14 +9,42 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"slices"
+	"strconv"
 	"strings"
+	"syscall"
+	"time"
+
+	"vmaf-images/server/internal/sandbox"
 )
 
-// Programs that are looked up on PATH.
-const (
-	FFmpeg  = "ffmpeg"
-	FFprobe = "ffprobe"
-)
+// Programs reads videos with ffprobe and ffmpeg.
+type Programs struct {
+	// FFmpeg and FFprobe are paths, or names that are looked up on PATH.
+	FFmpeg, FFprobe string
+	// Sandbox is a command that starts a program in a sandbox; the path of the program and its
+	// arguments follow it. Without it, programs are started as they are.
+	Sandbox []string
+	// Threads is the number of threads that decode a video. If it is 0, ffmpeg decides.
+	Threads int
+	// Limits are the limits of a video. Those that are 0 do not exist.
+	Limits Limits
+}
+
+// OnPath are the programs on PATH, without a sandbox or limits.
+var OnPath = Programs{FFmpeg: "ffmpeg", FFprobe: "ffprobe"}
+
+// Limits are limits of a video.
+type Limits struct {
+	// Pixels is the number of pixels of a frame.
+	Pixels int
+	// Frames is the number of frames.
+	Frames int
+	// Duration is the time that the video takes to play.
+	Duration time.Duration
+	// CPU is the processor time of a program, which the sandbox sets.
+	CPU time.Duration
+}
 
 // demuxers are the containers that may be read. Each of them reads the given file only:
 // playlists, and formats that name other files, such as hls, dash, concat, image2 and sdp, are
@@ -25,11 +53,40 @@ const demuxers = "apng,asf,av1,avi,dirac,dnxhd,dv,evc,flv,gif,gxf,h261,h263,h264
 	"jpegxl_anim,jpegxl_pipe,m4v,matroska,mjpeg,mov,mpeg,mpegts,mpegvideo,mxf,nut,obu,ogg,png_pipe," +
 	"rm,tiff_pipe,vc1,vvc,webp_anim,webp_pipe,wtv,yuv4mpegpipe"
 
-// Input returns the arguments with which ffmpeg and ffprobe open a file, and nothing else that the
-// file names. The prefix "file:" makes a name such as "concat:a" or "-y" the name of a file.
-func Input(path string) []string {
-	return []string{"-protocol_whitelist", "file", "-format_whitelist", demuxers,
-		"-i", "file:" + path}
+// Source is a file to read.
+type Source struct {
+	// Name is the path of the file. With File, it is only a name for messages.
+	Name string
+	// File is read through a descriptor, so that a program in a sandbox needs no access to a path.
+	File *os.File
+}
+
+// path returns a path at which this process can open the file, also if it has none any more.
+func (s Source) path() string {
+	if s.File == nil {
+		return s.Name
+	}
+	return fmt.Sprintf("/proc/self/fd/%d", s.File.Fd())
+}
+
+// input returns the arguments with which ffmpeg and ffprobe open a file, and nothing else that the
+// file names. fd is the descriptor that the program has for Source.File.
+//
+// The prefix "file:" makes a name such as "concat:a" or "-y" the name of a file.
+func (p Programs) input(s Source, fd int) []string {
+	var args []string
+	if p.Threads > 0 {
+		args = append(args, "-threads", strconv.Itoa(p.Threads))
+	}
+	if p.Limits.Pixels > 0 {
+		args = append(args, "-max_pixels", strconv.Itoa(p.Limits.Pixels))
+	}
+	if s.File != nil {
+		return append(args, "-protocol_whitelist", "fd", "-format_whitelist", demuxers,
+			"-fd", strconv.Itoa(fd), "-i", "fd:")
+	}
+	return append(args, "-protocol_whitelist", "file", "-format_whitelist", demuxers,
+		"-i", "file:"+s.Name)
 }
 
 // FileError says why a file cannot be scored.
@@ -37,32 +94,48 @@ type FileError struct {
 	Path string
 	// Reason completes the sentence "PATH ...".
 	Reason string
+	// Cause is ErrLimit, ErrTime or nil.
+	Cause error
 }
 
 func (e *FileError) Error() string { return e.Path + " " + e.Reason }
 
-// CheckFile returns a FileError unless path is a regular file that can be read. A pipe could be
+// Unwrap returns the cause.
+func (e *FileError) Unwrap() error { return e.Cause }
+
+// The causes of a FileError that are not a fault of the file.
+var (
+	ErrLimit = errors.New("the video exceeds a limit")
+	ErrTime  = errors.New("decoding takes too long")
+)
+
+func tooLarge(path, format string, a ...any) error {
+	return &FileError{Path: path, Reason: fmt.Sprintf(format, a...), Cause: ErrLimit}
+}
+
+// Check returns a FileError unless the source is a regular file that can be read. A pipe could be
 // read only once, and opening it waits for a writer.
-func CheckFile(path string) error {
-	info, err := os.Stat(path)
+func (s Source) Check() error {
+	path := s.Name
+	info, err := os.Stat(s.path())
 	if err == nil && info.Mode().IsRegular() {
 		var file *os.File
-		if file, err = os.Open(path); err == nil {
+		if file, err = os.Open(s.path()); err == nil {
 			file.Close()
 		}
 	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return &FileError{path, "does not exist; in a container, only what is mounted is there"}
+		return &FileError{Path: path, Reason: "does not exist; in a container, only what is mounted is there"}
 	case errors.Is(err, fs.ErrPermission):
-		return &FileError{path, fmt.Sprintf("cannot be read by the user %d; "+
+		return &FileError{Path: path, Reason: fmt.Sprintf("cannot be read by the user %d; "+
 			"`chmod a+r` or `docker run --user` helps", os.Getuid())}
 	case err != nil:
-		return &FileError{path, "cannot be read: " + err.Error()}
+		return &FileError{Path: path, Reason: "cannot be read: " + err.Error()}
 	case !info.Mode().IsRegular():
-		return &FileError{path, "is not a regular file"}
+		return &FileError{Path: path, Reason: "is not a regular file"}
 	case info.Size() == 0:
-		return &FileError{path, "is empty"}
+		return &FileError{Path: path, Reason: "is empty"}
 	}
 	return nil
 }
@@ -92,7 +165,7 @@ func (m *messages) first() string {
 			line = rest
 		}
 	}
-	return strings.TrimSpace(line)
+	return strings.TrimPrefix(strings.TrimSpace(line), "fd:: ")
 }
 
 // last returns the last line that has text.
@@ -102,14 +175,56 @@ func (m *messages) last() string {
 }
 
 // start starts a program whose error output is kept. The files are its descriptors 3, 4, ...
-func start(ctx context.Context, stdout io.Writer, files []*os.File, name string, args ...string) (
-	*exec.Cmd, *messages, error,
-) {
+func (p Programs) start(ctx context.Context, stdout io.Writer, files []*os.File, name string,
+	args ...string,
+) (*exec.Cmd, *messages, error) {
 	m := &messages{}
-	cmd := exec.CommandContext(ctx, name, args...)
+	command := append(append(slices.Clone(p.Sandbox), name), args...)
+	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
 	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = stdout, m, files
 	if err := cmd.Start(); err != nil {
 		return nil, nil, fmt.Errorf("%s cannot be started: %w", name, err)
 	}
 	return cmd, m, nil
+}
+
+// open opens the file of a source once more, so that each program reads it from its beginning. The
+// result is empty if the program opens the path itself.
+func (s Source) open() ([]*os.File, error) {
+	if s.File == nil {
+		return nil, nil
+	}
+	file, err := os.Open(s.path())
+	return []*os.File{file}, err
+}
+
+// stopped returns an error if a limit of the sandbox ended a program, or the sandbox failed.
+func (p Programs) stopped(path string, cmd *exec.Cmd, said *messages) error {
+	state := cmd.ProcessState
+	status, ok := state.Sys().(syscall.WaitStatus)
+	text := said.text.String()
+	switch {
+	case state.Success() || !ok || len(p.Sandbox) == 0:
+		return nil
+	case state.ExitCode() == sandbox.Failed:
+		return errors.New("the sandbox failed: " + said.last())
+	case status.Signaled() && p.Limits.CPU > 0 &&
+		state.UserTime()+state.SystemTime() >= p.Limits.CPU-time.Second:
+		return &FileError{Path: path, Cause: ErrTime, Reason: fmt.Sprintf(
+			"needs more than %s of processor time to be decoded", p.Limits.CPU)}
+	case status.Signaled():
+		return &FileError{Path: path, Reason: fmt.Sprintf("cannot be decoded: the decoder was ended "+
+			"by the signal %q", status.Signal())}
+	case strings.Contains(text, "Cannot allocate memory"):
+		return tooLarge(path, "needs more memory to be decoded than the limit")
+	}
+	return p.aboveLimit(path, text)
+}
+
+// aboveLimit returns an error if a decoder refused the size of a frame.
+func (p Programs) aboveLimit(path, said string) error {
+	if strings.Contains(said, "exceeds specified max pixel count") {
+		return tooLarge(path, "has a frame of more than the limit of %d pixels", p.Limits.Pixels)
+	}
+	return nil
 }

@@ -22,13 +22,13 @@ func TestCheckFile(t *testing.T) {
 	if err := syscall.Mkfifo(path("pipe"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := CheckFile(path("video")); err != nil {
+	if err := (Source{Name: path("video")}).Check(); err != nil {
 		t.Error(err)
 	}
 	for name, expected := range map[string]string{"empty": "is empty", "none": "does not exist",
 		"pipe": "not a regular file", ".": "not a regular file"} {
 		var refused *FileError
-		if err := CheckFile(path(name)); !errors.As(err, &refused) {
+		if err := (Source{Name: path(name)}).Check(); !errors.As(err, &refused) {
 			t.Errorf("%s: %v", name, err)
 		} else if !strings.Contains(refused.Reason, expected) {
 			t.Errorf("%s: %v", name, refused)
@@ -39,10 +39,10 @@ func TestCheckFile(t *testing.T) {
 // TestInput checks that a file's name is never taken for an option or for another protocol, and
 // that no demuxer is allowed that opens files which the given one names.
 func TestInput(t *testing.T) {
-	if args := Input("concat:a|b"); args[len(args)-1] != "file:concat:a|b" {
+	if args := OnPath.input(Source{Name: "concat:a|b"}, 0); args[len(args)-1] != "file:concat:a|b" {
 		t.Error(args)
 	}
-	if args := Input("x"); args[1] != "file" {
+	if args := OnPath.input(Source{Name: "x"}, 0); args[1] != "file" {
 		t.Errorf("protocols: %s", args[1])
 	}
 	for _, demuxer := range []string{"concat", "dash", "hls", "image2", "imf", "lavfi", "rtsp", "sdp",
@@ -82,7 +82,7 @@ func stream(changes map[string]any) map[string]any {
 
 func TestRead(t *testing.T) {
 	cover := stream(map[string]any{"disposition": map[string]int{"attached_pic": 1}, "index": 0})
-	v, err := read("a.mkv", output(t, cover, stream(map[string]any{"index": 2}),
+	v, err := OnPath.read("a.mkv", output(t, cover, stream(map[string]any{"index": 2}),
 		stream(map[string]any{"index": 3, "width": 10})))
 	if err != nil {
 		t.Fatal(err)
@@ -96,12 +96,12 @@ func TestRead(t *testing.T) {
 		chroma, rangeOf string
 	}{{"yuv420p", 8, "420", "tv"}, {"yuvj422p", 8, "422", "pc"}, {"gbrp10le", 10, "444", "tv"},
 		{"gray12le", 12, "420", "tv"}} {
-		v, err := read("a.mkv", output(t, stream(map[string]any{"pix_fmt": c.format})))
+		v, err := OnPath.read("a.mkv", output(t, stream(map[string]any{"pix_fmt": c.format})))
 		if err != nil || v.Depth != c.depth || v.Chroma != c.chroma || v.Range != c.rangeOf {
 			t.Errorf("%s: %+v, %v", c.format, v, err)
 		}
 	}
-	v, err = read("a.mp4", output(t, stream(map[string]any{"sample_aspect_ratio": "2:1",
+	v, err = OnPath.read("a.mp4", output(t, stream(map[string]any{"sample_aspect_ratio": "2:1",
 		"side_data_list": []any{map[string]int{"rotation": -90}}})))
 	if err != nil || v.Size() != "720x1280" || v.Aspect() != 720*0.5/1280 {
 		t.Errorf("turned: %+v, %v", v, err)
@@ -113,7 +113,7 @@ func TestRead(t *testing.T) {
 		"is not supported":                        {stream(map[string]any{"pix_fmt": nil})},
 	} {
 		var refused *FileError
-		if _, err := read("a.mp4", output(t, streams...)); !errors.As(err, &refused) {
+		if _, err := OnPath.read("a.mp4", output(t, streams...)); !errors.As(err, &refused) {
 			t.Errorf("%s: %v", expected, err)
 		} else if !strings.Contains(refused.Reason, expected) {
 			t.Errorf("%s: %v", expected, refused)
@@ -124,14 +124,14 @@ func TestRead(t *testing.T) {
 func TestReadTimes(t *testing.T) {
 	f := &Frames{}
 	text := "#software: x\n#tb 0: 1/1000\n0,  40,  80,  40, 576, 0x0\n0, 80, 120, 40, 576, 0x1\n"
-	if err := f.readTimes(strings.NewReader(text), nil); err != nil {
+	if err := f.readTimes(strings.NewReader(text), Limits{}, nil); err != nil {
 		t.Fatal(err)
 	}
 	if !slices.Equal(f.Times, []float64{0.08, 0.12}) || f.Tick != 0.001 {
 		t.Errorf("%+v", f)
 	}
 	for _, bad := range []string{"0, 1\n", "0, 1, x, 1\n", "#tb 0: 1/0\n"} {
-		if err := (&Frames{}).readTimes(strings.NewReader(bad), nil); err == nil {
+		if err := (&Frames{}).readTimes(strings.NewReader(bad), Limits{}, nil); err == nil {
 			t.Errorf("%q was read", bad)
 		}
 	}

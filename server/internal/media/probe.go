@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -39,7 +40,8 @@ type Video struct {
 	// Streams is the number of video streams; the first is scored.
 	Streams int `json:"-"`
 	// index is the stream's number in the file.
-	index int
+	index  int
+	source Source
 }
 
 // Aspect returns the width of the displayed picture divided by its height.
@@ -72,7 +74,8 @@ type probed struct {
 		} `json:"side_data_list"`
 	} `json:"streams"`
 	Format struct {
-		Name string `json:"format_name"`
+		Name     string `json:"format_name"`
+		Duration string `json:"duration"` // in seconds
 	} `json:"format"`
 	// PixelFormats are all formats that ffprobe knows.
 	PixelFormats []pixelFormat `json:"pixel_formats"`
@@ -105,36 +108,79 @@ func (f pixelFormat) depth() int {
 	return depth
 }
 
+// maxProbed is how much ffprobe may print about a file, in bytes.
+const maxProbed = 16 << 20
+
+// atMost keeps a limited number of bytes.
+type atMost struct {
+	bytes.Buffer
+	limit int
+}
+
+var errTooMuch = errors.New("the output is too long")
+
+func (w *atMost) Write(p []byte) (int, error) {
+	if w.Len()+len(p) > w.limit {
+		return 0, errTooMuch
+	}
+	return w.Buffer.Write(p)
+}
+
 // Probe describes a file. It returns a FileError if the file has no video that can be scored.
-func Probe(ctx context.Context, path string) (*Video, error) {
-	if err := CheckFile(path); err != nil {
+func (p Programs) Probe(ctx context.Context, s Source) (*Video, error) {
+	if err := s.Check(); err != nil {
 		return nil, err
 	}
-	args := append([]string{"-v", "error", "-show_streams", "-show_format", "-show_pixel_formats",
-		"-of", "json"},
-		Input(path)...)
-	var out bytes.Buffer
-	cmd, said, err := start(ctx, &out, nil, FFprobe, args...)
+	files, err := s.open()
 	if err != nil {
 		return nil, err
 	}
-	if err := cmd.Wait(); err != nil {
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		return nil, &FileError{path, refused(path, said)}
+	args := append([]string{"-v", "error", "-show_streams", "-show_format", "-show_pixel_formats",
+		"-of", "json"}, p.input(s, 3)...)
+	out := &atMost{limit: maxProbed}
+	cmd, said, err := p.start(ctx, out, files, p.FFprobe, args...)
+	closeAll(files)
+	if err != nil {
+		return nil, err
 	}
-	return read(path, out.Bytes())
+	err = cmd.Wait()
+	switch {
+	case ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	case errors.Is(err, errTooMuch):
+		return nil, tooLarge(s.Name, "has more streams or metadata than the limit of %d bytes",
+			maxProbed)
+	case err != nil:
+		if stopped := p.stopped(s.Name, cmd, said); stopped != nil {
+			return nil, stopped
+		}
+		return nil, &FileError{Path: s.Name, Reason: refused(s, said)}
+	}
+	v, err := p.read(s.Name, out.Bytes())
+	if err != nil {
+		if above := p.aboveLimit(s.Name, said.text.String()); above != nil {
+			return nil, above
+		}
+		return nil, err
+	}
+	v.source = s
+	return v, nil
+}
+
+func closeAll(files []*os.File) {
+	for _, file := range files {
+		file.Close()
+	}
 }
 
 // refused says why ffprobe could not open a file.
-func refused(path string, said *messages) string {
+func refused(s Source, said *messages) string {
 	text := said.text.String()
 	switch {
 	case strings.Contains(text, "not in allowed list"), strings.Contains(text, "whitelist"):
 		return "is not a video file, but names other files or is of a kind that may: only " +
 			"containers that hold their video are read"
-	case strings.Contains(text, "moov atom not found") && isMP4(path):
+	case strings.Contains(text, "moov atom not found") && isMP4(s.path()):
 		return "is incomplete: its index (the moov atom) is missing, as in a file that is still " +
 			"being written or was cut off"
 	}
@@ -154,14 +200,14 @@ func isMP4(path string) bool {
 }
 
 // read reads ffprobe's output.
-func read(path string, output []byte) (*Video, error) {
-	var p probed
-	if err := json.Unmarshal(output, &p); err != nil {
+func (p Programs) read(path string, output []byte) (*Video, error) {
+	var out probed
+	if err := json.Unmarshal(output, &out); err != nil {
 		return nil, fmt.Errorf("ffprobe's output for %s cannot be read: %w", path, err)
 	}
 	var found *Video
 	others := 0
-	for _, s := range p.Streams {
+	for _, s := range out.Streams {
 		if s.Type != "video" || s.Disposition["attached_pic"] == 1 {
 			others++
 			continue
@@ -170,7 +216,7 @@ func read(path string, output []byte) (*Video, error) {
 			found.Streams++
 			continue
 		}
-		found = &Video{Path: path, Format: p.Format.Name, Codec: s.Codec, Width: s.Width,
+		found = &Video{Path: path, Format: out.Format.Name, Codec: s.Codec, Width: s.Width,
 			Height: s.Height, PixelAspect: ratio(s.SampleAspectRatio), PixelFormat: s.PixelFormat,
 			Range: known(s.Range), Matrix: known(s.Matrix),
 			Transfer: known(s.Transfer), FieldOrder: known(s.FieldOrder), Streams: 1,
@@ -178,7 +224,7 @@ func read(path string, output []byte) (*Video, error) {
 		if strings.HasPrefix(s.PixelFormat, "yuvj") {
 			found.Range = "pc"
 		}
-		for _, format := range p.PixelFormats {
+		for _, format := range out.PixelFormats {
 			if format.Name == s.PixelFormat {
 				found.Depth, found.Chroma = format.depth(), format.chroma()
 			}
@@ -193,14 +239,27 @@ func read(path string, output []byte) (*Video, error) {
 	}
 	switch {
 	case found == nil && others > 0:
-		return nil, &FileError{path, "has no video stream, only sound, subtitles or cover pictures"}
+		return nil, &FileError{Path: path, Reason: "has no video stream, only sound, subtitles or cover pictures"}
 	case found == nil:
-		return nil, &FileError{path, "has no video stream"}
+		return nil, &FileError{Path: path, Reason: "has no video stream"}
 	case found.Width <= 0 || found.Height <= 0 || found.Depth == 0:
-		return nil, &FileError{path, "has a video stream whose size or format is unknown; its " +
+		return nil, &FileError{Path: path, Reason: "has a video stream whose size or format is unknown; its " +
 			"beginning is damaged, or the codec " + strconv.Quote(found.Codec) + " is not supported"}
 	}
-	return found, nil
+	return found, p.checkLimits(found, out.Format.Duration)
+}
+
+// checkLimits returns an error if a video is above a limit by what its file says.
+func (p Programs) checkLimits(v *Video, duration string) error {
+	// A division cannot overflow.
+	if limit := p.Limits.Pixels; limit > 0 && v.Width > limit/v.Height {
+		return tooLarge(v.Path, "has frames of %s, above the limit of %d pixels", v.Size(), limit)
+	}
+	seconds, err := strconv.ParseFloat(duration, 64)
+	if limit := p.Limits.Duration; limit > 0 && err == nil && seconds > limit.Seconds() {
+		return tooLarge(v.Path, "takes %.0f s, above the limit of %s", seconds, limit)
+	}
+	return nil
 }
 
 // known returns an empty string for values that say nothing.

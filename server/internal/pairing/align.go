@@ -35,7 +35,7 @@ func (v *verdict) matchFrames(ref, dist *media.Frames, window float64) ([]Pair, 
 	found := m.shift(window)
 	if !found.alike {
 		if err := v.refuse(Content, "the pictures do not look alike at any offset of up to %s; "+
-			"--window looks for a larger one", seconds(window)); err != nil {
+			"a larger window may contain it", seconds(window)); err != nil {
 			return nil, err
 		}
 	}

@@ -134,7 +134,7 @@ func TestMatchFrames(t *testing.T) {
 		{name: "end cut", ref: video(25, moving), dist: video(25, moving[:150]), refused: Length},
 		{name: "end cut, allowed", ref: video(25, moving), dist: video(25, moving[:150]),
 			allowed: "length", last: Pair{149, 149}, count: 150,
-			note: "--allow length: the distorted video ends 2 s (50 frames) before the reference"},
+			note: "length is allowed: the distorted video ends 2 s (50 frames) before the reference"},
 		{name: "end added", ref: video(25, moving[:150]), dist: video(25, moving), refused: Length},
 		{name: "mostly cut", ref: video(25, moving), dist: video(25, moving[:15]), refused: Length},
 		{name: "two frames shorter", ref: video(25, moving), dist: video(25, moving[:198]),

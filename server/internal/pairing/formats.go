@@ -89,7 +89,7 @@ func (v *verdict) matchFormats(ref, dist *media.Video, m Model, fit bool) (Conve
 	}
 	if c.Width < m.smallest || c.Height < m.smallest {
 		return c, &Refusal{Size, fmt.Sprintf("frames of %dx%d are too small for %s, which needs %dx%d; "+
-			"use --size model", c.Width, c.Height, m.Name, m.smallest, m.smallest)}
+			"the size \"model\" is larger", c.Width, c.Height, m.Name, m.smallest, m.smallest)}
 	}
 
 	// The chroma of the reference, and the larger depth, so that nothing is lost.

@@ -58,30 +58,41 @@ type Scoring struct {
 	Log string
 }
 
-// Graph returns the filter graph of FFmpeg that compares the first input, the distorted video,
-// with the second one. The streams are the numbers of the video streams in their files.
-func (p *Plan) Graph(dist, ref Video, s Scoring) string {
+// chain returns filters of FFmpeg that select the frames of a video that are compared, and convert
+// them. sampleRange is the range of its samples, if that is converted.
+func (p *Plan) chain(v Video, selected []int, sampleRange string) []string {
 	c := p.Conversion
-	chain := func(input int, v Video, selected []int, sampleRange, label string) string {
-		filters := []string{}
-		if all := runs(selected); len(all) > 1 || len(selected) != v.Count() {
-			filters = append(filters, fmt.Sprintf("select='%s'", expression(all)))
-		}
-		if v.Width != c.Width || v.Height != c.Height || sampleRange != "" {
-			scale := fmt.Sprintf("scale=%d:%d:flags=bicubic", c.Width, c.Height)
-			if sampleRange != "" {
-				scale += fmt.Sprintf(":in_range=%s:out_range=%s", sampleRange, c.refRange)
-			}
-			filters = append(filters, scale)
-		}
-		// Frames of equal numbers are compared, whatever their times are.
-		filters = append(filters, "format="+c.PixelFormat, "settb=1/25", "setpts=N")
-		return fmt.Sprintf("[%d:%d]%s[%s]", input, v.Index(), strings.Join(filters, ","), label)
+	var filters []string
+	if all := runs(selected); len(all) > 1 || len(selected) != v.Count() {
+		filters = append(filters, fmt.Sprintf("select='%s'", expression(all)))
 	}
+	if v.Width != c.Width || v.Height != c.Height || sampleRange != "" {
+		scale := fmt.Sprintf("scale=%d:%d:flags=bicubic", c.Width, c.Height)
+		if sampleRange != "" {
+			scale += fmt.Sprintf(":in_range=%s:out_range=%s", sampleRange, c.refRange)
+		}
+		filters = append(filters, scale)
+	}
+	// Frames of equal numbers are compared, whatever their times are.
+	return append(filters, "format="+c.PixelFormat, "settb=1/25", "setpts=N")
+}
+
+// chains returns the chains of both videos.
+func (p *Plan) chains(dist, ref Video) (distFilters, refFilters []string) {
 	var refFrames, distFrames []int
 	for _, pair := range p.Pairs {
 		refFrames, distFrames = append(refFrames, pair.Ref), append(distFrames, pair.Dist)
 	}
+	return p.chain(dist, distFrames, p.Conversion.distRange), p.chain(ref, refFrames, "")
+}
+
+func graph(input int, v Video, filters []string) string {
+	return fmt.Sprintf("[%d:%d]%s", input, v.Index(), strings.Join(filters, ","))
+}
+
+// Graph returns the filter graph of FFmpeg that compares the first input, the distorted video,
+// with the second one.
+func (p *Plan) Graph(dist, ref Video, s Scoring) string {
 	options := []string{"log_fmt=json", "log_path=" + s.Log, fmt.Sprintf("n_threads=%d", s.Threads),
 		"model=" + p.Model.Option(), "shortest=1"}
 	if s.Every > 1 {
@@ -90,9 +101,20 @@ func (p *Plan) Graph(dist, ref Video, s Scoring) string {
 	if len(s.Features) > 0 {
 		options = append(options, "feature='name="+strings.Join(s.Features, "|name=")+"'")
 	}
+	distFilters, refFilters := p.chains(dist, ref)
 	return strings.Join([]string{
-		chain(0, dist, distFrames, c.distRange, "dist"),
-		chain(1, ref, refFrames, "", "ref"),
+		graph(0, dist, distFilters) + "[dist]",
+		graph(1, ref, refFilters) + "[ref]",
 		"[dist][ref]libvmaf=" + strings.Join(options, ":"),
 	}, ";\n")
+}
+
+// Graphs returns the filter graphs that make the compared frames of each video, of which it is the
+// only input. The frames do not say that they are interlaced, which Y4M's reader refuses, because
+// Make refuses such videos unless that is allowed.
+func (p *Plan) Graphs(dist, ref Video) (distGraph, refGraph string) {
+	distFilters, refFilters := p.chains(dist, ref)
+	const progressive = "setfield=prog"
+	return graph(0, dist, append(distFilters, progressive)),
+		graph(0, ref, append(refFilters, progressive))
 }

@@ -71,6 +71,7 @@ type Refusal struct {
 	Reason string
 }
 
+// Error returns the reason, and the option of the program score that helps.
 func (r *Refusal) Error() string {
 	if way, ok := Checks[r.Check]; ok {
 		return fmt.Sprintf("%s. Use --allow %s to %s.", r.Reason, r.Check, way)
@@ -88,7 +89,7 @@ type verdict struct {
 func (v *verdict) refuse(check Check, format string, a ...any) error {
 	reason := fmt.Sprintf(format, a...)
 	if v.allowed[check] {
-		v.note("--allow %s: %s", check, reason)
+		v.note("%s is allowed: %s", check, reason)
 		return nil
 	}
 	return &Refusal{check, reason}
