@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"vmaf-images/server/internal/config"
+	"vmaf-images/server/internal/sandbox"
 	"vmaf-images/server/internal/vmaf"
 )
 
@@ -32,6 +33,9 @@ const (
 )
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == sandbox.Flag {
+		os.Exit(sandbox.Main(os.Args[2:], os.Stderr))
+	}
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
 

@@ -8,12 +8,22 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"vmaf-images/server/internal/config"
+	"vmaf-images/server/internal/sandbox"
 )
+
+// The test program is the sandbox of FFmpeg, too, as the server is.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == sandbox.Flag {
+		os.Exit(sandbox.Main(os.Args[2:], os.Stderr))
+	}
+	os.Exit(m.Run())
+}
 
 func TestRun(t *testing.T) {
 	for _, c := range []struct {

@@ -12,8 +12,10 @@ import (
 	"vmaf-images/server/internal/config"
 	"vmaf-images/server/internal/grpcapi"
 	"vmaf-images/server/internal/httpapi"
+	"vmaf-images/server/internal/jobs"
 	"vmaf-images/server/internal/metrics"
 	"vmaf-images/server/internal/overload"
+	"vmaf-images/server/internal/sandbox"
 	"vmaf-images/server/internal/scoring"
 	"vmaf-images/server/internal/vmaf"
 )
@@ -32,13 +34,21 @@ func serve(ctx context.Context, c *config.Config, log *slog.Logger) error {
 
 	refusals := overload.NewSummary(log)
 	defer refusals.Flush()
+	j, err := newJobs(c.Jobs, engine, log)
+	if err != nil {
+		return err
+	}
+	m.WatchJobs(j.Count)
+	stopJobs := runJobs(j)
+	defer stopJobs()
+
 	base, cutOff := context.WithCancelCause(context.Background())
 	defer cutOff(nil)
 	h := httpapi.New(base, httpapi.Settings{
 		Address: c.HTTPAddress, MaxBodyBytes: c.MaxBodyBytes, MaxOptionsBytes: c.MaxOptionsBytes,
 		MaxHeaderBytes: c.MaxHeaderBytes, HeaderTimeout: c.HeaderTimeout,
 		IdleTimeout: c.IdleTimeout, StallTimeout: c.StallTimeout, Refusals: refusals,
-	}, engine, m, log)
+	}, engine, j, m, log)
 	g := grpcapi.New(base, grpcapi.Settings{
 		MaxMessageBytes: c.GRPCMaxMessageBytes, MaxHeaderBytes: c.MaxHeaderBytes,
 		HeaderTimeout: c.HeaderTimeout, IdleTimeout: c.IdleTimeout, StallTimeout: c.StallTimeout,
@@ -65,7 +75,40 @@ func serve(ctx context.Context, c *config.Config, log *slog.Logger) error {
 		return err
 	case <-ctx.Done():
 	}
+	// Nobody can ask for the results of jobs any more.
+	go stopJobs()
 	return drain(engine, h, g, cutOff, c.DrainTimeout, log)
+}
+
+// newJobs returns a service that takes jobs if FFmpeg is installed.
+func newJobs(s jobs.Settings, e *scoring.Engine, log *slog.Logger) (*jobs.Service, error) {
+	const timeout = 30 * time.Second // of `ffmpeg -version`
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	decoder, err := jobs.NewDecoder(ctx, s, e)
+	switch {
+	case errors.Is(err, jobs.ErrNotFound):
+		log.Info("taking no jobs", "reason", err.Error())
+		return jobs.New(s, e, nil, log), nil
+	case err != nil:
+		return nil, err
+	}
+	log.Info("taking jobs", "ffmpeg", decoder.Version, "landlock", sandbox.Landlock())
+	return jobs.New(s, e, decoder, log), nil
+}
+
+// runJobs runs jobs until the returned function is called, which waits for their end.
+func runJobs(j *jobs.Service) (stop func()) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		j.Run(ctx)
+	}()
+	return func() {
+		cancel(scoring.Problemf(scoring.Draining, "the server is shutting down"))
+		<-ended
+	}
 }
 
 // drain stops accepting requests and waits up to timeout for the running ones. It then cuts

@@ -13,12 +13,14 @@ import (
 	"strings"
 	"time"
 
+	"vmaf-images/server/internal/jobs"
 	"vmaf-images/server/internal/scoring"
 )
 
 // Config holds the settings.
 type Config struct {
 	scoring.Limits
+	Jobs jobs.Settings
 
 	HTTPAddress, GRPCAddress   string
 	MaxBodyBytes               int64
@@ -80,6 +82,22 @@ func Parse(args []string, lookup func(string) (string, bool)) (*Config, error) {
 		"maximum `requests` refused in a second; others wait for their refusal")
 	f.IntVar(&c.MaxConnections, "max-connections", 1024,
 		"maximum open `connections`, of HTTP and of gRPC")
+	f.StringVar(&c.Jobs.FFmpeg, "ffmpeg", "ffmpeg",
+		"`program` that decodes the videos of jobs; the server takes no jobs if it is not found")
+	f.StringVar(&c.Jobs.FFprobe, "ffprobe", "ffprobe", "`program` that describes them")
+	f.IntVar(&c.Jobs.Keep.Queue, "job-queue", 64, "maximum `jobs` waiting or being uploaded")
+	f.IntVar(&c.Jobs.Keep.Jobs, "max-jobs", 1000, "maximum `jobs` kept after their end")
+	f.Int64Var(&c.Jobs.Keep.Bytes, "max-result-bytes", 256<<20,
+		"maximum `bytes` of memory for the results of jobs")
+	f.DurationVar(&c.Jobs.Keep.For, "job-ttl", time.Hour, "time that a job is kept after its end")
+	f.DurationVar(&c.Jobs.Timeout, "job-timeout", 6*time.Hour,
+		"time limit for a job, without its wait in the queue")
+	f.DurationVar(&c.Jobs.Duration, "max-duration", 4*time.Hour,
+		"maximum playing time of a job's video")
+	f.Int64Var(&c.Jobs.Decoder.Memory, "decoder-memory", 4<<30,
+		"maximum `bytes` of the address space of each process that decodes")
+	f.DurationVar(&c.Jobs.Decoder.CPU, "decoder-cpu-time", 2*time.Hour,
+		"maximum processor time of each process that decodes, in whole seconds")
 	f.DurationVar(&c.HeaderTimeout, "header-timeout", 10*time.Second,
 		"time limit for receiving a request's headers")
 	f.DurationVar(&c.IdleTimeout, "idle-timeout", time.Minute,
@@ -109,6 +127,7 @@ func Parse(args []string, lookup func(string) (string, bool)) (*Config, error) {
 	if f.NArg() > 0 {
 		return nil, fmt.Errorf("unexpected argument %q", f.Arg(0))
 	}
+	c.Jobs.Workers = c.Concurrency
 	c.usage = func(w io.Writer) { usage(w, f) }
 	return c, c.check()
 }
@@ -152,6 +171,14 @@ func (c *Config) check() error {
 		{"queue", int64(c.Queue), 0},
 		{"refusals-per-second", int64(c.RefusalsPerSecond), 1},
 		{"max-connections", int64(c.MaxConnections), 1},
+		{"job-queue", int64(c.Jobs.Keep.Queue), 1},
+		{"max-jobs", int64(c.Jobs.Keep.Jobs), 1},
+		{"max-result-bytes", c.Jobs.Keep.Bytes, 1},
+		{"job-ttl", int64(c.Jobs.Keep.For), 1},
+		{"job-timeout", int64(c.Jobs.Timeout), 1},
+		{"max-duration", int64(c.Jobs.Duration), 1},
+		{"decoder-memory", c.Jobs.Decoder.Memory, 1},
+		{"decoder-cpu-time", int64(c.Jobs.Decoder.CPU), int64(time.Second)},
 		{"header-timeout", int64(c.HeaderTimeout), 1},
 		{"idle-timeout", int64(c.IdleTimeout), 1},
 		{"stall-timeout", int64(c.StallTimeout), 1},

@@ -70,13 +70,16 @@ func TestUsage(t *testing.T) {
 	if err != nil {
 		t.Skip("this build has no docs/server.md")
 	}
-	variable := regexp.MustCompile(`VMAF_\w+`)
-	unique := func(text []byte) []string {
-		names := variable.FindAllString(string(text), -1)
+	flags := func(text []byte, form string) (names []string) {
+		for _, match := range regexp.MustCompile(form).FindAllStringSubmatch(string(text), -1) {
+			names = append(names, match[1])
+		}
 		slices.Sort(names)
-		return slices.Compact(names)
+		return names
 	}
-	if inHelp, inDocs := unique(help.Bytes()), unique(docs); !slices.Equal(inHelp, inDocs) {
+	inHelp := flags(help.Bytes(), `(?m)^  --([a-z-]+) .*\(VMAF_`)
+	inDocs := flags(docs, "(?m)^- `--([a-z-]+)` \\(")
+	if !slices.Equal(inHelp, inDocs) {
 		t.Errorf("--help lists %v\ndocs/server.md lists %v", inHelp, inDocs)
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"vmaf-images/server/internal/jobs"
 	"vmaf-images/server/internal/metrics"
 	"vmaf-images/server/internal/overload"
 	"vmaf-images/server/internal/scoring"
@@ -49,6 +50,16 @@ func start(t *testing.T, change func(*scoring.Limits, *Settings)) *fixture {
 // startWith is start with the listener of the server, if not nil, and the output of its log.
 func startWith(t *testing.T, change func(*scoring.Limits, *Settings), listener net.Listener,
 	output io.Writer) *fixture {
+	return startScorer(t, nil, change, listener, output)
+}
+
+// startJobs runs a server that takes jobs for a scorer.
+func startJobs(t *testing.T, scorer jobs.Scorer) *fixture {
+	return startScorer(t, scorer, nil, nil, io.Discard)
+}
+
+func startScorer(t *testing.T, scorer jobs.Scorer, change func(*scoring.Limits, *Settings),
+	listener net.Listener, output io.Writer) *fixture {
 	limits := scoring.Limits{
 		DataRoot: t.TempDir(), ScratchDir: t.TempDir(), DefaultModel: "vmaf_v0.6.1",
 		MaxScratchBytes: 1 << 20, MaxFramePixels: 1 << 20, MaxFrames: 100,
@@ -72,11 +83,16 @@ func startWith(t *testing.T, change func(*scoring.Limits, *Settings), listener n
 	m.Watch(engine)
 	base, cutOff := context.WithCancelCause(context.Background())
 	server := httptest.NewUnstartedServer(nil)
-	server.Config = New(base, settings, engine, m, log)
 	if listener != nil {
 		server.Listener.Close()
 		server.Listener = listener
 	}
+	service := jobs.New(jobs.Settings{Workers: 1, Timeout: time.Minute, Keep: jobs.Keep{Queue: 1,
+		Jobs: 10, Bytes: 1 << 20, For: time.Minute}}, engine, scorer, log)
+	server.Config = New(base, settings, engine, service, m, log)
+	running, stopJobs := context.WithCancel(context.Background())
+	t.Cleanup(stopJobs)
+	go service.Run(running)
 	server.Start()
 	t.Cleanup(server.Close)
 	for name, video := range map[string][]byte{

@@ -25,6 +25,8 @@ var status = map[scoring.Kind]int{
 	scoring.QueueFull:    http.StatusTooManyRequests,
 	scoring.Draining:     http.StatusServiceUnavailable,
 	scoring.ScratchFull:  http.StatusServiceUnavailable,
+	scoring.NoDecoder:    http.StatusNotImplemented,
+	scoring.NotDone:      http.StatusConflict,
 	scoring.Internal:     http.StatusInternalServerError,
 	scoring.Cancelled:    statusCancelled,
 }
@@ -53,23 +55,25 @@ type problem struct {
 	Title  string `json:"title"`
 	Status int    `json:"status"`
 	Detail string `json:"detail"`
+	Check  string `json:"check,omitempty"`
 }
 
 // document returns the problem document of an error.
 func document(err error) problem {
-	name, code, detail := "", 0, ""
+	name, code, detail, check := "", 0, "", ""
 	var hp *httpProblem
 	if errors.As(err, &hp) {
 		name, code, detail = hp.name, hp.status, hp.detail
 	} else {
 		p := scoring.AsProblem(err)
-		name, code, detail = string(p.Kind), status[p.Kind], p.Detail
+		name, code, detail, check = string(p.Kind), status[p.Kind], p.Detail, p.Check
 	}
 	title := http.StatusText(code)
 	if title == "" {
 		title = "Client Closed Request"
 	}
-	return problem{Type: "urn:vmaf:problem:" + name, Title: title, Status: code, Detail: detail}
+	return problem{Type: "urn:vmaf:problem:" + name, Title: title, Status: code, Detail: detail,
+		Check: check}
 }
 
 // fail responds with an error, unless the response has begun. It logs internal errors.

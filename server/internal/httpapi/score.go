@@ -9,6 +9,8 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
+	"strings"
 	"time"
 
 	"vmaf-images/server/internal/scoring"
@@ -28,15 +30,9 @@ func (s *server) scoreRequest(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if r.Header.Get("Content-Encoding") != "" {
-		return unsupported("a Content-Encoding is not supported; send the body without one")
-	}
-	media, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	media, boundary, err := s.contentType(r)
 	if err != nil {
-		return unsupported("the Content-Type must be multipart/form-data or application/json")
-	}
-	if r.ContentLength > s.MaxBodyBytes {
-		return tooLarge("body", s.MaxBodyBytes)
+		return err
 	}
 	// Scores of frames are sent while the videos are still being received.
 	control := http.NewResponseController(w)
@@ -45,8 +41,7 @@ func (s *server) scoreRequest(w http.ResponseWriter, r *http.Request) error {
 	}
 	body := newBody(r, control, s.MaxBodyBytes, s.StallTimeout)
 	var work func(context.Context, scoring.Emit) (*scoring.Result, error)
-	switch media {
-	case "application/json":
+	if media == jsonType {
 		text, err := readAtMost(body, s.MaxOptionsBytes, "body")
 		if err != nil {
 			return body.explain(err)
@@ -58,17 +53,11 @@ func (s *server) scoreRequest(w http.ResponseWriter, r *http.Request) error {
 		work = func(ctx context.Context, emit scoring.Emit) (*scoring.Result, error) {
 			return s.engine.ScorePaths(ctx, request, emit)
 		}
-	case "multipart/form-data":
-		if params["boundary"] == "" {
-			return scoring.Problemf(scoring.BadRequest, "the Content-Type has no boundary")
-		}
+	} else {
 		work = func(ctx context.Context, emit scoring.Emit) (*scoring.Result, error) {
-			result, err := s.scoreUpload(ctx, body, params["boundary"], emit)
+			result, err := s.scoreUpload(ctx, body, boundary, emit)
 			return result, body.explain(err)
 		}
-	default:
-		return unsupported(fmt.Sprintf("the Content-Type %.100q is not supported; "+
-			"it must be multipart/form-data or application/json", media))
 	}
 	if frames {
 		return s.stream(w, r, body, work)
@@ -84,6 +73,32 @@ func (s *server) scoreRequest(w http.ResponseWriter, r *http.Request) error {
 	}
 	body.allowWrite()
 	return writeJSON(w, toResult(result, ""))
+}
+
+const (
+	jsonType = "application/json"
+	formType = "multipart/form-data"
+)
+
+// contentType returns the type of a request's body, which is jsonType or formType, and the boundary
+// of a form. It returns an error for other types, and for a body that is announced as too large.
+func (s *server) contentType(r *http.Request) (media, boundary string, err error) {
+	if r.Header.Get("Content-Encoding") != "" {
+		return "", "", unsupported("a Content-Encoding is not supported; send the body without one")
+	}
+	media, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	switch {
+	case err != nil:
+		return "", "", unsupported("the Content-Type must be multipart/form-data or application/json")
+	case media != jsonType && media != formType:
+		return "", "", unsupported(fmt.Sprintf("the Content-Type %.100q is not supported; "+
+			"it must be multipart/form-data or application/json", media))
+	case media == formType && params["boundary"] == "":
+		return "", "", scoring.Problemf(scoring.BadRequest, "the Content-Type has no boundary")
+	case r.ContentLength > s.MaxBodyBytes:
+		return "", "", tooLarge("body", s.MaxBodyBytes)
+	}
+	return media, params["boundary"], nil
 }
 
 // stream responds with a line of JSON for each frame, and one for the result.
@@ -123,24 +138,31 @@ func (s *server) stream(w http.ResponseWriter, r *http.Request, body *body,
 // parseFrames returns the value of the query parameter frames. It returns an error for any
 // other parameter.
 func parseFrames(raw string) (bool, error) {
+	value, err := parseQuery(raw, "frames", "false", "true")
+	return value == "true", err
+}
+
+// parseQuery returns the value of a query parameter that may be given once, and has one of the
+// values. The first value is the default. It returns an error for any other parameter, and thus for
+// all of them if the name and the only value are empty.
+func parseQuery(raw, name string, values ...string) (string, error) {
 	query, err := url.ParseQuery(raw)
 	if err != nil {
-		return false, scoring.Problemf(scoring.BadRequest, "invalid query: %w", err)
+		return "", scoring.Problemf(scoring.BadRequest, "invalid query: %w", err)
 	}
-	for name := range query {
-		if name != "frames" {
-			return false, scoring.Problemf(scoring.BadRequest,
-				"unknown query parameter %.100q", name)
+	for other := range query {
+		if other != name {
+			return "", scoring.Problemf(scoring.BadRequest, "unknown query parameter %.100q", other)
 		}
 	}
-	switch values := query["frames"]; {
-	case len(values) == 0:
-		return false, nil
-	case len(values) == 1 && (values[0] == "true" || values[0] == "false"):
-		return values[0] == "true", nil
+	switch given := query[name]; {
+	case len(given) == 0:
+		return values[0], nil
+	case len(given) == 1 && slices.Contains(values, given[0]):
+		return given[0], nil
 	}
-	return false, scoring.Problemf(scoring.BadRequest,
-		"the query parameter \"frames\" must be true or false, and given once")
+	return "", scoring.Problemf(scoring.BadRequest,
+		"the query parameter %q must be %s, and given once", name, strings.Join(values, " or "))
 }
 
 func unsupported(detail string) error {

@@ -12,9 +12,11 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"vmaf-images/server/api"
+	"vmaf-images/server/internal/jobs"
 	"vmaf-images/server/internal/metrics"
 	"vmaf-images/server/internal/overload"
 	"vmaf-images/server/internal/scoring"
@@ -35,16 +37,17 @@ type Settings struct {
 type server struct {
 	Settings
 	engine  *scoring.Engine
+	jobs    *jobs.Service
 	metrics *metrics.Metrics
 	log     *slog.Logger
 }
 
 // New returns a server. Cancelling base cuts off all requests, with its cause as their error.
-func New(base context.Context, s Settings, e *scoring.Engine, m *metrics.Metrics,
+func New(base context.Context, s Settings, e *scoring.Engine, j *jobs.Service, m *metrics.Metrics,
 	log *slog.Logger) *http.Server {
 	return &http.Server{
 		Addr:              s.Address,
-		Handler:           (&server{Settings: s, engine: e, metrics: m, log: log}).handler(),
+		Handler:           (&server{Settings: s, engine: e, jobs: j, metrics: m, log: log}).handler(),
 		BaseContext:       func(net.Listener) context.Context { return base },
 		ConnContext:       overload.ConnContext,
 		ReadHeaderTimeout: s.HeaderTimeout,
@@ -56,15 +59,18 @@ func New(base context.Context, s Settings, e *scoring.Engine, m *metrics.Metrics
 	}
 }
 
-// endpoint is a path and the method that it accepts.
+// endpoint is a path and the methods that it accepts.
 type endpoint struct {
-	method, path string
-	serve        func(http.ResponseWriter, *http.Request) error
+	methods, path string // methods have commas between them
+	serve         func(http.ResponseWriter, *http.Request) error
 }
 
 func (s *server) handler() http.Handler {
 	endpoints := []endpoint{
 		{"POST", "/v1/score", s.score},
+		{"POST", "/v1/jobs", s.addJob},
+		{"GET, DELETE", "/v1/jobs/{id}", s.job},
+		{"GET", "/v1/jobs/{id}/frames", s.jobFrames},
 		{"GET", "/v1/models", s.models},
 		{"GET", "/healthz", s.healthz},
 		{"GET", "/readyz", s.readyz},
@@ -80,7 +86,7 @@ func (s *server) handler() http.Handler {
 		if path == "/" {
 			path = "/{$}"
 		}
-		mux.Handle(path, s.wrap(e.path, e.method, e.serve))
+		mux.Handle(path, s.wrap(e.path, e.methods, e.serve))
 	}
 	mux.Handle("/", s.wrap("other", "", func(_ http.ResponseWriter, r *http.Request) error {
 		return scoring.Problemf(scoring.NotFound,
@@ -96,7 +102,7 @@ var methods = []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS
 
 // wrap returns a handler that checks a request, calls serve, responds to errors, and counts
 // and logs the request.
-func (s *server) wrap(path, method string,
+func (s *server) wrap(path, accepted string,
 	serve func(http.ResponseWriter, *http.Request) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
@@ -106,7 +112,7 @@ func (s *server) wrap(path, method string,
 		rw.Header().Set("X-Content-Type-Options", "nosniff")
 		err := s.admit(rw, path, r)
 		if err == nil {
-			err = s.check(method, r)
+			err = s.check(accepted, r)
 		}
 		if err == nil {
 			err = s.guard(serve, rw, r)
@@ -124,7 +130,7 @@ func (s *server) wrap(path, method string,
 		}
 		s.metrics.HTTP.WithLabelValues(path, name, strconv.Itoa(rw.code())).Inc()
 		level := slog.LevelInfo
-		if path != "/v1/score" || refused {
+		if path != "/v1/score" && path != "/v1/jobs" || refused {
 			level = slog.LevelDebug
 		}
 		s.log.Log(r.Context(), level, "request", "method", name, "path", path, "code", rw.code(),
@@ -159,9 +165,9 @@ func (s *server) guard(serve func(http.ResponseWriter, *http.Request) error,
 	return serve(w, r)
 }
 
-// check returns an error if the headers are too large or the method is wrong. An empty method
+// check returns an error if the headers are too large or the method is not accepted. An empty text
 // accepts all.
-func (s *server) check(method string, r *http.Request) error {
+func (s *server) check(accepted string, r *http.Request) error {
 	size := len(r.RequestURI)
 	for name, values := range r.Header {
 		for _, v := range values {
@@ -176,14 +182,16 @@ func (s *server) check(method string, r *http.Request) error {
 				size, s.MaxHeaderBytes),
 		}
 	}
-	if method == "" || r.Method == method || method == "GET" && r.Method == "HEAD" {
+	list := strings.Split(accepted, ", ")
+	if accepted == "" || slices.Contains(list, r.Method) ||
+		r.Method == "HEAD" && slices.Contains(list, "GET") {
 		return nil
 	}
 	return &httpProblem{
 		status: http.StatusMethodNotAllowed,
 		name:   "method-not-allowed",
-		detail: fmt.Sprintf("%s does not support %.20s, only %s", r.URL.Path, r.Method, method),
-		allow:  method,
+		detail: fmt.Sprintf("%s does not support %.20s, only %s", r.URL.Path, r.Method, accepted),
+		allow:  accepted,
 	}
 }
 

@@ -15,27 +15,21 @@ import (
 // upload reads a multipart body: the options, if any, and then the two videos. The first
 // video is stored, and the second one is scored against it while it is received.
 type upload struct {
-	body    io.Reader
-	parts   *multipart.Reader
-	options scoring.Options
-	seen    map[string]bool
+	body  io.Reader
+	parts *multipart.Reader
+	seen  map[string]bool
 }
 
 const bufferSize = 64 << 10
 
 func (s *server) scoreUpload(ctx context.Context, body io.Reader, boundary string,
 	emit scoring.Emit) (*scoring.Result, error) {
-	u := &upload{
-		body:  body,
-		parts: multipart.NewReader(bufio.NewReaderSize(body, bufferSize), boundary),
-		seen:  map[string]bool{},
-	}
-	first, err := u.next()
-	if err == nil && first.FormName() == "options" {
-		if err = u.readOptions(first, s.MaxOptionsBytes); err == nil {
-			first, err = u.next()
-		}
-	}
+	u := newUpload(body, boundary)
+	var options scoring.Options
+	first, err := u.begin(s.MaxOptionsBytes, func(text []byte) (err error) {
+		options, err = scoring.ParseOptions(text)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +59,31 @@ func (s *server) scoreUpload(ctx context.Context, body io.Reader, boundary strin
 	if err != nil {
 		return nil, err
 	}
-	return s.engine.Score(ctx, u.options, &lastPairs{Pairs: pairs, upload: u}, emit)
+	return s.engine.Score(ctx, options, &lastPairs{Pairs: pairs, upload: u}, emit)
+}
+
+func newUpload(body io.Reader, boundary string) *upload {
+	return &upload{
+		body:  body,
+		parts: multipart.NewReader(bufio.NewReaderSize(body, bufferSize), boundary),
+		seen:  map[string]bool{},
+	}
+}
+
+// begin passes the options to parse, if there are any, and returns the first video.
+func (u *upload) begin(limit int64, parse func([]byte) error) (*part, error) {
+	first, err := u.next()
+	if err != nil || first.FormName() != "options" {
+		return first, err
+	}
+	text, err := readAtMost(first, limit, "part \"options\"")
+	if err == nil {
+		err = parse(text)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return u.next()
 }
 
 // next returns the next part. It returns an error if the part is unknown, repeated or in the
@@ -108,15 +126,6 @@ func (p *part) Read(b []byte) (int, error) {
 	return n, err
 }
 
-func (u *upload) readOptions(part io.Reader, limit int64) error {
-	text, err := readAtMost(part, limit, "part \"options\"")
-	if err != nil {
-		return err
-	}
-	u.options, err = scoring.ParseOptions(text)
-	return err
-}
-
 // store stores a video in the scratch directory, unless its header is invalid.
 func (s *server) store(which string, video io.Reader) (*scoring.Spool, error) {
 	src := bufio.NewReaderSize(video, bufferSize)
@@ -141,12 +150,18 @@ func (p *lastPairs) Next(ctx context.Context) error {
 	if !errors.Is(err, io.EOF) {
 		return err
 	}
-	if _, end := p.upload.parts.NextRawPart(); !errors.Is(end, io.EOF) {
+	if broken := p.upload.end(); broken != nil {
+		return broken
+	}
+	return err
+}
+
+// end returns an error unless the body ends after the second video.
+func (u *upload) end() error {
+	if _, end := u.parts.NextRawPart(); !errors.Is(end, io.EOF) {
 		return scoring.Problemf(scoring.BadRequest,
 			"the multipart body does not end after the second video")
 	}
-	if _, broken := io.Copy(io.Discard, p.upload.body); broken != nil {
-		return broken
-	}
+	_, err := io.Copy(io.Discard, u.body)
 	return err
 }

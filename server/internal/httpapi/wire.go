@@ -2,7 +2,9 @@ package httpapi
 
 import (
 	"math"
+	"time"
 
+	"vmaf-images/server/internal/jobs"
 	"vmaf-images/server/internal/scoring"
 	"vmaf-images/server/internal/vmaf"
 )
@@ -78,6 +80,53 @@ type errorLine struct {
 	Problem problem `json:"problem"`
 }
 
+// jobVideo is a video of a job.
+type jobVideo struct {
+	Name        string  `json:"name"`
+	Container   string  `json:"container"`
+	Codec       string  `json:"codec"`
+	Width       int     `json:"width"`
+	Height      int     `json:"height"`
+	PixelAspect float64 `json:"pixel_aspect"`
+	PixelFormat string  `json:"pixel_format"`
+	Depth       int     `json:"bit_depth"`
+	Frames      int     `json:"frames"`
+}
+
+type jobResult struct {
+	result
+	Reference jobVideo `json:"reference"`
+	Distorted jobVideo `json:"distorted"`
+	Notes     []string `json:"notes"`
+}
+
+type jobProgress struct {
+	Stage  jobs.Stage `json:"stage"`
+	Frames int        `json:"frames"`
+	Of     int        `json:"of,omitempty"`
+}
+
+type job struct {
+	ID       string       `json:"id"`
+	State    jobs.State   `json:"state"`
+	Created  time.Time    `json:"created"`
+	Started  *time.Time   `json:"started,omitempty"`
+	Ended    *time.Time   `json:"ended,omitempty"`
+	Expires  *time.Time   `json:"expires,omitempty"`
+	Progress *jobProgress `json:"progress,omitempty"`
+	Result   *jobResult   `json:"result,omitempty"`
+	Problem  *problem     `json:"problem,omitempty"`
+}
+
+type jobFrame struct {
+	Frame     int                 `json:"frame"`
+	Reference int                 `json:"reference_frame"`
+	Distorted int                 `json:"distorted_frame"`
+	Time      float64             `json:"time"`
+	Models    map[string]*float64 `json:"models"`
+	Features  map[string]*float64 `json:"features"`
+}
+
 // number returns nil for NaN and infinite values.
 func number(v float64) *float64 {
 	if math.IsNaN(v) || math.IsInf(v, 0) {
@@ -122,6 +171,51 @@ func toResult(r *scoring.Result, kind string) result {
 func toFrame(f scoring.Frame) frameLine {
 	return frameLine{Type: "frame", Frame: f.Index, Models: toMap(f.Models),
 		Features: toMap(f.Features)}
+}
+
+func toJob(j jobs.Job) job {
+	out := job{ID: j.ID, State: j.State, Created: j.Created.UTC(), Started: toTime(j.Started),
+		Ended: toTime(j.Ended), Expires: toTime(j.Expires)}
+	if j.State == jobs.Running && j.Progress.Stage != "" {
+		out.Progress = &jobProgress{j.Progress.Stage, j.Progress.Frames, j.Progress.Of}
+	}
+	if j.Problem != nil {
+		doc := document(j.Problem)
+		out.Problem = &doc
+	}
+	if r := j.Result; r != nil {
+		out.Result = &jobResult{result: toResult(r.Result, ""), Reference: toJobVideo(r.Reference),
+			Distorted: toJobVideo(r.Distorted), Notes: append([]string{}, r.Notes...)}
+	}
+	return out
+}
+
+// toTime returns nil for a time that has not been reached.
+func toTime(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC()
+	return &t
+}
+
+func toJobVideo(v jobs.Video) jobVideo {
+	return jobVideo{Name: v.Name, Container: v.Format, Codec: v.Codec, Width: v.Width,
+		Height: v.Height, PixelAspect: v.PixelAspect, PixelFormat: v.PixelFormat, Depth: v.Depth,
+		Frames: v.Frames}
+}
+
+func toJobFrame(s *jobs.Scores, i int) jobFrame {
+	f := s.Frame(i)
+	byName := func(names []string, values []float64) map[string]*float64 {
+		out := make(map[string]*float64, len(names))
+		for i, name := range names {
+			out[name] = number(values[i])
+		}
+		return out
+	}
+	return jobFrame{f.Pair, f.Reference, f.Distorted, f.Time, byName(s.Models, f.Models),
+		byName(s.Features, f.Features)}
 }
 
 func toMap(values []scoring.Value) map[string]*float64 {

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"vmaf-images/server/internal/jobs"
 	"vmaf-images/server/internal/scoring"
 )
 
@@ -67,6 +68,16 @@ func (m *Metrics) Watch(e *scoring.Engine) {
 		func() float64 { return float64(e.Delayed()) })
 	gauge("vmaf_scratch_bytes", "Bytes of uploads stored in the scratch directory.",
 		func() float64 { return float64(e.Scratch.Used()) })
+}
+
+// WatchJobs adds gauges of the jobs.
+func (m *Metrics) WatchJobs(count func() map[jobs.State]int) {
+	for _, state := range []jobs.State{jobs.Queued, jobs.Running, jobs.Done, jobs.Failed} {
+		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "vmaf_jobs", Help: "Jobs that the server has now, by their state.",
+			ConstLabels: prometheus.Labels{"state": string(state)},
+		}, func() float64 { return float64(count()[state]) }))
+	}
 }
 
 // Handler returns an HTTP handler that serves the metrics.

@@ -34,6 +34,10 @@ type Video struct {
 	*media.Frames
 }
 
+// FrameRate returns the frame rate of a video in frames a second: of all frames if it is constant, else
+// of most. It is 0 for a single frame.
+func FrameRate(f *media.Frames) float64 { return newClock(f).rate }
+
 // Make decides how two videos are compared. It returns a Refusal if a check does not pass.
 func Make(ref, dist Video, o Options) (*Plan, error) {
 	v := &verdict{allowed: o.Allowed}

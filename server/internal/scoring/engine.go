@@ -107,6 +107,30 @@ func (e *Engine) Drain() { e.drain() }
 // DefaultModel returns the name of the model for requests that name none.
 func (e *Engine) DefaultModel() string { return e.limits.DefaultModel }
 
+// MaxFramePixels returns the limit of the pixels of a frame.
+func (e *Engine) MaxFramePixels() int { return e.limits.MaxFramePixels }
+
+// MaxFrames returns the limit of the frames of a video.
+func (e *Engine) MaxFrames() int { return e.limits.MaxFrames }
+
+// Threads returns the number of threads of libvmaf with the given options.
+func (e *Engine) Threads(o Options) int {
+	if o.Threads != nil {
+		return *o.Threads
+	}
+	return e.limits.Threads
+}
+
+// Accepts returns a Problem if the engine was drained.
+func (e *Engine) Accepts() error {
+	select {
+	case <-e.draining:
+		return errDraining
+	default:
+		return nil
+	}
+}
+
 // Running returns the number of requests being scored.
 func (e *Engine) Running() int { return len(e.gate.slots) }
 
@@ -130,10 +154,8 @@ func (e *Engine) Delayed() int { return len(e.refusals.waiting) }
 
 // Ready returns an error if the engine cannot score requests.
 func (e *Engine) Ready() error {
-	select {
-	case <-e.draining:
-		return errDraining
-	default:
+	if err := e.Accepts(); err != nil {
+		return err
 	}
 	m, err := e.loadOne(e.limits.DefaultModel, "ready")
 	if err != nil {
@@ -155,18 +177,42 @@ func (e *Engine) Finished(via string, err error, took time.Duration) {
 	e.observer.Finished(via, p, took)
 }
 
+// WithTimeout returns a context with the time limit of a request.
+func (e *Engine) WithTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, e.limits.RequestTimeout,
+		Problemf(Timeout, "the request took longer than %s", e.limits.RequestTimeout))
+}
+
 // Do waits for a free slot and then calls score, within the time limit of a request.
 func (e *Engine) Do(ctx context.Context, score func(context.Context) error) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, e.limits.RequestTimeout,
-		Problemf(Timeout, "the request took longer than %s", e.limits.RequestTimeout))
+	ctx, cancel := e.WithTimeout(ctx)
 	defer cancel()
 	leave, err := e.enter(ctx)
 	if err != nil {
 		return err
 	}
 	defer leave()
-	err = score(ctx)
-	// If the context was cancelled, err is only a consequence. Return the cause instead.
+	return OfCause(ctx, score(ctx))
+}
+
+// DoJob waits for a free slot, however many requests are waiting for one, and then calls score. The
+// time limit begins after the wait.
+func (e *Engine) DoJob(ctx context.Context, timeout time.Duration,
+	score func(context.Context) error,
+) error {
+	leave, err := e.gate.wait(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout,
+		Problemf(Timeout, "the job took longer than %s", timeout))
+	defer cancel()
+	return OfCause(ctx, score(ctx))
+}
+
+// OfCause returns the cause if the context was cancelled: err is then only a consequence.
+func OfCause(ctx context.Context, err error) error {
 	var cause *Problem
 	if err != nil && errors.As(context.Cause(ctx), &cause) {
 		return cause
@@ -187,14 +233,20 @@ func (e *Engine) enter(ctx context.Context) (leave func(), err error) {
 	return e.gate.enter(ctx)
 }
 
+// Check returns an error if the options are invalid. It does not look for the models.
+func (e *Engine) Check(o Options) error {
+	_, err := e.plan(o)
+	return err
+}
+
 // ScorePaths scores two files under the data root. See Score for emit.
 func (e *Engine) ScorePaths(ctx context.Context, r PathRequest, emit Emit) (*Result, error) {
-	ref, err := e.openData("reference", r.Reference)
+	ref, err := e.OpenData("reference", r.Reference)
 	if err != nil {
 		return nil, err
 	}
 	defer ref.Close()
-	dist, err := e.openData("distorted", r.Distorted)
+	dist, err := e.OpenData("distorted", r.Distorted)
 	if err != nil {
 		return nil, err
 	}

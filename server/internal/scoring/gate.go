@@ -40,9 +40,14 @@ func (g *gate) enter(ctx context.Context) (leave func(), err error) {
 			"%d requests are being scored and %d are waiting; try again later",
 			cap(g.slots), cap(g.queue))
 	}
+	return g.wait(ctx)
+}
+
+// wait is enter without a limit of the number of those that wait.
+func (g *gate) wait(ctx context.Context) (leave func(), err error) {
 	select {
 	case g.slots <- struct{}{}:
-		return leave, nil
+		return func() { <-g.slots }, nil
 	case <-g.closed:
 		return nil, errDraining
 	case <-ctx.Done():

@@ -107,7 +107,8 @@ func openRegular(root *os.Root, name string) (*os.File, error) {
 	return file, nil
 }
 
-func (e *Engine) openData(which, name string) (*os.File, error) {
+// OpenData opens a regular file under the data root. which is the role of the video.
+func (e *Engine) OpenData(which, name string) (*os.File, error) {
 	if e.data == nil {
 		return nil, Problemf(PathRefused, "this server has no data root; upload the videos instead")
 	}

@@ -45,21 +45,24 @@ var allMethods = []string{"mean", "harmonic_mean", "min", "max"}
 // ParseOptions reads Options from JSON.
 func ParseOptions(text []byte) (Options, error) {
 	var o Options
-	return o, decode(text, &o)
+	return o, Decode(text, &o)
 }
 
 // ParsePathRequest reads a PathRequest from JSON.
 func ParsePathRequest(text []byte) (PathRequest, error) {
 	var r PathRequest
-	if err := decode(text, &r); err != nil {
+	if err := Decode(text, &r); err != nil {
 		return r, err
 	}
 	return r, r.Check()
 }
 
 // Check returns an error if a path is empty or too long.
-func (r PathRequest) Check() error {
-	for which, path := range map[string]string{"reference": r.Reference, "distorted": r.Distorted} {
+func (r PathRequest) Check() error { return CheckPaths(r.Reference, r.Distorted) }
+
+// CheckPaths returns an error if a path is empty or too long.
+func CheckPaths(reference, distorted string) error {
+	for which, path := range map[string]string{"reference": reference, "distorted": distorted} {
 		if path == "" || len(path) > maxPath {
 			return Problemf(BadRequest, "%q must be a path of 1 to %d bytes", which, maxPath)
 		}
@@ -70,19 +73,19 @@ func (r PathRequest) Check() error {
 // UnmarshalJSON rejects unknown fields and nulls.
 func (o *Options) UnmarshalJSON(text []byte) error {
 	type plain Options
-	return strict(BadOptions, text, (*plain)(o), "models", "features", "pooling", "subsample",
+	return Strict(BadOptions, text, (*plain)(o), "models", "features", "pooling", "subsample",
 		"threads")
 }
 
 // UnmarshalJSON rejects unknown fields and nulls.
 func (r *PathRequest) UnmarshalJSON(text []byte) error {
 	type plain PathRequest
-	return strict(BadRequest, text, (*plain)(r), "reference", "distorted", "options")
+	return Strict(BadRequest, text, (*plain)(r), "reference", "distorted", "options")
 }
 
-// strict decodes a JSON object, and rejects nulls and fields that are not in names.
+// Strict decodes a JSON object, and rejects nulls and fields that are not in names.
 // json.Unmarshal would ignore nulls and match names regardless of case.
-func strict(kind Kind, text []byte, into any, names ...string) error {
+func Strict(kind Kind, text []byte, into any, names ...string) error {
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(text, &fields); err != nil || fields == nil {
 		return Problemf(kind, "expected a JSON object, got %.20s", text)
@@ -104,7 +107,8 @@ func strict(kind Kind, text []byte, into any, names ...string) error {
 	return err
 }
 
-func decode(text []byte, into any) error {
+// Decode decodes JSON to a value that Strict fills.
+func Decode(text []byte, into any) error {
 	err := json.Unmarshal(text, into)
 	var problem *Problem
 	if err == nil || errors.As(err, &problem) {

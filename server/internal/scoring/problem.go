@@ -26,6 +26,8 @@ const (
 	QueueFull    Kind = "queue-full"
 	Draining     Kind = "draining"
 	ScratchFull  Kind = "scratch-full"
+	NoDecoder    Kind = "no-decoder"
+	NotDone      Kind = "not-done"
 	Internal     Kind = "internal"
 	// Cancelled is never sent to a client: the client has closed the connection.
 	Cancelled Kind = "cancelled"
@@ -35,7 +37,9 @@ const (
 type Problem struct {
 	Kind   Kind
 	Detail string
-	cause  error
+	// Check is the check that two videos did not pass, if it is one that a job may allow to fail.
+	Check string
+	cause error
 }
 
 func (p *Problem) Error() string { return p.Detail }

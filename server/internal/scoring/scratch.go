@@ -70,6 +70,9 @@ func (s *Scratch) Store(src io.Reader) (*Spool, error) {
 	return spool, nil
 }
 
+// File returns the file of the stored upload. It has no path.
+func (s *Spool) File() *os.File { return s.file }
+
 // Read reads the stored upload.
 func (s *Spool) Read(p []byte) (int, error) { return s.file.Read(p) }
 
