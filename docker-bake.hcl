@@ -127,7 +127,7 @@ variable "VMAF_GID" {
 group "default" {
   targets = [
     "cpu", "cuda12", "cuda13", "rocm6", "rocm7", "oneapi2026", "vulkan", "all-backends", "dev", "go-server",
-    "cli", "cli-cuda12", "ffmpeg", "tools",
+    "cli", "cli-cuda12", "ffmpeg", "tools", "node-cpu",
   ]
 }
 
@@ -461,6 +461,42 @@ target "tools" {
   }
   cache-from = cache_of(VMAF_CACHE_FROM, "tools")
   cache-to   = cache_of(VMAF_CACHE_TO, "tools")
+}
+
+// The server on vmaf:cpu, whose FFmpeg decodes ordinary video for it.
+target "node-cpu" {
+  inherits   = ["_common"]
+  dockerfile = "docker/Dockerfile.node"
+  target     = "final-node-cpu"
+  contexts = {
+    toolchain = "target:toolchain"
+    server    = "target:server"
+    cpu       = "target:cpu"
+  }
+  tags = ["vmaf:node-cpu${tag_suffix}"]
+  labels = {
+    "org.opencontainers.image.title"       = "vmaf:node-cpu"
+    "org.opencontainers.image.description" = "a server that scores ordinary video by HTTP and gRPC"
+    "org.opencontainers.image.licenses"    = "GPL-3.0-or-later AND ${LIBVMAF_LICENSE} AND BSD-2-Clause AND BSD-3-Clause AND Apache-2.0 AND MIT"
+    "vmaf.backends"                        = "cpu"
+    "vmaf.parent"                          = "cpu"
+    "vmaf.provides"                        = "server node"
+    "vmaf.entry"                           = "vmaf-server"
+    "vmaf.ffmpeg"                          = FFMPEG_VERSION
+    "vmaf.without"                         = FFMPEG_WITHOUT
+  }
+  cache-from = cache_of(VMAF_CACHE_FROM, "node-cpu")
+  cache-to   = cache_of(VMAF_CACHE_TO, "node-cpu")
+}
+
+// The program of vmaf:go-server.
+target "server" {
+  inherits = ["_server"]
+  target   = "server"
+  args     = { LIBVMAF_VERSION = LIBVMAF_VERSION, REVISION = REVISION }
+
+  cache-from = cache_of(VMAF_CACHE_FROM, "server")
+  cache-to   = cache_of(VMAF_CACHE_TO, "server")
 }
 
 // Stages of the main Dockerfile that other Dockerfiles use as named contexts. They share the

@@ -26,6 +26,7 @@ IMAGES = {
     "cli": "libvmaf and the program vmaf, without FFmpeg (--libvmaf)",
     "cli-cuda12": "libvmaf with CUDA 12 and the program vmaf (--libvmaf)",
     "ffmpeg": "FFmpeg with VA-API, more codecs and protocols (--libvmaf, --ffmpeg)",
+    "node-cpu": "the server with FFmpeg, for ordinary video (--libvmaf, --ffmpeg)",
     "tools": "with score, ab-av1, ffmpeg-quality-metrics, easyVmaf (--libvmaf, --ffmpeg)",
 }
 """The contents of each image; a unit test compares the names with docker-bake.hcl."""

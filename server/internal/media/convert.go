@@ -51,7 +51,7 @@ func (p Programs) Convert(ctx context.Context, v *Video, chain string) (*Convert
 	defer graphIn.Close()
 	args := append([]string{"-nostdin", "-v", "error"}, p.input(v.source, 5)...)
 	// A graph may be longer than an argument can be.
-	args = append(args, "-/filter_complex", "/dev/fd/4", "-map", "[frames]", "-fps_mode",
+	args = append(append(args, p.filterThreads()...), "-/filter_complex", "/dev/fd/4", "-map", "[frames]", "-fps_mode",
 		"passthrough", "-strict", "-1", "-f", "yuv4mpegpipe", "pipe:3")
 	c := &Converted{programs: p, video: v, pipe: frames}
 	c.ctx, c.cancel = context.WithCancel(ctx)

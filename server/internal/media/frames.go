@@ -65,12 +65,12 @@ func (p Programs) Decode(ctx context.Context, v *Video, seen func(frames int)) (
 	}
 	defer times.Close()
 	args := append([]string{"-nostdin", "-v", "error", "-copyts"}, p.input(v.source, 5)...)
-	args = append(args, "-filter_complex", fmt.Sprintf(
+	args = append(append(args, p.filterThreads()...), "-filter_complex", fmt.Sprintf(
 		"[0:%d]scale=%d:%d:flags=area,format=gray,split[thumbs][times]",
 		v.index, ThumbWidth, ThumbHeight),
-		"-map", "[thumbs]", "-fps_mode", "passthrough", "-enc_time_base", "filter",
+		"-map", "[thumbs]", "-threads", "1", "-fps_mode", "passthrough", "-enc_time_base", "filter",
 		"-f", "rawvideo", "pipe:3",
-		"-map", "[times]", "-fps_mode", "passthrough", "-enc_time_base", "filter",
+		"-map", "[times]", "-threads", "1", "-fps_mode", "passthrough", "-enc_time_base", "filter",
 		"-c:v", "rawvideo", "-f", "framecrc", "pipe:4")
 	cmd, said, err := p.start(ctx, nil, append([]*os.File{thumbsOut, timesOut}, files...), p.FFmpeg,
 		args...)

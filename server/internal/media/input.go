@@ -89,6 +89,15 @@ func (p Programs) input(s Source, fd int) []string {
 		"-i", "file:"+s.Name)
 }
 
+// filterThreads returns the arguments that limit the threads of a filter graph. By default, ffmpeg
+// starts one for each processor.
+func (p Programs) filterThreads() []string {
+	if p.Threads == 0 {
+		return nil
+	}
+	return []string{"-filter_complex_threads", strconv.Itoa(p.Threads)}
+}
+
 // FileError says why a file cannot be scored.
 type FileError struct {
 	Path string
@@ -198,13 +207,18 @@ func (s Source) open() ([]*os.File, error) {
 	return []*os.File{file}, err
 }
 
-// stopped returns an error if a limit of the sandbox ended a program, or the sandbox failed.
+// outOfMemory are what FFmpeg says if the system gives it no memory for a frame, or for the stack of
+// a thread.
+var outOfMemory = []string{"Cannot allocate memory", "get_buffer() failed", "pthread_create() failed"}
+
+// stopped returns an error if a limit of the sandbox stopped a program, or the sandbox failed. ffmpeg
+// also succeeds if it lacks memory for some of the frames, or if some are too large for it.
 func (p Programs) stopped(path string, cmd *exec.Cmd, said *messages) error {
 	state := cmd.ProcessState
 	status, ok := state.Sys().(syscall.WaitStatus)
 	text := said.text.String()
 	switch {
-	case state.Success() || !ok || len(p.Sandbox) == 0:
+	case len(p.Sandbox) == 0 || !ok:
 		return nil
 	case state.ExitCode() == sandbox.Failed:
 		return errors.New("the sandbox failed: " + said.last())
@@ -215,10 +229,16 @@ func (p Programs) stopped(path string, cmd *exec.Cmd, said *messages) error {
 	case status.Signaled():
 		return &FileError{Path: path, Reason: fmt.Sprintf("cannot be decoded: the decoder was ended "+
 			"by the signal %q", status.Signal())}
-	case strings.Contains(text, "Cannot allocate memory"):
-		return tooLarge(path, "needs more memory to be decoded than the limit")
 	}
-	return p.aboveLimit(path, text)
+	if above := p.aboveLimit(path, text); above != nil {
+		return above
+	}
+	for _, sign := range outOfMemory {
+		if strings.Contains(text, sign) {
+			return tooLarge(path, "needs more memory to be decoded than the limit")
+		}
+	}
+	return nil
 }
 
 // aboveLimit returns an error if a decoder refused the size of a frame.

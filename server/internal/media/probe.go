@@ -177,7 +177,8 @@ func closeAll(files []*os.File) {
 func refused(s Source, said *messages) string {
 	text := said.text.String()
 	switch {
-	case strings.Contains(text, "not in allowed list"), strings.Contains(text, "whitelist"):
+	case strings.Contains(text, "not in allowed list"), strings.Contains(text, "whitelist"),
+		strings.Contains(text, "Not detecting m3u8"):
 		return "is not a video file, but names other files or is of a kind that may: only " +
 			"containers that hold their video are read"
 	case strings.Contains(text, "moov atom not found") && isMP4(s.path()):
