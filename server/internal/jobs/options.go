@@ -51,17 +51,22 @@ func ParseRequest(text []byte) (Request, error) {
 
 // UnmarshalJSON rejects unknown fields and nulls.
 func (o *Options) UnmarshalJSON(text []byte) error {
-	// The methods of scoring.Options are not wanted.
-	type scored scoring.Options
+	// An error has the path of its field, so the fields of scoring.Options are here once more.
 	var plain struct {
-		scored
-		Allow  []string `json:"allow"`
-		Window *float64 `json:"window"`
-		Size   *string  `json:"size"`
+		Models    []string `json:"models"`
+		Features  []string `json:"features"`
+		Pooling   []string `json:"pooling"`
+		Subsample *int     `json:"subsample"`
+		Threads   *int     `json:"threads"`
+		Allow     []string `json:"allow"`
+		Window    *float64 `json:"window"`
+		Size      *string  `json:"size"`
 	}
 	err := scoring.Strict(scoring.BadOptions, text, &plain, "models", "features", "pooling",
 		"subsample", "threads", "allow", "window", "size")
-	*o = Options{scoring.Options(plain.scored), plain.Allow, plain.Window, plain.Size}
+	*o = Options{scoring.Options{Models: plain.Models, Features: plain.Features,
+		Pooling: plain.Pooling, Subsample: plain.Subsample, Threads: plain.Threads},
+		plain.Allow, plain.Window, plain.Size}
 	return err
 }
 

@@ -1,6 +1,7 @@
 package media
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 func TestCheckFile(t *testing.T) {
@@ -145,4 +147,62 @@ func TestMessages(t *testing.T) {
 	if m.lines != 6000 || m.text.Len() != maxMessages || m.first() != "error while decoding" {
 		t.Errorf("%d lines, %d bytes, first %q", m.lines, m.text.Len(), m.first())
 	}
+}
+
+// TestDescriptor checks that a program gets a file by its descriptor only.
+func TestDescriptor(t *testing.T) {
+	p := Programs{Threads: 2, Limits: Limits{Pixels: 100}}
+	args := strings.Join(p.input(Source{Name: "x", File: os.Stdin}, 5), " ")
+	if !strings.HasPrefix(args, "-threads 2 -max_pixels 100 -protocol_whitelist fd ") ||
+		!strings.HasSuffix(args, " -fd 5 -i fd:") || strings.Contains(args, "x ") {
+		t.Error(args)
+	}
+}
+
+func TestLimits(t *testing.T) {
+	p := Programs{Limits: Limits{Pixels: 1280 * 720, Duration: time.Minute}}
+	if _, err := p.read("a.mp4", output(t, stream(nil))); err != nil {
+		t.Error(err)
+	}
+	for _, size := range [][2]int{{1280, 721}, {1 << 31, 1 << 31}, {1 << 62, 4}} {
+		_, err := p.read("a.mp4", output(t, stream(map[string]any{"width": size[0], "height": size[1]})))
+		if !errors.Is(err, ErrLimit) {
+			t.Errorf("%v: %v", size, err)
+		}
+	}
+	for text, limits := range map[string]Limits{
+		"#tb 0: 1/1\n0, 0, 0, 1\n0, 1, 1, 1\n0, 2, 2, 1\n": {Frames: 2},
+		"#tb 0: 1/1\n0, 0, 5, 1\n0, 1, 66, 1\n":            {Duration: time.Minute},
+	} {
+		if err := (&Frames{}).readTimes(strings.NewReader(text), limits, nil); !errors.Is(err, ErrLimit) {
+			t.Errorf("%+v: %v", limits, err)
+		}
+	}
+}
+
+func FuzzProbed(f *testing.F) {
+	f.Add([]byte(`{"streams": [{"codec_type": "video", "width": 1, "height": 1, "pix_fmt": "a",
+		"sample_aspect_ratio": "0:1", "side_data_list": [{"rotation": 90}]}],
+		"pixel_formats": [{"name": "a", "components": [{"bit_depth": 8}]}], "format": {"duration": "1"}}`))
+	f.Add([]byte(`{}`))
+	f.Add([]byte(`[`))
+	p := Programs{Limits: Limits{Pixels: 1000, Duration: time.Minute}}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		v, err := p.read("x", text)
+		if err == nil && (v.Width <= 0 || v.Height <= 0 || v.Width > 1000/v.Height) {
+			t.Errorf("%+v", v)
+		}
+	})
+}
+
+func FuzzTimes(f *testing.F) {
+	f.Add([]byte("#tb 0: 1/1000\n0, 40, 80, 40, 576, 0x0\n"))
+	f.Add([]byte("#tb 0: 1/0\n0, 40, NOPTS, 40\n"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		frames := &Frames{}
+		err := frames.readTimes(bytes.NewReader(text), Limits{Frames: 3}, nil)
+		if err == nil && frames.Count() > 3 {
+			t.Errorf("%d frames", frames.Count())
+		}
+	})
 }
