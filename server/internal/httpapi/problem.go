@@ -80,7 +80,7 @@ func document(err error) problem {
 func (s *server) fail(w *responseWriter, r *http.Request, err error) {
 	doc := document(err)
 	if doc.Status == http.StatusInternalServerError {
-		s.log.Error("request failed", "path", r.URL.Path, "error", errorText(err))
+		s.log.Error("request failed", "path", r.Pattern, "error", errorText(err))
 	}
 	if w.status != 0 {
 		return
