@@ -3,10 +3,11 @@
 import json
 import socket
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import requests
 import tenacity
@@ -18,6 +19,7 @@ LOCKED_DOWN = ("--read-only", "--tmpfs=/tmp", "--cap-drop=ALL", "--security-opt=
 
 HTTP, GRPC = 8080, 9090
 SCORE = "/v1/score"
+JOBS = "/v1/jobs"
 TIMEOUT_SECONDS = 30
 """The timeout in seconds for the server to become ready, to respond or to exit."""
 
@@ -44,6 +46,41 @@ class Server:
         parts = [] if options is None else [("options", (None, json.dumps(options)))]
         parts += [("reference", ("r.y4m", reference)), ("distorted", ("d.y4m", distorted))]
         return requests.post(self.url + SCORE, files=parts, params=query, timeout=TIMEOUT_SECONDS)
+
+    def add_job(
+        self, reference: str, distorted: str, *, options: object = None
+    ) -> requests.Response:
+        """Request a job with two files under the data root."""
+        body: Any = {"reference": reference, "distorted": distorted, "options": options or {}}
+        return requests.post(self.url + JOBS, json=body, timeout=TIMEOUT_SECONDS)
+
+    def upload_job(
+        self, reference: Path, distorted: Path, *, options: object = None
+    ) -> requests.Response:
+        """Upload two videos for a job."""
+        parts: list[tuple[str, tuple[str | None, str | bytes]]]
+        parts = [("options", (None, json.dumps(options or {})))]
+        for name, path in (("reference", reference), ("distorted", distorted)):
+            parts.append((name, (path.name, path.read_bytes())))
+        return requests.post(self.url + JOBS, files=parts, timeout=TIMEOUT_SECONDS)
+
+    def await_job(self, identifier: str) -> Mapping[str, Any]:
+        """Return a job at its end."""
+        job: Mapping[str, Any] = {}
+
+        def ended() -> bool:
+            nonlocal job
+            answer = self.get(f"{JOBS}/{identifier}")
+            assert answer.ok, f"the job is gone: {answer.text}"
+            job = answer.json()
+            return "ended" in job
+
+        eventually(ended, expected=True)
+        return job
+
+    def remove_job(self, identifier: str) -> requests.Response:
+        """Cancel and remove a job."""
+        return requests.delete(f"{self.url}{JOBS}/{identifier}", timeout=TIMEOUT_SECONDS)
 
     def score(self, reference: bytes, distorted: bytes) -> float:
         """Return the mean score of two videos with the default model."""

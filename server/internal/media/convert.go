@@ -43,19 +43,19 @@ func (p Programs) Convert(ctx context.Context, v *Video, chain string) (*Convert
 	defer framesOut.Close()
 	// A user may have used up the memory for large pipes; then it keeps its size.
 	_, _ = unix.FcntlInt(framesOut.Fd(), unix.F_SETPIPE_SZ, pipeBytes)
-	graphIn, graph, err := os.Pipe()
+	graphFrom, graph, err := os.Pipe()
 	if err != nil {
 		frames.Close()
 		return nil, err
 	}
-	defer graphIn.Close()
+	defer graphFrom.Close()
 	args := append([]string{"-nostdin", "-v", "error"}, p.input(v.source, 5)...)
 	// A graph may be longer than an argument can be.
 	args = append(append(args, p.filterThreads()...), "-/filter_complex", "/dev/fd/4", "-map", "[frames]", "-fps_mode",
 		"passthrough", "-strict", "-1", "-f", "yuv4mpegpipe", "pipe:3")
 	c := &Converted{programs: p, video: v, pipe: frames}
 	c.ctx, c.cancel = context.WithCancel(ctx)
-	c.cmd, c.said, err = p.start(c.ctx, nil, append([]*os.File{framesOut, graphIn}, files...),
+	c.cmd, c.said, err = p.start(c.ctx, nil, append([]*os.File{framesOut, graphFrom}, files...),
 		p.FFmpeg, args...)
 	if err != nil {
 		c.cancel()

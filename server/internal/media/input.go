@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -241,9 +242,21 @@ func (p Programs) stopped(path string, cmd *exec.Cmd, said *messages) error {
 	return nil
 }
 
-// aboveLimit returns an error if a decoder refused the size of a frame.
+// invalidSize is what FFmpeg says of a size that is above its own limit, or is zero.
+var invalidSize = regexp.MustCompile(`Picture size (\d+)x(\d+) is invalid`)
+
+// aboveLimit returns an error if FFmpeg refused the size of a frame.
 func (p Programs) aboveLimit(path, said string) error {
-	if strings.Contains(said, "exceeds specified max pixel count") {
+	if p.Limits.Pixels == 0 {
+		return nil
+	}
+	above := strings.Contains(said, "exceeds specified max pixel count")
+	if size := invalidSize.FindStringSubmatch(said); size != nil {
+		width, _ := strconv.ParseFloat(size[1], 64)
+		height, _ := strconv.ParseFloat(size[2], 64)
+		above = above || width*height > float64(p.Limits.Pixels)
+	}
+	if above {
 		return tooLarge(path, "has a frame of more than the limit of %d pixels", p.Limits.Pixels)
 	}
 	return nil

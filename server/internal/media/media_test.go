@@ -180,6 +180,20 @@ func TestLimits(t *testing.T) {
 	}
 }
 
+func TestAboveLimit(t *testing.T) {
+	p := Programs{Limits: Limits{Pixels: 1000}}
+	for text, above := range map[string]bool{
+		"Picture size 32x64 exceeds specified max pixel count 1000, see the documentation": true,
+		"[x @ 0x1] Picture size 16384x16384 is invalid":                                    true,
+		"Picture size 0x0 is invalid":                                                      false,
+		"end of file":                                                                      false,
+	} {
+		if err := p.aboveLimit("x", text); errors.Is(err, ErrLimit) != above {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
 func FuzzProbed(f *testing.F) {
 	f.Add([]byte(`{"streams": [{"codec_type": "video", "width": 1, "height": 1, "pix_fmt": "a",
 		"sample_aspect_ratio": "0:1", "side_data_list": [{"rotation": 90}]}],

@@ -111,15 +111,15 @@ func (f pixelFormat) depth() int {
 // maxProbed is how much ffprobe may print about a file, in bytes.
 const maxProbed = 16 << 20
 
-// atMost keeps a limited number of bytes.
-type atMost struct {
+// limited keeps a bounded number of bytes.
+type limited struct {
 	bytes.Buffer
 	limit int
 }
 
 var errTooMuch = errors.New("the output is too long")
 
-func (w *atMost) Write(p []byte) (int, error) {
+func (w *limited) Write(p []byte) (int, error) {
 	if w.Len()+len(p) > w.limit {
 		return 0, errTooMuch
 	}
@@ -137,7 +137,7 @@ func (p Programs) Probe(ctx context.Context, s Source) (*Video, error) {
 	}
 	args := append([]string{"-v", "error", "-show_streams", "-show_format", "-show_pixel_formats",
 		"-of", "json"}, p.input(s, 3)...)
-	out := &atMost{limit: maxProbed}
+	out := &limited{limit: maxProbed}
 	cmd, said, err := p.start(ctx, out, files, p.FFprobe, args...)
 	closeAll(files)
 	if err != nil {
