@@ -473,7 +473,8 @@ target "node-cpu" {
     server    = "target:server"
     cpu       = "target:cpu"
   }
-  tags = ["vmaf:node-cpu${tag_suffix}"]
+  tags      = ["vmaf:node-cpu${tag_suffix}"]
+  platforms = amd64_only
   labels = {
     "org.opencontainers.image.title"       = "vmaf:node-cpu"
     "org.opencontainers.image.description" = "a server that scores ordinary video by HTTP and gRPC"
