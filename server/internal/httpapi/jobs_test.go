@@ -142,7 +142,8 @@ func TestJob(t *testing.T) {
 		t.Errorf("the videos are %q", text)
 	}
 	j := f.get(path)
-	if j.State != jobs.Running || j.Progress == nil || *j.Progress != (jobProgress{jobs.Scoring, 3, 4}) {
+	if j.State != jobs.Running || j.Progress == nil ||
+		*j.Progress != (jobProgress{jobs.Scoring, 3, 4}) {
 		t.Errorf("%+v", j)
 	}
 	code, _, text := f.request("GET", path+"/frames", "", nil)

@@ -108,7 +108,9 @@ type Frame struct {
 }
 
 // NewScores returns scores without frames.
-func NewScores(models, features []string) Scores { return Scores{Models: models, Features: features} }
+func NewScores(models, features []string) Scores {
+	return Scores{Models: models, Features: features}
+}
 
 // Add adds the scores of a pair of frames.
 func (s *Scores) Add(f Frame) {

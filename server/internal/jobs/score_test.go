@@ -107,7 +107,8 @@ func (s *studio) score(reference, distorted string, o Options) (*Result, error) 
 func (s *studio) refused(reference, distorted string, kind scoring.Kind, reason string) {
 	s.Helper()
 	_, err := s.score(reference, distorted, Options{})
-	if p := scoring.AsProblem(err); err == nil || p.Kind != kind || !strings.Contains(p.Detail, reason) {
+	if p := scoring.AsProblem(err); err == nil || p.Kind != kind ||
+		!strings.Contains(p.Detail, reason) {
 		s.Errorf("%s: %v, want %s with %q", filepath.Base(distorted), err, kind, reason)
 	}
 }
@@ -241,7 +242,8 @@ func TestSizeChanges(t *testing.T) {
 	s := newStudio(t, settings)
 	reference := s.encode("reference.mkv", hd, 20, lossless)
 	var both []byte
-	for _, f := range []y4m.Format{hd, {Width: 2048, Height: 1024, Chroma: y4m.Chroma420, BitDepth: 8}} {
+	large := y4m.Format{Width: 2048, Height: 1024, Chroma: y4m.Chroma420, BitDepth: 8}
+	for _, f := range []y4m.Format{hd, large} {
 		part, err := os.ReadFile(s.encode("part.h264", f, 10, lossy))
 		if err != nil {
 			t.Fatal(err)

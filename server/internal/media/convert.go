@@ -51,8 +51,8 @@ func (p Programs) Convert(ctx context.Context, v *Video, chain string) (*Convert
 	defer graphFrom.Close()
 	args := append([]string{"-nostdin", "-v", "error"}, p.input(v.source, 5)...)
 	// A graph may be longer than an argument can be.
-	args = append(append(args, p.filterThreads()...), "-/filter_complex", "/dev/fd/4", "-map", "[frames]", "-fps_mode",
-		"passthrough", "-strict", "-1", "-f", "yuv4mpegpipe", "pipe:3")
+	args = append(append(args, p.filterThreads()...), "-/filter_complex", "/dev/fd/4",
+		"-map", "[frames]", "-fps_mode", "passthrough", "-strict", "-1", "-f", "yuv4mpegpipe", "pipe:3")
 	c := &Converted{programs: p, video: v, pipe: frames}
 	c.ctx, c.cancel = context.WithCancel(ctx)
 	c.cmd, c.said, err = p.start(c.ctx, nil, append([]*os.File{framesOut, graphFrom}, files...),
