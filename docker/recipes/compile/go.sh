@@ -23,7 +23,7 @@ install_module_licences() { # DIRECTORY PACKAGE
         sort -u | while read -r module directory; do
         [ "$module" ] || continue
         (cd "$directory" && find . -type f -not -path '*/testdata/*' \( -name 'LICEN[CS]E*' \
-            -o -name 'COPYING*' -o -name 'NOTICE*' -o -name 'PATENTS*' \) \
+            -o -name License -o -name 'COPYING*' -o -name 'NOTICE*' -o -name 'PATENTS*' \) \
             -exec install -D -m 644 {} "$texts/$module/{}" \;)
     done
     text=$(go env GOROOT)/LICENSE # of a release that is not Debian's
