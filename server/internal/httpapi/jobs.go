@@ -30,6 +30,12 @@ func (s *server) addJobRequest(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	place, err := s.jobs.Reserve()
+	if err != nil && scoring.AsProblem(err).Kind == scoring.QueueFull {
+		// As for other requests, the refusal waits for its turn, and there may be room then.
+		if err = s.engine.AwaitRefusal(r.Context(), err); err == nil {
+			place, err = s.jobs.Reserve()
+		}
+	}
 	if err != nil {
 		return err
 	}
