@@ -59,7 +59,10 @@ def run(options: Namespace) -> int:
         for report in reports:
             show(report)
     if options.accept_size:
-        accepted = {names[report.image]: report.size for report in reports}
+        accepted = {
+            sizes.key(names[report.image], client.architecture(report.image)): report.size
+            for report in reports
+        }
         sizes.accept(accepted)
         for name, size in accepted.items():
             say(f"{name}: {size / MEGABYTE:,.1f} MB is its baseline now")

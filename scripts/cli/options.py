@@ -228,7 +228,9 @@ VERBS: Mapping[str, Verb] = {
             *("-k", "-m", "-x", "--suite"),
         ),
     ),
-    "inspect": Verb("Show the layers of images.", ("images", "--format", "--accept-size")),
+    "inspect": Verb(
+        "Show the layers of images.", ("images", "--platform", "--format", "--accept-size")
+    ),
     "sbom": Verb("Write the SBOM of images.", ("images", "--format")),
     "sources": Verb(
         "Write the corresponding source of images.",

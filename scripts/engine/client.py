@@ -161,6 +161,12 @@ def image_bytes(tag: str) -> int:
     return int(process.output("docker", "image", "inspect", "--format", "{{.Size}}", tag) or 0)
 
 
+def architecture(tag: str) -> str:
+    """Return the architecture of an image, such as `arm64`; empty if there is no such image."""
+    shown = process.output("docker", "image", "inspect", "--format", "{{.Architecture}}", tag)
+    return shown.strip()
+
+
 def image_id(tag: str) -> str:
     """Return the identifier of an image, a digest; an empty string if there is no such image."""
     return process.output("docker", "image", "inspect", "--format", "{{.Id}}", tag).strip()

@@ -31,6 +31,14 @@ def baselines() -> Mapping[str, int]:
     return msgspec.json.decode(BASELINES.read_bytes(), type=dict[str, int])
 
 
+def key(name: str, architecture: str) -> str:
+    """Return the name of an image's baseline: `cpu`, or `cpu-arm64` for another architecture.
+
+    Programs for arm64 are larger, as their segments are aligned to 64 KiB.
+    """
+    return name if architecture == "amd64" else f"{name}-{architecture}"
+
+
 def accept(sizes: Mapping[str, int]) -> None:
     """Store the sizes, in bytes, as new baselines; the baselines of other images do not change."""
     merged = dict(sorted({**baselines(), **sizes}.items()))

@@ -63,7 +63,7 @@ def test_size_is_within_the_accepted_growth(image: Subject) -> None:
         pytest.skip(
             f"{image.tag} was built with CUDA=13; docs/sizes.json has its size with CUDA 12"
         )
-    accepted = sizes.baselines().get(image.image.name, 0)
+    accepted = sizes.baselines().get(sizes.key(image.image.name, image.architecture), 0)
     grown = f"{image.size:,} bytes, accepted were {accepted:,}"
     command = f"nox -s inspect -- {image.image.name}"
     assert image.size <= accepted * sizes.GROWTH, f"{grown}: `{command}` shows what grew"

@@ -18,6 +18,7 @@ from scripts.contents.archive import Archive, Layer, SavedImage
 from scripts.core import process
 from scripts.core.console import UserError
 from scripts.core.paths import ROOT
+from scripts.engine import client
 from scripts.images import catalogue, platforms
 from scripts.images.catalogue import Image
 
@@ -173,8 +174,7 @@ class Subject:
     @cached_property
     def architecture(self) -> str:
         """The architecture in the image's configuration, such as `arm64`."""
-        shown = docker("image", "inspect", "--format", "{{.Architecture}}", self.tag)
-        return shown.stdout.strip()
+        return client.architecture(self.tag)
 
     @property
     def labels(self) -> Mapping[str, str]:
