@@ -78,8 +78,9 @@ var attempts = map[string]func(args []string) error{
 		return err
 	},
 	"time": func([]string) error {
-		for {
+		for time.Now().Year() > 0 { // it never ends by itself
 		}
+		return nil
 	},
 	"threads": func([]string) error {
 		done := make(chan error)
