@@ -80,7 +80,8 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "--platform": {
         "metavar": "PLATFORM",
         "help": "linux/amd64 or linux/arm64; the tags of another machine's images end with its "
-        "architecture, such as -arm64: docs/platforms.md",
+        "architecture, such as -arm64: docs/platforms.md; publish: both, with a comma, for one "
+        "index of them",
     },
     "--builder": {"metavar": "NAME", "help": "use this builder of buildx: docs/scale.md"},
     "--workers": {
@@ -263,7 +264,7 @@ VERBS: Mapping[str, Verb] = {
         (
             *("images", "--registry", "--sign-key", "--keyless", "--unsigned", "--verify-only"),
             *("--verify-key", "--identity", "--issuer", "--compression", "--move", "--dry-run"),
-            *("--ffmpeg-release", "--libvmaf", "--ffmpeg"),
+            *("--ffmpeg-release", "--libvmaf", "--ffmpeg", "--platform"),
         ),
     ),
     "report": Verb(

@@ -1,9 +1,11 @@
 """`nox -s publish -- [IMAGE] --registry HOST/NAME`: verify images, push and sign them."""
 
 import os
+import sys
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,12 +13,13 @@ from tempfile import TemporaryDirectory
 from rich.filesize import decimal
 from rich.table import Table
 
-from scripts.cli import verify
+from scripts.core import process
 from scripts.core.console import UserError, console, say
+from scripts.core.paths import ROOT
 from scripts.engine import client
-from scripts.images import build, catalogue
+from scripts.images import build, catalogue, platforms
 from scripts.images.catalogue import Image
-from scripts.publish import publish, signing, tools
+from scripts.publish import index, publish, signing, tools
 from scripts.publish.publish import Prepared, Publisher
 from scripts.publish.registry import Repository
 from scripts.publish.signing import Signer
@@ -26,14 +29,39 @@ _SCORES = "test_score or test_server"
 
 
 def choose(names: Sequence[str]) -> list[Image]:
-    """Return the named images; by default all whose label does not forbid it."""
-    images = catalogue.choose(names)
+    """Return the named images; by default all whose label does not forbid it.
+
+    With several platforms, these are the images that have one of them.
+    """
+    several = len(platforms.requested(os.environ)) > 1
+    images = catalogue.choose(names or (catalogue.images() if several else ()))
     if names:
         return images
     for image in images:
         if not image.redistributable:
             say(f"publish: without {image.name}, which must not be passed on")
     return [image for image in images if image.redistributable]
+
+
+def variants(images: Sequence[Image], requested: Sequence[str]) -> list[list[Image]]:
+    """Return each image as it is built for each requested platform that it has.
+
+    Raises:
+        UserError: an image has none of the platforms.
+    """
+    found = []
+    for image in images:
+        of = {name: catalogue.of_platform(name).get(image.name) for name in requested}
+        if not any(of.values()):
+            raise UserError(
+                f"cannot publish {image.name}",
+                f"it is not for {' and '.join(requested)}",
+                f"Name its platform as well: --platform {','.join(platforms.KNOWN)}.",
+            )
+        if missing := [name for name, variant in of.items() if not variant]:
+            say(f"publish: {image.name} is not for {' and '.join(missing)}, and gets no index")
+        found.append([variant for variant in of.values() if variant])
+    return found
 
 
 @contextmanager
@@ -82,23 +110,39 @@ def signer(options: Namespace, environment: os._Environ[str]) -> Iterator[Signer
         )
 
 
-def _score(name: str, tag: str) -> bool:
-    return not _verify([name], options=[f"{name}={tag}"], k=_SCORES)
+def _score(image: Image, tag: str) -> bool:
+    """Score video with a tag of the engine, which is an image for one platform."""
+    return not _verify([image], f"--as={image.name}={tag}", "-k", _SCORES)
 
 
-def _verify(images: Sequence[str], options: Sequence[str] = (), k: str = "") -> int:
-    return verify.run(
-        Namespace(
-            images=list(images),
-            as_images=list(options),
-            list_properties=False,
-            suite="images",
-            require="all",
-            k=k,
-            m="",
-            x=False,
-        )
+def _verify(images: Sequence[Image], *arguments: str) -> int:
+    """Run the tests of images that are for the same platform; return the exit status.
+
+    The tests are a program of their own, as they read the platform from the environment.
+    """
+    return process.run_shown(
+        *(sys.executable, "-m", "scripts.cli", "verify", *(image.name for image in images)),
+        *(f"--platform={images[0].platforms[0]}", "--require=all", *arguments),
+        cwd=ROOT,
     )
+
+
+def _verify_all(images: Sequence[Sequence[Image]], requested: Sequence[str]) -> int:
+    """Run all tests of all images, one platform after the other.
+
+    Returns:
+        0, or the exit status of the first tests that failed.
+
+    Raises:
+        UserError: this machine runs no programs for a platform.
+    """
+    for name in requested:
+        of = [each for variants in images for each in variants if name in each.platforms]
+        if of and not platforms.runs(name):
+            platforms.provide(os.environ)
+        if of and (status := _verify(of)):
+            return status
+    return 0
 
 
 def show(prepared: Sequence[Prepared]) -> None:
@@ -107,8 +151,14 @@ def show(prepared: Sequence[Prepared]) -> None:
     for heading in ("image", "size", "layers", "digest", "tag", ""):
         table.add_column(heading, overflow="fold")
     for item in prepared:
-        cells = [item.image.name, decimal(item.package.bytes), str(item.package.layers)]
-        cells += [item.package.digest[:19]]
+        for each in item.variants:
+            name = f"{item.name} {each.built.platform}" if item.index else item.name
+            cells = [name, decimal(each.package.bytes), str(each.package.layers)]
+            cells += [each.package.digest[:19]]
+            if item.index:
+                table.add_row(*cells, "", "")
+        if item.index:
+            cells = [f"{item.name} index", "", "", item.digest[:19]]
         for tag in item.tags.all:
             now = item.now.get(tag)
             state = "new" if not now else "stays" if tag not in item.moving else f"names {now[:19]}"
@@ -121,7 +171,8 @@ def _seconds(prepared: Sequence[Prepared]) -> None:
     """Print how long each part took."""
     for item in prepared:
         parts = ", ".join(f"{part} {seconds:.1f} s" for part, seconds in item.seconds.items())
-        say(f"publish: {item.image.name}: {decimal(item.package.bytes)}; {parts}")
+        size = sum(each.package.bytes for each in item.variants)
+        say(f"publish: {item.name}: {decimal(size)}; {parts}")
 
 
 def run(options: Namespace) -> int:
@@ -139,6 +190,7 @@ def run(options: Namespace) -> int:
             "no repository is named",
             "Name one: --registry HOST/NAME, with --sign-key FILE, --keyless or --unsigned.",
         )
+    requested = platforms.to_publish(os.environ)
     client.require()
     with signer(options, os.environ) as how:
         regctl = tools.find("regctl")
@@ -156,27 +208,35 @@ def run(options: Namespace) -> int:
         if options.verify_only:
             return _verify_only(publisher, options)
         with TemporaryDirectory(prefix="vmaf-publish-") as directory:
-            return _publish(publisher, choose(options.images), Path(directory), options)
+            images = variants(choose(options.images), requested)
+            return _publish(publisher, images, Path(directory), options)
 
 
 def _publish(
-    publisher: Publisher, images: Sequence[Image], directory: Path, options: Namespace
+    publisher: Publisher, images: Sequence[Sequence[Image]], directory: Path, options: Namespace
 ) -> int:
     present = publisher.repository.tags()
     prepared = []
-    for number, image in enumerate(images, 1):
-        say(f"publish: packing {image.name}, {number} of {len(images)}")
-        (directory / image.name).mkdir()
-        prepared.append(publisher.prepare(image, present, directory / image.name))
+    for number, of in enumerate(images, 1):
+        name = of[0].name
+        say(f"publish: packing {name}, {number} of {len(images)}")
+        (directory / name).mkdir()
+        item = publisher.prepare(of, present, directory / name)
+        if lost := publisher.lost(item):
+            say(
+                f"publish: warning: the tags of {name} are for {' and '.join(lost)} now, too, and "
+                "will not be; --platform names all platforms"
+            )
+        prepared.append(item)
     show(prepared)
     if options.dry_run:
         _seconds(prepared)
         return 0
-    if status := _verify([image.name for image in images]):
+    if status := _verify_all(images, platforms.to_publish(os.environ)):
         return status
     for number, item in enumerate(prepared, 1):
         publish.check_unchanged(item)
-        say(f"publish: pushing {item.image.name}, {number} of {len(prepared)}")
+        say(f"publish: pushing {item.name}, {number} of {len(prepared)}")
         publisher.push(item)
         publisher.check_published(item, _score)
     publisher.move_tags(prepared)
@@ -185,12 +245,20 @@ def _publish(
 
 
 def _verify_only(publisher: Publisher, options: Namespace) -> int:
-    """Verify, pull and run what the tags of the images name."""
+    """Verify, pull and run what the tags of the images name, of an index all platforms."""
+    repository = publisher.repository
     for image in choose(options.images):
-        digest = publisher.repository.digest(image.tag.partition(":")[2])
-        tag = f"{publish.PULLED}:{image.name}"
-        with publisher.pulled(digest, tag):
-            if not _score(image.name, tag):
-                return 1
-        say(f"{publisher.repository.name}@{digest} is valid")
+        digest = repository.digest(image.tag.partition(":")[2])
+        listed = index.platforms(repository.manifest(digest))
+        if listed and publisher.signer:
+            publisher.signer.verify(repository, digest, signing.OF_INDEX)
+        for name, manifest in (listed or {platforms.native(): digest}).items():
+            variant = replace(image, platforms=(name,))
+            tag = publish.pulled_tag(f"{image.tag}-{platforms.architecture(name)}")
+            with publisher.pulled(manifest, tag):
+                if not platforms.runs(name):
+                    say(f"publish: {image.name} for {name} is not run: no emulator is registered")
+                elif not _score(variant, tag):
+                    return 1
+        say(f"{repository.name}@{digest} is valid")
     return 0

@@ -69,6 +69,14 @@ def output(*command: str, cwd: Path | None = None) -> str:
     return "" if done.returncode else done.stdout
 
 
+def run_shown(*command: str, cwd: Path | None = None) -> int:
+    """Run a program to its end, let it print to the terminal, and return its exit status.
+
+    The status is `NOT_FOUND` if the program is not installed.
+    """
+    return _finish(command, cwd, None, stdin=subprocess.DEVNULL).returncode
+
+
 def run_logged(
     *command: str, log: Path, cwd: Path | None = None, env: Mapping[str, str] | None = None
 ) -> int:

@@ -91,6 +91,16 @@ def images() -> dict[str, Image]:
     return {name: by_name[name] for name in printed["group"]["default"]["targets"]}
 
 
+@cache
+def of_platform(platform: str) -> dict[str, Image]:
+    """Return the images that can be built for a platform, such as `linux/arm64`, by name.
+
+    Their tags are those of builds with `--platform`, and the platform is their only one.
+    """
+    printed = bake.bake_print(environment={**os.environ, platforms.VARIABLE: platform})
+    return {name: image for name, image in read(printed).items() if platform in image.platforms}
+
+
 def choose(names: Iterable[str]) -> list[Image]:
     """Return the named images, or if no name is given all that the requested platforms have.
 

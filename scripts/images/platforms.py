@@ -83,6 +83,39 @@ def check(images: Iterable[_Image], environment: Mapping[str, str]) -> None:
             )
 
 
+def to_publish(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the platforms that images are published for, always in the same order.
+
+    Raises:
+        UserError: a platform is unknown, or this machine's own is not among several.
+    """
+    names = requested(environment)
+    if names == (native(),):
+        return names
+    if unknown := [name for name in names if name not in KNOWN]:
+        raise UserError(
+            "cannot publish",
+            f"`{unknown[0]}` is no known platform",
+            f"The platforms are {' and '.join(KNOWN)}.",
+        )
+    if native() not in names:
+        raise UserError(
+            f"cannot publish images for {names[0]} alone",
+            f"tags such as `cpu` would no longer be for {native()}",
+            f"Name both, for one index of them: --platform {','.join(KNOWN)}.",
+        )
+    return tuple(name for name in KNOWN if name in names)
+
+
+def runs(name: str) -> bool:
+    """Return whether the engine runs programs for a platform, by itself or by an emulator."""
+    if name == native():
+        return True
+    if client.require().local:
+        return emulation.is_registered(architecture(name))
+    return name in builder.require().platforms
+
+
 def of_stages(environment: Mapping[str, str]) -> list[str]:
     """Return the platforms of a build's stages: this machine's, then foreign ones."""
     return [native(), *foreign(environment)]

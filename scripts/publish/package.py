@@ -9,7 +9,7 @@ pull it again.
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +31,18 @@ class Package:
 
     layout: str
     """The reference for regctl."""
-    digest: str
-    """The digest of its manifest."""
+    descriptor: Mapping[str, Any]
+    """The descriptor of its manifest."""
     layers: int
     bytes: int
     """The size of its layers."""
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    """The annotations of its manifest."""
+
+    @property
+    def digest(self) -> str:
+        """The digest of its manifest."""
+        return str(self.descriptor["digest"])
 
 
 def pack(regctl: Path, saved: Path, image: SavedImage, compression: str, result: Path) -> Package:
@@ -114,9 +121,11 @@ def read(directory: Path) -> Package:
     """Return the only image of a layout."""
     (entry,) = json.loads((directory / "index.json").read_bytes())["manifests"]
     digest = entry["digest"]
-    found = json.loads(blob(directory, digest).read_bytes())["layers"]
+    manifest = json.loads(blob(directory, digest).read_bytes())
+    found = manifest["layers"]
     size = sum(layer["size"] for layer in found)
-    return Package(f"ocidir://{directory}@{digest}", digest, len(found), size)
+    layout = f"ocidir://{directory}@{digest}"
+    return Package(layout, entry, len(found), size, manifest.get("annotations") or {})
 
 
 def blob(directory: Path, digest: str) -> Path:

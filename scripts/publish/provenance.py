@@ -4,7 +4,7 @@ It says what the image itself says, in its labels and in versions.json, and who 
 BuildKit's own provenance cannot be used: images pass through the engine's store, which keeps none.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from scripts.publish.tags import Built
@@ -17,27 +17,30 @@ LOCAL = "urn:vmaf-images:local"
 """The builder of an image that was not published by a CI."""
 
 
-def predicate(image: Built, environment: Mapping[str, str]) -> dict[str, Any]:
-    """Return the predicate for an image.
+def predicate(images: Sequence[Built], environment: Mapping[str, str]) -> dict[str, Any]:
+    """Return the predicate for an image, or for the index of an image for several platforms.
 
     Args:
-        image: the image.
+        images: the image for each platform; `index.check` has compared them.
         environment: the environment variables; those of GitHub Actions name the workflow.
     """
     server, repository = (
         environment.get(f"GITHUB_{name}", "") for name in ("SERVER_URL", "REPOSITORY")
     )
     address = f"{server}/{repository}" if server and repository else ""
+    image = images[0]
     revision = image.labels["org.opencontainers.image.revision"]
-    sources = [
+    found = [
         {
             "name": entry.get("name", name),
             "annotations": {"version": entry["version"], "origin": entry.get("source", "")},
             "digest": _digest(entry["digest"]),
         }
-        for name, entry in image.versions.items()
+        for each in images
+        for name, entry in each.versions.items()
         if entry.get("digest")
     ]
+    sources = [entry for number, entry in enumerate(found) if entry not in found[:number]]
     workflow, run = (environment.get(f"GITHUB_{name}", "") for name in ("WORKFLOW_REF", "RUN_ID"))
     metadata = {"invocationId": f"{address}/actions/runs/{run}"} if address and run else {}
     return {
@@ -45,6 +48,7 @@ def predicate(image: Built, environment: Mapping[str, str]) -> dict[str, Any]:
             "buildType": BUILD_TYPE,
             "externalParameters": {
                 "target": image.name,
+                "platforms": [each.platform for each in images],
                 "ffmpeg": image.labels.get("vmaf.ffmpeg", ""),
                 "without": image.without,
             },

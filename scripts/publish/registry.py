@@ -4,11 +4,14 @@ The credentials are those of `docker login`. A registry on loopback may speak HT
 """
 
 import http.client
+import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from scripts.core import loopback, process
 from scripts.core.console import UserError
@@ -30,6 +33,8 @@ _HINTS = (
     ),
 )
 """What to do next, by what regctl printed; the first that matches."""
+INDEX = "application/vnd.oci.image.index.v1+json"
+"""The media type of an index."""
 _NAME = re.compile(r"[^/\s@]+(?::\d+)?(/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)+")
 """The name of a repository with its host (OCI distribution specification)."""
 
@@ -135,6 +140,34 @@ class Repository:
         reference = f"{self.name}:{tag}"
         return self.run("manifest", "head", reference, what=f"cannot read {reference}")
 
+    def manifest(self, digest: str) -> dict[str, Any]:
+        """Return a manifest, or an index.
+
+        Raises:
+            RegistryError: the registry does not have it.
+        """
+        reference = f"{self.name}@{digest}"
+        printed = self.run(
+            *("manifest", "get", "--format=raw-body", reference), what=f"cannot read {reference}"
+        )
+        document: dict[str, Any] = json.loads(printed)
+        return document
+
+    def put_index(self, content: str) -> None:
+        """Push an index without a tag; the repository has its manifests.
+
+        Args:
+            content: the JSON of the index.
+
+        Raises:
+            RegistryError: the registry does not take it.
+        """
+        self.run(
+            *("manifest", "put", "--by-digest", f"--content-type={INDEX}", self.name),
+            what=f"cannot push an index to {self.name}",
+            text=content,
+        )
+
     def push(self, layout: str, digest: str) -> None:
         """Copy an image of a local layout to the repository, without a tag.
 
@@ -154,29 +187,31 @@ class Repository:
         layout = f"ocidir://{directory}@{digest}"
         self.run("image", "copy", reference, layout, what=f"cannot pull {reference}")
 
-    def attach(self, subject: str, file: Path, kind: str) -> str:
-        """Attach a file to an image as an OCI referrer, and return the referrer's digest.
+    def attach(self, subject: str, file: Path, kind: str) -> None:
+        """Attach a file to an image or an index as an OCI referrer.
 
         Args:
-            subject: the digest of the image.
+            subject: the digest of the image or the index.
             file: the file.
             kind: its media type, which is also the type of the artifact.
 
         Raises:
             RegistryError: the registry does not take it.
         """
-        return self._put(file, kind, kind, f"--subject={self.name}@{subject}")
+        self._put(file, kind, kind, f"--subject={self.name}@{subject}")
 
-    def _put(self, file: Path, kind: str, media_type: str, *options: str) -> str:
-        return self.run(
+    def _put(self, file: Path, kind: str, media_type: str, *options: str) -> dict[str, Any]:
+        printed = self.run(
             *("artifact", "put", "--by-digest", "--file-title", "--strip-dirs", *options),
             *(f"--artifact-type={kind}", f"--file={file}", f"--file-media-type={media_type}"),
-            *("--format={{.Manifest.GetDescriptor.Digest}}", self.name),
+            *("--format={{json .Manifest.GetDescriptor}}", self.name),
             what=f"cannot push {file.name} to {self.name}",
         )
+        descriptor: dict[str, Any] = json.loads(printed)
+        return descriptor
 
-    def put(self, file: Path, kind: str, media_type: str) -> str:
-        """Push a file as an artifact without a tag, and return its digest.
+    def put(self, file: Path, kind: str, media_type: str) -> Mapping[str, Any]:
+        """Push a file as an artifact without a tag, and return the descriptor of its manifest.
 
         Args:
             file: the file.
@@ -189,7 +224,7 @@ class Repository:
         return self._put(file, kind, media_type)
 
     def tag(self, digest: str, tag: str) -> None:
-        """Let a tag name an image of the repository.
+        """Let a tag name an image or an index of the repository.
 
         Raises:
             RegistryError: the registry does not take it.

@@ -7,7 +7,7 @@ is in its log.
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,9 @@ from scripts.publish.registry import Repository
 GITHUB_ISSUER = "https://token.actions.githubusercontent.com"
 """The issuer of the identities of GitHub's workflows."""
 TYPES = ("cyclonedx", "slsaprovenance1")
-"""The types of the attestations, as cosign names them."""
+"""The types of the attestations of an image, as cosign names them."""
+OF_INDEX = ("slsaprovenance1",)
+"""The types of the attestations of an index; each of its images has an SBOM of its own."""
 _OFFLINE = {
     "signing-config": {
         "mediaType": "application/vnd.dev.sigstore.signingconfig.v0.2+json",
@@ -74,16 +76,21 @@ class Signer:
                 repository, f"cannot {verb} {reference}", verb, "--yes", *key, *options, reference
             )
 
-    def has_signed(self, repository: Repository, digest: str) -> bool:
-        """Return whether an image has its signature and its attestations."""
+    def has_signed(self, repository: Repository, digest: str, kinds: Sequence[str] = TYPES) -> bool:
+        """Return whether an image has its signature and its attestations, as for `verify`."""
         try:
-            self.verify(repository, digest)
+            self.verify(repository, digest, kinds)
         except UserError:
             return False
         return True
 
-    def verify(self, repository: Repository, digest: str) -> None:
-        """Verify the signature of an image, and its attestations.
+    def verify(self, repository: Repository, digest: str, kinds: Sequence[str] = TYPES) -> None:
+        """Verify the signature of an image or an index, and its attestations.
+
+        Args:
+            repository: the repository.
+            digest: the digest of the image or the index.
+            kinds: the types of its attestations.
 
         Raises:
             UserError: one is missing, or is not by the key or the identity.
@@ -99,7 +106,7 @@ class Signer:
                     f"--certificate-oidc-issuer={self.issuer}",
                 ]
             self._run(repository, what, "verify", *by, reference)
-            for kind in TYPES:
+            for kind in kinds:
                 self._run(repository, what, "verify-attestation", f"--type={kind}", *by, reference)
 
     def _run(self, repository: Repository, what: str, *arguments: str) -> None:

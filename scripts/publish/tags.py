@@ -38,6 +38,8 @@ class Built:
     """The content of its versions.json: what it consists of, by component."""
     nonfree: Sequence[str] = ()
     """What of it must not be passed on, in words."""
+    platform: str = ""
+    """The platform in its configuration, such as `linux/arm64`."""
 
     @classmethod
     def read(cls, name: str, saved: SavedImage) -> "Built":
@@ -48,6 +50,7 @@ class Built:
             config.get("config", {}).get("Labels") or {},
             json.loads(saved.read(inventory.VERSIONS)),
             [f"{item.name} ({item.nonfree})" for item in inventory.read(saved) if item.nonfree],
+            f"{config['os']}/{config['architecture']}",
         )
 
     def version(self, component: str) -> str:
