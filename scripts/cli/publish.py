@@ -127,7 +127,7 @@ def _verify(images: Sequence[Image], *arguments: str) -> int:
     )
 
 
-def _verify_all(images: Sequence[Sequence[Image]], requested: Sequence[str]) -> int:
+def verify_all(images: Sequence[Sequence[Image]], requested: Sequence[str]) -> int:
     """Run all tests of all images, one platform after the other.
 
     Returns:
@@ -206,7 +206,7 @@ def run(options: Namespace) -> int:
             {name: tree for name in ("libvmaf", "ffmpeg") if (tree := getattr(options, name))},
         )
         if options.verify_only:
-            return _verify_only(publisher, options)
+            return verify_only(publisher, options)
         with TemporaryDirectory(prefix="vmaf-publish-") as directory:
             images = variants(choose(options.images), requested)
             return _publish(publisher, images, Path(directory), options)
@@ -232,7 +232,7 @@ def _publish(
     if options.dry_run:
         _seconds(prepared)
         return 0
-    if status := _verify_all(images, platforms.to_publish(os.environ)):
+    if status := verify_all(images, platforms.to_publish(os.environ)):
         return status
     for number, item in enumerate(prepared, 1):
         publish.check_unchanged(item)
@@ -244,7 +244,7 @@ def _publish(
     return 0
 
 
-def _verify_only(publisher: Publisher, options: Namespace) -> int:
+def verify_only(publisher: Publisher, options: Namespace) -> int:
     """Verify, pull and run what the tags of the images name, of an index all platforms."""
     repository = publisher.repository
     for image in choose(options.images):

@@ -47,6 +47,13 @@ def test_run_passes_text_to_standard_input() -> None:
     assert process.run("cat").stdout == ""
 
 
+def test_run_shown_prints_what_the_program_prints(capfd: pytest.CaptureFixture[str]) -> None:
+    """The output of the program goes to the terminal; the exit status is the result."""
+    assert process.run_shown("sh", "-c", "echo out; echo err >&2; exit 3") == 3
+    assert capfd.readouterr() == ("out\n", "err\n")
+    assert process.run_shown("no-such-program") == process.NOT_FOUND
+
+
 def test_run_replaces_bytes_that_are_not_text() -> None:
     """Bytes in a program's output that are not UTF-8 are replaced."""
     command = python("import sys; sys.stdout.buffer.write(bytes([65, 255]))")

@@ -107,3 +107,42 @@ def test_other_machine_gets_no_emulator(
     with pytest.raises(UserError, match="runs no programs for it"):
         platforms.provide(ARM)
     assert installed == []
+
+
+@pytest.mark.parametrize(
+    ("environment", "names"),
+    [
+        ({}, ("linux/amd64",)),
+        ({"PLATFORMS": "linux/amd64"}, ("linux/amd64",)),
+        (BOTH, ("linux/amd64", "linux/arm64")),
+        ({"PLATFORMS": "linux/arm64,linux/amd64"}, ("linux/amd64", "linux/arm64")),
+    ],
+)
+def test_images_are_published_for_platforms_in_one_order(
+    environment: dict[str, str], names: tuple[str, ...]
+) -> None:
+    """The order on the command line does not matter."""
+    assert platforms.to_publish(environment) == names
+
+
+def test_foreign_platform_is_not_published_alone() -> None:
+    """The tags would lose the platform that most users have; the error names both."""
+    with pytest.raises(UserError, match=r"--platform linux/amd64,linux/arm64"):
+        platforms.to_publish(ARM)
+    with pytest.raises(UserError, match="`linux/riscv64` is no known platform"):
+        platforms.to_publish({"PLATFORMS": "linux/amd64,linux/riscv64"})
+
+
+def test_programs_of_a_platform_run_with_an_emulator(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The emulators of this machine count for its own engine only."""
+    use(monkeypatch, "docker", "linux/amd64")
+    registered: set[str] = set()
+    monkeypatch.setattr(emulation, "is_registered", lambda name: name in registered)
+    assert platforms.runs("linux/amd64")
+    assert not platforms.runs("linux/arm64")
+    registered.add("arm64")
+    assert platforms.runs("linux/arm64")
+    use(monkeypatch, "docker", "linux/amd64", local=False)
+    assert not platforms.runs("linux/arm64")
+    use(monkeypatch, "docker", "linux/amd64", "linux/arm64", local=False)
+    assert platforms.runs("linux/arm64")

@@ -1,6 +1,7 @@
 """The provenance of a published image."""
 
 import json
+from dataclasses import replace
 
 from scripts.publish import provenance
 from tests.unit.publish.test_tags import CPU, REVISION, labelled
@@ -20,11 +21,10 @@ def test_provenance_names_the_commit_and_the_sources() -> None:
         "libvmaf": {**CPU.versions["libvmaf"], "digest": "sha256:12", "source": "crate x"},
     }
     image = labelled(CPU, vmaf_without="libsrt")
-    definition = provenance.predicate(type(image)(image.name, image.labels, versions), {})[
-        "buildDefinition"
-    ]
+    definition = provenance.predicate([replace(image, versions=versions)], {})["buildDefinition"]
     assert definition["externalParameters"] == {
         "target": "cpu",
+        "platforms": ["linux/amd64"],
         "ffmpeg": "9.0",
         "without": ["libsrt"],
     }
@@ -38,14 +38,31 @@ def test_provenance_names_the_commit_and_the_sources() -> None:
     ]
 
 
+def test_provenance_of_an_index_names_each_source_once() -> None:
+    """Sources that differ between the platforms are all named; those that are equal, once."""
+    crate = {"version": "3.2.0", "source": "crate x", "digest": "sha256:12"}
+    libraries = [
+        {"version": "1.0", "source": "Debian", "digest": f"sha256:{digest}"}
+        for digest in ("3", "4")
+    ]
+    images = [
+        replace(CPU, platform=platform, versions={"libvmaf": crate, "library": library})
+        for platform, library in zip(("linux/amd64", "linux/arm64"), libraries, strict=True)
+    ]
+    definition = provenance.predicate(images, {})["buildDefinition"]
+    assert definition["externalParameters"]["platforms"] == ["linux/amd64", "linux/arm64"]
+    sources = definition["resolvedDependencies"][1:]
+    assert [entry["digest"]["sha256"] for entry in sources] == ["12", "3", "4"]
+
+
 def test_builder_is_the_workflow_or_local() -> None:
     """A workflow of GitHub is the builder, with the address of its run; elsewhere it is local."""
-    details = provenance.predicate(CPU, GITHUB)["runDetails"]
+    details = provenance.predicate([CPU], GITHUB)["runDetails"]
     workflow = GITHUB["GITHUB_WORKFLOW_REF"]
     assert details["builder"]["id"] == f"https://example.org/{workflow}"
     run = "https://example.org/team/vmaf/actions/runs/7"
     assert details["metadata"]["invocationId"] == run
-    assert provenance.predicate(CPU, {})["runDetails"] == {
+    assert provenance.predicate([CPU], {})["runDetails"] == {
         "builder": {"id": provenance.LOCAL},
         "metadata": {},
     }
@@ -53,7 +70,7 @@ def test_builder_is_the_workflow_or_local() -> None:
 
 def test_statement_has_the_digest_of_the_image() -> None:
     """The statement joins the predicate to the image, and is valid JSON."""
-    content = provenance.predicate(CPU, {})
+    content = provenance.predicate([CPU], {})
     statement = provenance.statement("host/vmaf", "sha256:12", content)
     assert json.loads(json.dumps(statement))["subject"] == [
         {"name": "host/vmaf", "digest": {"sha256": "12"}}

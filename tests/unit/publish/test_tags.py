@@ -18,6 +18,7 @@ CPU = Built(
         "libvmaf": {"name": "libvmaf", "version": "3.2.0+gf85a85369"},
         "ffmpeg": {"name": "FFmpeg", "version": "9.0.2"},
     },
+    platform="linux/amd64",
 )
 NOW = datetime(2026, 11, 27, 22, 10, 5, tzinfo=UTC)
 RELEASE = "cpu-ffmpeg9.0.2-vmaf3.2.0-gf85a85369"
