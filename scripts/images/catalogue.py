@@ -95,7 +95,7 @@ def images() -> dict[str, Image]:
 def of_platform(platform: str) -> dict[str, Image]:
     """Return the images that can be built for a platform, such as `linux/arm64`, by name.
 
-    Their tags are those of builds with `--platform`, and the platform is their only one.
+    Their tags are those of builds with `--platform`. `platforms` of each has this one only.
     """
     printed = bake.bake_print(environment={**os.environ, platforms.VARIABLE: platform})
     return {name: image for name, image in read(printed).items() if platform in image.platforms}

@@ -9,12 +9,13 @@ import hashlib
 import io
 import json
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import NamedTemporaryFile
+from typing import Any
 
 import oras.provider
 import pytest
@@ -26,9 +27,9 @@ from scripts.core import loopback, process
 from scripts.core.console import UserError
 from scripts.core.paths import ROOT
 from scripts.images.catalogue import Image
-from scripts.publish import publish, signing, tools
+from scripts.publish import index, publish, signing, tools
 from scripts.publish.publish import Prepared, Publisher
-from scripts.publish.registry import RegistryError, Repository
+from scripts.publish.registry import INDEX, RegistryError, Repository
 from scripts.publish.signing import Signer
 from tests.support import archives
 from tests.support.subject import docker
@@ -36,6 +37,11 @@ from tests.support.subject import docker
 pytestmark = pytest.mark.timeout(1800)  # the first test may have to build the tools, for minutes
 
 IMAGE = Image("cpu", "vmaf-test-publish:cpu", "", "", {}, frozenset())
+BOTH = [
+    Image("cpu", f"vmaf-test-publish:{architecture}", "", "", {}, frozenset(), (name,))
+    for architecture, name in (("amd64", "linux/amd64"), ("arm64", "linux/arm64"))
+]
+"""The image for two platforms. Its program is text, so that no emulator is needed."""
 CREATED = 1_700_000_000
 """The time of the image, in seconds since 1970."""
 LABELS = {
@@ -59,12 +65,19 @@ HTPASSWD = f"{USER}:$2b$04$h3J9Lfp7x2z4pzJrrvlTv.V6xW1/xl5MG4WaFJHyDrTmiqgW7RFmq
 """The hash of the password."""
 
 
-def load(*, time: int = CREATED + 100, content: bytes = b"program") -> None:
+def load(
+    image: Image = IMAGE,
+    *,
+    time: int = CREATED + 100,
+    content: bytes = b"program",
+    components: Mapping[str, object] = COMPONENTS,
+) -> None:
     """Load the image, whose files have a time in seconds since 1970."""
+    system, _, architecture = (image.platforms or ["linux/amd64"])[0].partition("/")
     files: dict[str, str | bytes] = {
         "usr/local/bin/": b"",
         "usr/local/bin/vmaf": content,
-        inventory.VERSIONS.lstrip("/"): json.dumps(COMPONENTS).encode(),
+        inventory.VERSIONS.lstrip("/"): json.dumps(components).encode(),
     }
     layer = io.BytesIO()
     with (
@@ -75,8 +88,8 @@ def load(*, time: int = CREATED + 100, content: bytes = b"program") -> None:
             member.mtime = time
             tar.addfile(member, source.extractfile(member) if member.isfile() else None)
     config = {
-        "architecture": "amd64",
-        "os": "linux",
+        "architecture": architecture,
+        "os": system,
         "created": "2023-11-14T22:13:20Z",
         "config": {"Labels": LABELS},
         "rootfs": {
@@ -89,7 +102,7 @@ def load(*, time: int = CREATED + 100, content: bytes = b"program") -> None:
         "config.json": json.dumps(config).encode(),
         "layer.tar": layer.getvalue(),
         "manifest.json": json.dumps(
-            [{"Config": "config.json", "RepoTags": [IMAGE.tag], "Layers": ["layer.tar"]}]
+            [{"Config": "config.json", "RepoTags": [image.tag], "Layers": ["layer.tar"]}]
         ).encode(),
     }
     with NamedTemporaryFile() as file:
@@ -108,7 +121,8 @@ def in_engine() -> Iterator[None]:
     """Load the image, and remove it at the end."""
     load()
     yield
-    process.run("docker", "image", "rm", "--force", IMAGE.tag)
+    for image in (IMAGE, *BOTH):
+        process.run("docker", "image", "rm", "--force", image.tag)
 
 
 @pytest.fixture(scope="module")
@@ -214,10 +228,10 @@ def make_publisher(to: Site, signer: Signer | None) -> Publisher:
     return Publisher(repository, regctl, signer, "zstd", "9.0", WHEN)
 
 
-def prepare(publisher: Publisher, directory: Path) -> Prepared:
+def prepare(publisher: Publisher, directory: Path, images: Sequence[Image] = (IMAGE,)) -> Prepared:
     """Pack the image."""
     directory.mkdir()
-    return publisher.prepare(IMAGE, publisher.repository.tags(), directory)
+    return publisher.prepare(images, publisher.repository.tags(), directory)
 
 
 def image_tags(publisher: Publisher) -> set[str]:
@@ -225,14 +239,17 @@ def image_tags(publisher: Publisher) -> set[str]:
     return {tag for tag in publisher.repository.tags() if not tag.startswith("sha256-")}
 
 
-def score(name: str, tag: str) -> bool:
-    """Check that the engine has the image that was pulled back."""
-    return name == IMAGE.name and not docker("image", "inspect", tag).returncode
+def score(image: Image, tag: str) -> bool:
+    """Check that the engine has the image that was pulled back, for its platform."""
+    shown = docker("image", "inspect", "--format={{.Os}}/{{.Architecture}}", tag)
+    return shown.stdout.strip() in (image.platforms or ["linux/amd64"])
 
 
-def publish_all(publisher: Publisher, directory: Path) -> Prepared:
+def publish_all(
+    publisher: Publisher, directory: Path, images: Sequence[Image] = (IMAGE,)
+) -> Prepared:
     """Publish the image."""
-    prepared = prepare(publisher, directory)
+    prepared = prepare(publisher, directory, images)
     publisher.push(prepared)
     publisher.check_published(prepared, score)
     publisher.move_tags([prepared])
@@ -251,7 +268,7 @@ def test_tags_are_moved_to_the_signed_image_at_the_end(
     sources = {f"{tag}-source" for tag in (RELEASE, DATED)}
     assert image_tags(publisher) == {*MOVING, RELEASE, DATED} | sources
     for tag in image_tags(publisher) - sources:
-        assert publisher.repository.digest(tag) == prepared.package.digest
+        assert publisher.repository.digest(tag) == prepared.digest
     later = replace(publisher, when=WHEN + timedelta(days=1))
     again = publish_all(later, tmp_path / "b")
     assert again.tags.dated == DATED
@@ -267,11 +284,11 @@ def test_source_of_the_image_is_published(publisher: Publisher, tmp_path: Path) 
     assert manifest["artifactType"] == publish.SOURCE
     (file,) = manifest["layers"]
     content = client.get_blob(reference, file["digest"]).content
-    commit = prepared.built.labels["org.opencontainers.image.revision"]
+    commit = prepared.variants[0].built.labels["org.opencontainers.image.revision"]
     with tarfile.open(fileobj=io.BytesIO(content)) as tar:
         assert {"source/README.txt", f"source/vmaf-images-{commit[:12]}.tar"} < set(tar.getnames())
     again = prepare(publisher, tmp_path / "b")
-    assert (again.directory / "source.tar").read_bytes() == content
+    assert (again.variants[0].directory / "source.tar").read_bytes() == content
 
 
 def test_another_client_reads_the_published_image(publisher: Publisher, tmp_path: Path) -> None:
@@ -291,7 +308,7 @@ def test_another_client_reads_the_published_image(publisher: Publisher, tmp_path
     with tarfile.open(fileobj=io.BytesIO(tar)) as files:
         assert {member.mtime for member in files} == {315532800}
     listed = client.get_manifest(
-        f"{name}:{prepared.package.digest.replace(':', '-')}",
+        f"{name}:{prepared.digest.replace(':', '-')}",
         allowed_media_type=["application/vnd.oci.image.index.v1+json"],
     )
     kinds = sorted(entry["artifactType"] for entry in listed["manifests"])
@@ -300,7 +317,7 @@ def test_another_client_reads_the_published_image(publisher: Publisher, tmp_path
     (attached,) = (e for e in listed["manifests"] if e["artifactType"] == publish.STATEMENT)
     (file,) = client.get_manifest(f"{name}@{attached['digest']}")["layers"]
     statement = client.get_blob(f"{name}:cpu", file["digest"]).json()
-    digest = prepared.package.digest.removeprefix("sha256:")
+    digest = prepared.digest.removeprefix("sha256:")
     assert statement["subject"][0]["digest"]["sha256"] == digest
     assert statement["predicate"]["buildDefinition"]["externalParameters"]["target"] == "cpu"
 
@@ -311,11 +328,11 @@ def test_equal_files_have_equal_digests(
 ) -> None:
     """Files that were made at other times give the same digest, and other files another one."""
     publisher = replace(publisher, compression=compression)
-    first = prepare(publisher, tmp_path / "a").package
+    first = prepare(publisher, tmp_path / "a")
     load(time=CREATED + 5000)
-    assert prepare(publisher, tmp_path / "b").package.digest == first.digest
+    assert prepare(publisher, tmp_path / "b").digest == first.digest
     load(content=b"another")
-    assert prepare(publisher, tmp_path / "c").package.digest != first.digest
+    assert prepare(publisher, tmp_path / "c").digest != first.digest
 
 
 def test_release_of_other_files_needs_move(publisher: Publisher, tmp_path: Path) -> None:
@@ -328,10 +345,10 @@ def test_release_of_other_files_needs_move(publisher: Publisher, tmp_path: Path)
     publisher = replace(publisher, when=WHEN + timedelta(days=1))
     with pytest.raises(UserError, match="has the same releases and other files"):
         prepare(publisher, tmp_path / "c")
-    assert repository.digest("cpu") == first.package.digest
+    assert repository.digest("cpu") == first.digest
     second = publish_all(replace(publisher, move=True), tmp_path / "d")
-    assert repository.digest(RELEASE) == second.package.digest
-    assert repository.digest(DATED) == first.package.digest
+    assert repository.digest(RELEASE) == second.digest
+    assert repository.digest(DATED) == first.digest
 
 
 @pytest.mark.parametrize("how", ["does not score", "other files"])
@@ -344,7 +361,7 @@ def test_image_that_does_not_work_gets_no_tag(
     message = "does not score video"
     if how == "other files":
         load(content=b"another")
-        prepared.id = IMAGE.tag
+        prepared.variants[0].id = IMAGE.tag
         message = r"1 files differ .* such as /usr/local/bin/vmaf"
     with pytest.raises(UserError, match=message):
         publisher.check_published(prepared, lambda *_: how != "does not score")
@@ -364,10 +381,129 @@ def test_registry_that_dies_keeps_the_tags(
     with pytest.raises(RegistryError, match="cannot push"):
         publisher.push(second)
     plain.start()
-    assert publisher.repository.digest("cpu") == first.package.digest
+    assert publisher.repository.digest("cpu") == first.digest
     publisher.push(second)
     publisher.move_tags([second])
-    assert publisher.repository.digest("cpu") == second.package.digest
+    assert publisher.repository.digest("cpu") == second.digest
+
+
+@pytest.fixture
+def both() -> Sequence[Image]:
+    """Load the image for two platforms."""
+    for number, image in enumerate(BOTH):
+        load(image, content=f"program {number}".encode(), time=CREATED + 100 * number)
+    return BOTH
+
+
+def get(publisher: Publisher, reference: str) -> dict[str, Any]:
+    """Return an index, as oras-py reads it."""
+    client = oras.provider.Registry(insecure=True)
+    document: dict[str, Any] = client.get_manifest(
+        f"{publisher.repository.name}{reference}", allowed_media_type=[INDEX]
+    )
+    return document
+
+
+def test_tags_name_an_index_of_both_platforms(
+    publisher: Publisher, both: Sequence[Image], tmp_path: Path
+) -> None:
+    """oras-py finds both manifests by their platforms, and both sources; the tags move at the end.
+
+    The digest of the index is the same for images with equal files.
+    """
+    prepared = prepare(publisher, tmp_path / "a", both)
+    publisher.push(prepared)
+    publisher.check_published(prepared, score)
+    assert not image_tags(publisher)
+    publisher.move_tags([prepared])
+    sources = {f"{tag}-source" for tag in (RELEASE, DATED)}
+    assert image_tags(publisher) == {*MOVING, RELEASE, DATED} | sources
+    for tag in image_tags(publisher) - sources:
+        assert publisher.repository.digest(tag) == prepared.digest
+    digests = {each.built.platform: each.package.digest for each in prepared.variants}
+    document = get(publisher, ":cpu")
+    assert index.platforms(document) == digests
+    assert document["annotations"]["org.opencontainers.image.licenses"] == "GPL-3.0-or-later"
+    for tag in sources:
+        document = get(publisher, f":{tag}")
+        assert list(index.platforms(document)) == list(digests)
+        client = oras.provider.Registry(insecure=True)
+        for digest in index.platforms(document).values():
+            manifest = client.get_manifest(f"{publisher.repository.name}@{digest}")
+            assert manifest["artifactType"] == publish.SOURCE
+    for image, content in zip(both, (b"program 0", b"program 1"), strict=True):
+        load(image, content=content, time=CREATED + 5000)
+    again = prepare(publisher, tmp_path / "b", both[::-1])
+    assert again.digest == prepared.digest
+    assert again.tags == prepared.tags
+    assert not again.moving
+
+
+def test_signature_of_the_index_is_found_by_its_tag(
+    publisher: Publisher, keys: Callable[[str], Signer], both: Sequence[Image], tmp_path: Path
+) -> None:
+    """The commands of docs/publish.md succeed for the tag, and not with another key."""
+    prepared = publish_all(publisher, tmp_path / "a", both)
+    assert publisher.signer
+    reference = f"{publisher.repository.name}:cpu"
+
+    def verify(signer: Signer, verb: str, *options: str) -> process.CompletedProcess[str]:
+        key = f"--key={signer.public_key}"
+        cosign = str(signer.cosign)
+        return process.run(cosign, verb, key, "--insecure-ignore-tlog", *options, reference)
+
+    verified = verify(publisher.signer, "verify")
+    assert not verified.returncode, verified.stderr
+    assert prepared.digest in verified.stdout
+    attested = verify(publisher.signer, "verify-attestation", "--type=slsaprovenance1")
+    assert not attested.returncode, attested.stderr
+    for each in prepared.variants:
+        publisher.signer.verify(publisher.repository, each.package.digest)
+    assert "no signatures found" in verify(keys("other"), "verify").stderr
+    listed = get(publisher, f":{prepared.digest.replace(':', '-')}")
+    kinds = sorted(entry["artifactType"] for entry in listed["manifests"])
+    bundle = "application/vnd.dev.sigstore.bundle.v0.3+json"
+    assert kinds == sorted([publish.STATEMENT, bundle, bundle])
+
+
+def test_second_platform_is_added_to_a_release(
+    publisher: Publisher, both: Sequence[Image], tmp_path: Path
+) -> None:
+    """An index with the image that the release has may replace it; another image may not."""
+    alone = publish_all(publisher, tmp_path / "a", both[:1])
+    assert publisher.repository.digest(RELEASE) == alone.digest
+    publisher = replace(publisher, when=WHEN + timedelta(days=1))
+    added = publish_all(publisher, tmp_path / "b", both)
+    assert publisher.repository.digest(RELEASE) == added.digest
+    assert publisher.repository.digest(DATED) == alone.digest
+    publisher = replace(publisher, when=WHEN + timedelta(days=2))
+    with pytest.raises(UserError, match="has the same releases and other files"):
+        prepare(publisher, tmp_path / "c", both[:1])
+    alone = prepare(replace(publisher, move=True), tmp_path / "d", both[:1])
+    assert publisher.lost(alone) == ["linux/arm64"]
+
+
+def test_platforms_of_other_releases_have_no_index(
+    publisher: Publisher, both: Sequence[Image], tmp_path: Path
+) -> None:
+    """Images with different releases of libvmaf are refused, and both are named."""
+    libvmaf = {**COMPONENTS["libvmaf"], "version": "3.1.0"}
+    load(both[1], components={**COMPONENTS, "libvmaf": libvmaf})
+    told = "libvmaf is 3.2.0 in vmaf-test-publish:amd64, and 3.1.0 in vmaf-test-publish:arm64"
+    with pytest.raises(UserError, match=told):
+        prepare(publisher, tmp_path / "a", both)
+
+
+def test_platform_that_does_not_work_moves_no_tag(
+    publisher: Publisher, both: Sequence[Image], tmp_path: Path
+) -> None:
+    """If one platform does not score video, no tag names the index."""
+    prepared = prepare(publisher, tmp_path / "a", both)
+    publisher.push(prepared)
+    with pytest.raises(UserError, match="does not score video"):
+        publisher.check_published(prepared, lambda image, _: image == both[0])
+    assert not image_tags(publisher)
+    assert not process.output("docker", "image", "ls", "--quiet", publish.PULLED)
 
 
 def test_signature_of_another_key_is_refused(
@@ -377,7 +513,7 @@ def test_signature_of_another_key_is_refused(
     unsigned = make_publisher(plain, None)
     prepared = prepare(unsigned, tmp_path / "a")
     unsigned.push(prepared)
-    digest, other = prepared.package.digest, keys("other")
+    digest, other = prepared.digest, keys("other")
     for signer in (publisher.signer, other):
         assert signer
         with pytest.raises(UserError, match="no signature by this key"):
@@ -392,10 +528,11 @@ def test_signature_of_another_key_is_refused(
 def test_signature_without_attestations_is_refused(publisher: Publisher, tmp_path: Path) -> None:
     """A signed image without its provenance is not complete."""
     prepared = prepare(publisher, tmp_path / "a")
-    digest, signer = prepared.package.digest, publisher.signer
-    publisher.repository.push(prepared.package.layout, digest)
+    digest, signer = prepared.digest, publisher.signer
+    (variant,) = prepared.variants
+    publisher.repository.push(variant.package.layout, digest)
     assert signer
-    signer.attest(publisher.repository, digest, "cyclonedx", prepared.directory / "sbom.json")
+    signer.attest(publisher.repository, digest, "cyclonedx", variant.directory / "sbom.json")
     signer.sign(publisher.repository, digest)
     with pytest.raises(UserError, match="slsaprovenance1"):
         signer.verify(publisher.repository, digest)
