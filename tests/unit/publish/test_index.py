@@ -50,7 +50,7 @@ def test_index_has_the_platform_of_each_manifest() -> None:
 
 def test_equal_manifests_give_the_same_index() -> None:
     """The order of the platforms and of the annotations does not change the digest."""
-    annotations = {"x": "1", "y": "2", "z": "3"}
+    annotations = {f"annotation{number}": str(number) for number in range(10)}
     one = index.index(
         {AMD64: descriptor("a"), ARM64: descriptor("b")}, annotations=[annotations, annotations]
     )
@@ -59,6 +59,7 @@ def test_equal_manifests_give_the_same_index() -> None:
         {ARM64: descriptor("b"), AMD64: descriptor("a")}, annotations=[turned, annotations]
     )
     assert one == other
+    assert list(json.loads(one.content)["annotations"]) == sorted(annotations)
     assert index.index({AMD64: descriptor("a"), ARM64: descriptor("c")}).digest != one.digest
 
 
