@@ -152,7 +152,7 @@ APT_STEPS = (
     Edit(
         "apt-id",
         "of-the-image-on-the-build-machine",
-        "does not contain both the release and $BUILDARCH",
+        "the id `vmaf-apt-cache-trixie-$TARGETARCH` does not contain",
         patches={
             "FROM tools AS toolchain\nARG TARGETARCH\n"
             "RUN --mount=type=cache,id=vmaf-apt-cache-trixie-$BUILDARCH,": (
@@ -164,7 +164,7 @@ APT_STEPS = (
     Edit(
         "apt-id",
         "of-the-build-machine-in-an-image",
-        "does not contain both the release and $TARGETARCH",
+        "the id `vmaf-apt-cache-trixie-$BUILDARCH` does not contain",
         added=stage(MACHINE, run(ARCHIVES, LISTS, APT, INSTALL), base="runtime"),
     ),
     Edit(
