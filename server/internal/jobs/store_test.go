@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"sync"
 	"testing"
 	"time"
 
@@ -15,7 +16,17 @@ type closing struct{ closed *int }
 
 func (c closing) Name() string            { return "x" }
 func (c closing) Open() (*os.File, error) { return nil, os.ErrNotExist }
-func (c closing) Close() error            { *c.closed++; return nil }
+
+// closings guards the counters, as workers close inputs at the same time.
+var closings sync.Mutex
+
+// Close counts.
+func (c closing) Close() error {
+	closings.Lock()
+	defer closings.Unlock()
+	*c.closed++
+	return nil
+}
 
 // add adds a job to a store.
 func add(t *testing.T, m *Memory, closed *int) Job {
