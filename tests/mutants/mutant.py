@@ -49,6 +49,8 @@ class Mutant:
     """The image of the bake file that the mutant is based on."""
     patches: Mapping[str, Patch] = field(default_factory=dict)
     """Changes to files of the base, by path."""
+    platform: str = ""
+    """The platform in its configuration; its files stay those of the base."""
     params: Mapping[str, Any] = field(default_factory=dict)
     """The arguments of a parametrised property."""
 

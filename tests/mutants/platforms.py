@@ -8,7 +8,7 @@ MUTANTS = (
         "labelled-for-another-platform",
         test_platforms.test_image_is_for_the_requested_platform,
         r"is for arm64",
-        "FROM --platform=linux/arm64 scratch\nCOPY --from=0 / /\nUSER 1000:1000",
+        platform="linux/arm64",
     ),
     Mutant(
         "program-for-another-processor",

@@ -53,7 +53,7 @@ class WithoutPrograms(Subject):
 def write_context(mutant: Mutant, store: Store, tag: str, context: Path) -> None:
     """Write a mutant's build context: its Dockerfile and the files that it changes."""
     base = store.subjects[tag]
-    lines = [f"FROM {tag}"]
+    lines = [f"FROM --platform=$BUILDPLATFORM {tag}" if mutant.platform else f"FROM {tag}"]
     for number, (path, patch) in enumerate(mutant.patches.items()):
         (context / str(number)).write_bytes(patch(base.read(path)))
         lines.append(f"COPY --chmod=755 {number} {base.saved.resolve(path)}")
@@ -103,7 +103,11 @@ def mutants(
     for mutant in needed.values():
         context = tmp_path_factory.mktemp(mutant.name)
         write_context(mutant, store, tags[mutant.base], context)
-        targets[mutant.name] = {"context": str(context), "tags": [mutant.tag]}
+        targets[mutant.name] = {
+            "context": str(context),
+            "tags": [mutant.tag],
+            "platforms": [mutant.platform] if mutant.platform else [],
+        }
     for batch in batches(targets, BATCH):
         failure = bake({name: targets[name] for name in batch})
         if failure:
