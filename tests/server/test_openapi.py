@@ -2,12 +2,15 @@
 
 import subprocess
 import sys
+from http import HTTPStatus
 from pathlib import Path
 
 import pytest
+import requests
 
 from scripts.core.paths import ROOT
-from tests.support.serving import Server
+from tests.support.serving import TIMEOUT_SECONDS, Server
+from tests.support.subject import Subject
 
 pytestmark = pytest.mark.needs("server")
 
@@ -19,8 +22,17 @@ def test_openapi_document_is_served(server: Server) -> None:
     assert server.get("/openapi.yaml").text == DOCUMENT.read_text()
 
 
-def test_responses_conform_to_the_openapi_document(server: Server, directory: Path) -> None:
+def test_responses_conform_to_the_openapi_document(
+    image: Subject, server: Server, directory: Path
+) -> None:
     """openapi.yaml declares the status, type and body of the response to any generated request."""
+    left_out = []
+    if "node" not in image.image.provides:
+        # The image has no FFmpeg. Schemathesis takes each 5xx for a fault of the server.
+        refused = requests.post(f"{server.url}/v1/jobs", timeout=TIMEOUT_SECONDS)
+        assert refused.status_code == HTTPStatus.NOT_IMPLEMENTED, refused.text
+        assert refused.json()["type"] == "urn:vmaf:problem:no-decoder"
+        left_out = ["--exclude-path=/v1/jobs"]
     run = subprocess.run(
         [
             *(sys.executable, "-m", "schemathesis.cli", "run", str(DOCUMENT)),
@@ -31,6 +43,7 @@ def test_responses_conform_to_the_openapi_document(server: Server, directory: Pa
             "--max-examples=25",
             "--seed=1",
             "--no-color",
+            *left_out,
         ],
         cwd=directory,
         capture_output=True,
