@@ -54,13 +54,17 @@ find_library() { # NAME FORMAT DIRECTORY...
 
 find "$@" -type f \( -name '*.so*' -o -perm -u+x \) >/tmp/unread
 : >/tmp/libraries
+known=' ' # libraries that were looked for, as most files need the same ones
 while [ -s /tmp/unread ]; do
     : >/tmp/found
     while read -r file; do
         describe "$file" >/tmp/elf # empty for a script
-        # shellcheck disable=SC2046,SC2086 # lists of names and of directories without spaces
+        format=$(field format) path=$(field path)
+        # shellcheck disable=SC2086 # lists of directories without spaces
         for name in $(field needed); do
-            find_library "$name" "$(field format)" $(field path) $directories >>/tmp/found || {
+            case $known in *" $name:$format:$path "*) continue ;; esac
+            known="$known$name:$format:$path "
+            find_library "$name" "$format" $path $directories >>/tmp/found || {
                 echo "packages.sh: $file needs $name, which is not found" >&2 && exit 1
             }
         done
