@@ -84,7 +84,7 @@ COPY --from=libvmaf-cpu /out/libvmaf /libvmaf
 COPY --from=ffmpeg-cpu /out/ffmpeg /ffmpeg
 """
 FILES = {
-    ".dockerignore": "*\n!docker\n!build/bootstrap/rootfs.tar\n",
+    ".dockerignore": "*\n!docker\n!build/bootstrap/rootfs-*.tar\n",
     "docker-bake.hcl": bakefile.definitions() + BAKE_FILE,
     "docker/Dockerfile.production-gpu": PARENT,
     "Dockerfile": DOCKERFILE,
