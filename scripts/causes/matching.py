@@ -22,7 +22,7 @@ def recorded(build: BuildRecord, node: Node) -> tuple[str, StepRecord | None]:
             if of - node.count in {0, 1} and of - number == node.count - 1 - node.index:
                 found.append((position[0].strip(), key[position.end() :], step))
     # Two targets may build a stage with different arguments.
-    same = [each for each in found if _plain(each[1]) == _plain(node.expanded)]
+    same = [each for each in found if _is_shown_as(node.expanded, each[1])]
     for number_of, _, step in same or found:
         return number_of, step
     from_image = node.index < 0
@@ -42,6 +42,16 @@ def ran(build: BuildRecord, node: Node) -> bool:
     starts = [start for steps in loads for load in steps for start, _ in load.spans]
     begin = min(starts, default=build.started)
     return not step.spans or any(end >= begin for _, end in step.spans)
+
+
+def _is_shown_as(text: str, shown: str) -> bool:
+    """Whether BuildKit shows an instruction as this text.
+
+    A variable that is left in the instruction may have any value: BuildKit sets some by itself,
+    such as TARGETARCH.
+    """
+    parts = re.split(r"\$\{?\w+\}?", _plain(text))
+    return bool(re.fullmatch(".*".join(map(re.escape, parts)), _plain(shown)))
 
 
 def _plain(text: str) -> str:
